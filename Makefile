@@ -1,0 +1,51 @@
+# Everything here needs Go and make, and nothing else. `make` lists the targets.
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# -buildvcs=false: the version comes from VERSION; without it a checkout owned by another user does not build.
+BUILD   := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+FUZZTIME ?= 20s
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-long lint cross fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+build: ## build bin/fhe-ml, one static binary
+	$(BUILD) -o bin/fhe-ml ./cmd/fhe-ml
+
+demo: build ## the whole story on embedded real models and data, under 2 minutes
+	./bin/fhe-ml demo
+
+test: ## all tests but the long ones, under 10 minutes on 2 cores
+	$(GO) test -timeout 20m ./...
+
+test-long: ## all tests: also those that FHEML_LONG=1 turns on (hours of statistics at most)
+	FHEML_LONG=1 $(GO) test -timeout 4h ./...
+
+lint: ## gofmt and go vet
+	@unformatted=$$(gofmt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then printf 'gofmt -w these files:\n%s\n' "$$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+
+cross: ## build for every platform: bin/fhe-ml-OS-ARCH, and the client for js/wasm
+	@set -e; for platform in $(PLATFORMS); do \
+		os=$${platform%/*}; arch=$${platform#*/}; ext=; [ $$os = windows ] && ext=.exe; \
+		echo "build $$platform"; \
+		GOOS=$$os GOARCH=$$arch $(BUILD) -o bin/fhe-ml-$$os-$$arch$$ext ./cmd/fhe-ml; \
+	done
+	@echo 'build js/wasm (compiler/client)'
+	@GOOS=js GOARCH=wasm $(GO) build ./compiler/client
+
+fuzz: ## run every fuzz target for FUZZTIME (20s) each
+	@set -e; found=0; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			found=1; echo "$$target in $$(dirname $$file)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$(dirname $$file); \
+		done; \
+	done; [ $$found = 1 ] || { echo 'no fuzz targets found' >&2; exit 1; }
+
+clean: ## remove bin
+	rm -rf bin

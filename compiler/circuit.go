@@ -1,0 +1,289 @@
+package compiler
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// Circuit is what a server executes: the client's specification and a list of steps in order. Steps give vectors of values; a
+// value of width W encodes the integer v as the torus word v 2^(64-W).
+type Circuit struct {
+	Spec  ClientSpec `cbor:"1,keyasint"`
+	Steps []Step     `cbor:"2,keyasint"`
+	// Results say where each item of Spec.Items comes from.
+	Results []Result `cbor:"3,keyasint"`
+	Costs   Costs    `cbor:"4,keyasint"`
+}
+
+// Result points at an item's source: element Element of the vector of step Step, or the whole GLWE ciphertext of a Packed or Select step (-1).
+type Result struct {
+	Step    int32 `cbor:"1,keyasint"`
+	Element int32 `cbor:"2,keyasint"`
+}
+
+// Costs counts the operations of one row, as inspect prints them, with the predicted noise.
+type Costs struct {
+	Affines     int     `cbor:"1,keyasint"` // affine combinations of ciphertexts
+	Selects     int     `cbor:"2,keyasint"` // CMUX: external products by a client's bit
+	Lookups     int     `cbor:"3,keyasint"` // programmable bootstraps
+	EstimatedMs float64 `cbor:"4,keyasint"` // server time of one row on one core, from checked-in unit costs
+	Log2Noise   float64 `cbor:"5,keyasint"` // largest predicted deviation of a decoded result, log2 relative to q
+}
+
+// Step is one operation; exactly one field is set.
+type Step struct {
+	Packed *PackedStep `cbor:"1,keyasint,omitempty"`
+	Select *SelectStep `cbor:"2,keyasint,omitempty"`
+	Rotate *RotateStep `cbor:"3,keyasint,omitempty"`
+	Affine *AffineStep `cbor:"4,keyasint,omitempty"`
+	Lookup *LookupStep `cbor:"5,keyasint,omitempty"`
+	Round  *RoundStep  `cbor:"6,keyasint,omitempty"`
+}
+
+// PackedStep multiplies the packed ciphertext by the polynomial sum_i Weights[i] X^i and adds Bias[c] at coefficient Coeffs[c]: scores
+// of all outputs in one product. A packed code sits at coefficient j, so that weight w of output c on it is put at Coeffs[c]-j.
+type PackedStep struct {
+	Weights []int64 `cbor:"1,keyasint"`
+	Coeffs  []int32 `cbor:"2,keyasint"`
+	Bias    []int64 `cbor:"3,keyasint"`
+	Width   int     `cbor:"4,keyasint"`
+}
+
+// SelectStep evaluates decision diagrams bottom up and sums their roots. Its result is a GLWE ciphertext whose coefficients 0..C-1 hold sums of leaf digits.
+type SelectStep struct {
+	Nodes  []SelectNode `cbor:"1,keyasint"` // children come before their parents
+	Roots  []int32      `cbor:"2,keyasint"`
+	Leaves [][]int64    `cbor:"3,keyasint"` // [leaf][C]
+	Width  int          `cbor:"4,keyasint"`
+}
+
+// SelectNode gives Hi where the selector's bit is 1 and Lo where it is 0. Children are node numbers, or ^leaf.
+type SelectNode struct {
+	Selector int32 `cbor:"1,keyasint"`
+	Lo       int32 `cbor:"2,keyasint"`
+	Hi       int32 `cbor:"3,keyasint"`
+}
+
+// RotateStep looks up tables at integer combinations of client bits: unit u gives Tables[u][Start + sum_i Weights[i] * bit_(Selectors[i])].
+// The index lies inside the table for all inputs, which the compiler has checked; a table has at most N entries.
+type RotateStep struct {
+	Units []RotateUnit `cbor:"1,keyasint"`
+	Width int          `cbor:"2,keyasint"`
+}
+
+// RotateUnit is one table look-up of a RotateStep.
+type RotateUnit struct {
+	Selectors []int32 `cbor:"1,keyasint"`
+	Weights   []int32 `cbor:"2,keyasint"`
+	Start     int32   `cbor:"3,keyasint"`
+	Table     []int64 `cbor:"4,keyasint"`
+}
+
+// Ref names element Element of the vector that step Step gives.
+type Ref struct {
+	Step    int32 `cbor:"1,keyasint"`
+	Element int32 `cbor:"2,keyasint"`
+}
+
+// AffineStep gives sum_i Weights[i] * value(Refs[i]) + Bias for each row. Weights already carry the change of width
+// from the sources' to the step's own.
+type AffineStep struct {
+	Rows  []AffineRow `cbor:"1,keyasint"`
+	Width int         `cbor:"2,keyasint"`
+}
+
+// AffineRow is one combination of an AffineStep.
+type AffineRow struct {
+	Refs    []Ref   `cbor:"1,keyasint"`
+	Weights []int64 `cbor:"2,keyasint"`
+	Bias    int64   `cbor:"3,keyasint"`
+}
+
+// LookupStep maps each source, a value of Bits bits and one padding bit, through its table of 2^Bits entries by a programmable bootstrap.
+type LookupStep struct {
+	Source Ref       `cbor:"1,keyasint"` // first of len(Tables) consecutive elements
+	Bits   int       `cbor:"2,keyasint"`
+	Tables [][]int64 `cbor:"3,keyasint"`
+	Width  int       `cbor:"4,keyasint"`
+}
+
+// RoundStep clears the Drop lowest bits of values of the given width (padding bit included): each bit is looked up and subtracted, lowest
+// first. The result is a multiple of 2^Drop of the same width: read with width - Drop it is the value shifted right.
+type RoundStep struct {
+	Source Ref `cbor:"1,keyasint"`
+	Count  int `cbor:"2,keyasint"`
+	Drop   int `cbor:"3,keyasint"`
+	Width  int `cbor:"4,keyasint"`
+}
+
+// Validate checks a circuit that comes from a file: references point backwards, indices and sizes fit, so that running it cannot panic.
+func (c *Circuit) Validate() error {
+	if err := c.Spec.Validate(); err != nil {
+		return err
+	}
+	if _, err := c.Spec.Parameters(); err != nil {
+		return err
+	}
+	sizes := make([]int, len(c.Steps)) // vector length; -1 for a GLWE ciphertext
+	for i := range c.Steps {
+		size, err := c.checkStep(i, sizes)
+		if err != nil {
+			return fmt.Errorf("compiler: step %d: %w", i, err)
+		}
+		sizes[i] = size
+	}
+	if len(c.Results) != len(c.Spec.Items) {
+		return fmt.Errorf("compiler: %d results for %d items", len(c.Results), len(c.Spec.Items))
+	}
+	for i, r := range c.Results {
+		if r.Step < 0 || int(r.Step) >= len(c.Steps) || r.Element < -1 || (r.Element == -1) != (sizes[r.Step] == -1) || int(r.Element) >= max(sizes[r.Step], 0) {
+			return fmt.Errorf("compiler: result %d points at element %d of step %d", i, r.Element, r.Step)
+		}
+	}
+	return nil
+}
+
+func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
+	s := c.Steps[i]
+	n := c.Spec.Params.PolyDegree
+	widthOK := func(w int) bool { return w >= 1 && w <= 60 }
+	refOK := func(r Ref, count int) bool {
+		return r.Step >= 0 && int(r.Step) < i && r.Element >= 0 && count >= 0 && int(r.Element)+count <= sizes[r.Step]
+	}
+	switch {
+	case s.Packed != nil:
+		p := s.Packed
+		if len(c.Spec.Packed) == 0 || len(p.Weights) > n || len(p.Coeffs) != len(p.Bias) || !widthOK(p.Width) {
+			return 0, fmt.Errorf("packed product does not fit the input")
+		}
+		for _, x := range p.Coeffs {
+			if x < 0 || int(x) >= n {
+				return 0, fmt.Errorf("packed product has coefficient %d", x)
+			}
+		}
+		return -1, nil
+	case s.Select != nil:
+		return -1, s.Select.check(len(c.Spec.Selectors), n)
+	case s.Rotate != nil:
+		for _, u := range s.Rotate.Units {
+			if err := u.check(len(c.Spec.Selectors), n); err != nil {
+				return 0, err
+			}
+		}
+		if !widthOK(s.Rotate.Width) {
+			return 0, fmt.Errorf("width %d", s.Rotate.Width)
+		}
+		return len(s.Rotate.Units), nil
+	case s.Affine != nil:
+		for _, row := range s.Affine.Rows {
+			if len(row.Refs) != len(row.Weights) {
+				return 0, fmt.Errorf("affine row has %d weights for %d values", len(row.Weights), len(row.Refs))
+			}
+			for _, r := range row.Refs {
+				if !refOK(r, 1) {
+					return 0, fmt.Errorf("affine row reads element %d of step %d", r.Element, r.Step)
+				}
+			}
+		}
+		if !widthOK(s.Affine.Width) {
+			return 0, fmt.Errorf("width %d", s.Affine.Width)
+		}
+		return len(s.Affine.Rows), nil
+	case s.Lookup != nil:
+		l := s.Lookup
+		if c.Spec.Params.SmallDimension == 0 || l.Bits < 1 || l.Bits > 11 || !widthOK(l.Width) || !refOK(l.Source, len(l.Tables)) {
+			return 0, fmt.Errorf("lookup of %d bits does not fit", l.Bits)
+		}
+		for _, t := range l.Tables {
+			if len(t) != 1<<l.Bits {
+				return 0, fmt.Errorf("table has %d entries for %d bits", len(t), l.Bits)
+			}
+		}
+		return len(l.Tables), nil
+	case s.Round != nil:
+		r := s.Round
+		if c.Spec.Params.SmallDimension == 0 || r.Count < 0 || !refOK(r.Source, r.Count) || r.Drop < 1 || r.Drop >= r.Width || !widthOK(r.Width) {
+			return 0, fmt.Errorf("round of %d bits does not fit", r.Drop)
+		}
+		return r.Count, nil
+	}
+	return 0, fmt.Errorf("empty")
+}
+
+func (s *SelectStep) check(selectors, n int) error {
+	if len(s.Leaves) == 0 || s.Width < 1 || s.Width > 60 {
+		return fmt.Errorf("select has %d leaves of width %d", len(s.Leaves), s.Width)
+	}
+	for _, l := range s.Leaves {
+		if len(l) != len(s.Leaves[0]) || len(l) > n {
+			return fmt.Errorf("select has leaves of %d and %d digits", len(l), len(s.Leaves[0]))
+		}
+	}
+	child := func(c int32, before int) bool {
+		if c < 0 {
+			return int(^c) < len(s.Leaves)
+		}
+		return int(c) < before
+	}
+	for i, nd := range s.Nodes {
+		if nd.Selector < 0 || int(nd.Selector) >= selectors || !child(nd.Lo, i) || !child(nd.Hi, i) {
+			return fmt.Errorf("select node %d points outside", i)
+		}
+	}
+	for _, r := range s.Roots {
+		if !child(r, len(s.Nodes)) {
+			return fmt.Errorf("select root points outside")
+		}
+	}
+	return nil
+}
+
+func (u *RotateUnit) check(selectors, n int) error {
+	if len(u.Selectors) != len(u.Weights) || len(u.Table) == 0 || len(u.Table) > n {
+		return fmt.Errorf("rotation has %d weights for %d bits and a table of %d", len(u.Weights), len(u.Selectors), len(u.Table))
+	}
+	lo, hi := int64(u.Start), int64(u.Start)
+	for i, s := range u.Selectors {
+		if s < 0 || int(s) >= selectors {
+			return fmt.Errorf("rotation reads selector %d", s)
+		}
+		if w := int64(u.Weights[i]); w < 0 {
+			lo += w
+		} else {
+			hi += w
+		}
+	}
+	if lo < 0 || hi >= int64(len(u.Table)) {
+		return fmt.Errorf("rotation reaches [%d, %d] of a table of %d", lo, hi, len(u.Table))
+	}
+	return nil
+}
+
+// circuitVersion is the version of the circuit's encoding inside a model file.
+const circuitVersion = 1
+
+// WriteTo writes the circuit as a file of kind [tfhe.KindModel]; package models embeds the same bytes in its own files.
+func (c *Circuit) WriteTo(w io.Writer) (int64, error) {
+	data, err := cbor.Marshal(c)
+	if err != nil {
+		return 0, fmt.Errorf("compiler: circuit: %w", err)
+	}
+	return int64(len(data)), tfhe.WriteFile(w, tfhe.Header{Kind: tfhe.KindModel, Version: circuitVersion, Params: c.Spec.Hash()}, data)
+}
+
+// ReadCircuit reads and validates what [Circuit.WriteTo] wrote.
+func ReadCircuit(r io.Reader) (*Circuit, error) {
+	_, data, err := tfhe.ReadFile(r, tfhe.KindModel, circuitVersion)
+	if err != nil {
+		return nil, err
+	}
+	c := new(Circuit)
+	if err := cbor.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("compiler: circuit: %w", err)
+	}
+	return c, c.Validate()
+}

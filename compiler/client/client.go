@@ -1,0 +1,152 @@
+// Package client is the side that holds the secret: it encrypts the input codes of a circuit and decrypts its results. It knows
+// a circuit only by its [compiler.ClientSpec], and needs neither the optimiser nor a floating-point FFT: it also builds for js/wasm.
+//
+//	keys, err := client.GenerateKeys(ctx, spec, nil)
+//	c, err := client.New(spec, keys.Secret)
+//	request, err := c.Encrypt(codes)
+//	integers, err := c.Decrypt(response, request)
+//
+// Codes are what the model's preprocessing makes of a row; see package models for rows of floats.
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"math"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// Keys are a client's two keys. The evaluation key goes to the server; the secret key never leaves the client.
+type Keys struct {
+	Secret     *tfhe.SecretKey
+	Evaluation *tfhe.EvaluationKey // a header only where the circuit has no lookups
+}
+
+// GenerateKeys draws a fresh pair for circuits with this specification's parameters. progress may be nil.
+func GenerateKeys(ctx context.Context, spec *compiler.ClientSpec, progress tfhe.Progress) (*Keys, error) {
+	p, err := spec.Parameters()
+	if err != nil {
+		return nil, err
+	}
+	sk, err := tfhe.GenerateSecretKey(p)
+	if err != nil {
+		return nil, err
+	}
+	ek, err := tfhe.GenerateEvaluationKey(ctx, sk, progress)
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{Secret: sk, Evaluation: ek}, nil
+}
+
+// Client encrypts and decrypts for one circuit under one key. It is safe for concurrent use.
+type Client struct {
+	spec *compiler.ClientSpec
+	hash [32]byte
+	p    tfhe.Parameters
+	sk   *tfhe.SecretKey
+}
+
+// New returns a client. The key must have been made for the specification's parameters.
+func New(spec *compiler.ClientSpec, sk *tfhe.SecretKey) (*Client, error) {
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	p, err := spec.Parameters()
+	if err != nil {
+		return nil, err
+	}
+	if sk.Parameters().Hash() != p.Hash() {
+		return nil, fmt.Errorf("client: secret key was made for other parameters than the model's: %w", tfhe.ErrMismatch)
+	}
+	return &Client{spec: spec, hash: spec.Hash(), p: p, sk: sk}, nil
+}
+
+// Encrypt encrypts one row of input codes. A code outside its bounds is an error that names its number, not its value.
+func (c *Client) Encrypt(codes []int64) (*compiler.Request, error) {
+	if len(codes) != len(c.spec.Lo) {
+		return nil, fmt.Errorf("client: %d codes where the model takes %d", len(codes), len(c.spec.Lo))
+	}
+	for i, v := range codes {
+		if v < c.spec.Lo[i] || v > c.spec.Hi[i] {
+			return nil, fmt.Errorf("client: code %d is outside its range %d..%d", i, c.spec.Lo[i], c.spec.Hi[i])
+		}
+	}
+	enc := tfhe.NewEncryptor(c.sk)
+	req := &compiler.Request{Spec: c.hash, Key: c.sk.ID(), Seed: enc.Seed()}
+	rand.Read(req.ID[:])
+	if len(c.spec.Packed) > 0 {
+		req.Packed = make([]uint64, c.p.N())
+		for i, code := range c.spec.Packed {
+			req.Packed[i] = uint64(codes[code]) << (64 - c.spec.PackedWidth)
+		}
+		enc.GLWE(req.Packed, req.Packed)
+	}
+	words := c.p.GGSWWords()
+	req.GGSW = make([]uint64, len(c.spec.Selectors)*words)
+	for i, sel := range c.spec.Selectors {
+		enc.GGSW(req.GGSW[i*words:(i+1)*words], sel.Bit(codes[sel.Code]-c.spec.Lo[sel.Code]), c.p.Literal().Select)
+	}
+	return req, nil
+}
+
+// Decrypt returns the circuit's integer results. A response to another request or under another key is an error.
+func (c *Client) Decrypt(res *compiler.Response, req *compiler.Request) ([]int64, error) {
+	if res.ID != req.ID {
+		return nil, fmt.Errorf("client: response answers another request: %w", tfhe.ErrMismatch)
+	}
+	out, _, err := c.Open(res)
+	return out, err
+}
+
+// Open decrypts a response whose request is not at hand, and measures the noise that it carried: the largest distance of a decoded value from
+// its exact place, relative to the distance at which it would decode wrongly (0: none, 1: wrong).
+func (c *Client) Open(res *compiler.Response) (out []int64, noise float64, err error) {
+	if res.Spec != c.hash {
+		return nil, 0, fmt.Errorf("client: response comes from another model: %w", tfhe.ErrMismatch)
+	}
+	if res.Key != c.sk.ID() {
+		return nil, 0, fmt.Errorf("client: response was computed under key %s, this is key %s: %w", res.Key, c.sk.ID(), tfhe.ErrMismatch)
+	}
+	if len(res.Items) != len(c.spec.Items) {
+		return nil, 0, fmt.Errorf("client: response has %d ciphertexts where the model gives %d", len(res.Items), len(c.spec.Items))
+	}
+	phases := make([][]uint64, len(res.Items))
+	dec := tfhe.NewDecryptor(c.sk)
+	product := make([]uint64, c.p.N())
+	for i, it := range res.Items {
+		want := c.spec.Items[i]
+		if len(it.Mask) != c.p.BigDimension() || len(it.Bodies) != len(want.Coeffs) {
+			return nil, 0, fmt.Errorf("client: response ciphertext %d has the wrong size", i)
+		}
+		dec.MaskProduct(product, it.Mask)
+		phases[i] = make([]uint64, len(it.Bodies))
+		for j, b := range it.Bodies {
+			phases[i][j] = b - product[want.Coeffs[j]]
+		}
+	}
+	for _, o := range c.spec.Outputs {
+		sum := o.Offset
+		for _, d := range o.Digits {
+			v, e := decode(phases[d.Item][d.Coeff], c.spec.Items[d.Item].Width, d.Lo)
+			sum += d.Weight * v
+			noise = max(noise, e)
+		}
+		out = append(out, sum)
+	}
+	return out, noise, nil
+}
+
+// decode rounds a phase to the nearest multiple of 2^(64-width) and returns the value in [lo, lo + 2^width) that it stands for, with its
+// distance from it relative to half a step.
+func decode(phase uint64, width int, lo int64) (int64, float64) {
+	step := uint64(1) << (64 - width)
+	rounded := phase + step/2
+	e := math.Abs(float64(int64(phase-(rounded&^(step-1))))) / float64(step/2)
+	v := rounded >> (64 - width)
+	mask := uint64(1)<<width - 1
+	return lo + int64((v-uint64(lo))&mask), e
+}

@@ -1,0 +1,258 @@
+package compiler
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// Prefer says what a compilation minimises.
+type Prefer int
+
+// The choices of --prefer.
+const (
+	PreferBalanced Prefer = iota // time plus upload at 10 MB/s
+	PreferTime                   // server time of one row
+	PreferUpload                 // request bytes, then time
+)
+
+// CompileOptions steer [Compile]. The zero value is the default.
+type CompileOptions struct {
+	Log2PFail float64 // log2 of the failure probability of one inference; 0 means -128
+	Prefer    Prefer
+}
+
+// polyDegree is N of every circuit: rotated tables have up to 2048 entries.
+const polyDegree = 2048
+
+// maxPlanWidth bounds the width of a decoded value: enough for any noise budget.
+const maxPlanWidth = 58
+
+// Compile lowers a verified graph to a circuit and chooses encodings, digits and parameters: the cheapest whose failure probability is within the
+// options', by the noise formulas of package tfhe under the heaviest key that key generation admits. The graph is optimised first.
+func Compile(g *Graph, opts CompileOptions) (*Circuit, error) {
+	if opts.Log2PFail == 0 {
+		opts.Log2PFail = -128
+	}
+	if !(opts.Log2PFail <= -20 && opts.Log2PFail >= -256) {
+		return nil, fmt.Errorf("compiler: failure probability 2^%g is outside 2^-256..2^-20", opts.Log2PFail)
+	}
+	if len(g.Outputs) == 0 {
+		return nil, errors.New("compiler: the graph has no output")
+	}
+	opt, err := g.Optimize()
+	if err != nil {
+		return nil, err
+	}
+	l := newLowerer(opt, polyDegree)
+	outputs, err := l.run()
+	if err != nil {
+		return nil, err
+	}
+	if len(l.lo) == 0 || len(l.lo) > maxCodes {
+		return nil, fmt.Errorf("compiler: the graph has %d input codes; a circuit has 1..%d", len(l.lo), maxCodes)
+	}
+	best, chosen, err := search(l, outputs, opts)
+	if err != nil {
+		return nil, err
+	}
+	c := best.build(chosen)
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("internal error: %w", err)
+	}
+	return c, nil
+}
+
+// search prices the candidates: one way of splitting at a time, digits from wide to narrow.
+func search(l *lowerer, outputs []form, opts CompileOptions) (*plan, candidate, error) {
+	var best *plan
+	var chosen candidate
+	chosen.cost = math.Inf(1)
+	var firstErr error
+	try := func(leaf, table, weight int) {
+		p, err := newPlan(l, outputs, opts, leaf, table, weight)
+		if err == nil {
+			var c candidate
+			if c, err = p.price(chosen.cost); err == nil && c.cost < chosen.cost {
+				best, chosen = p, c
+			}
+		}
+		if err != nil && firstErr == nil {
+			firstErr = err
+		}
+	}
+	try(0, 0, 0)
+	p, err := newPlan(l, outputs, opts, 0, 0, 0)
+	if err != nil {
+		return nil, candidate{}, err
+	}
+	if p.selected != nil {
+		for d := min(16, p.selected.step.Width-1); d >= 1; d-- {
+			try(d, 0, 0)
+		}
+	}
+	if len(p.rows) > 0 || p.packed != nil {
+		for d := 12; d >= 1; d-- {
+			try(min(d, 3), 0, d)
+		}
+	}
+	if len(p.rows) > 0 && p.tablesSplit() {
+		for d := 12; d >= 1; d-- {
+			try(min(d, 3), d, 0)
+		}
+	}
+	if best == nil {
+		return nil, candidate{}, firstErr
+	}
+	return best, chosen, nil
+}
+
+// tablesSplit tells whether all vectors in the results are used by results only, so that their tables may be cut into digits.
+func (p *plan) tablesSplit() bool {
+	inner := map[int32]bool{}
+	for _, vp := range p.vectors {
+		for _, terms := range vp.srcs {
+			for _, t := range terms {
+				inner[t.a] = true
+			}
+		}
+	}
+	for _, r := range p.rows {
+		for _, t := range r.terms {
+			if inner[t.vec] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// build writes the circuit of a priced plan.
+func (p *plan) build(c candidate) *Circuit {
+	out := &Circuit{Costs: Costs{Affines: p.affines, Selects: p.cmux + p.bottoms, Lookups: p.lookups, EstimatedMs: c.ms, Log2Noise: c.log2Noise}}
+	s := &out.Spec
+	s.Params = c.params
+	s.Log2PFail = c.log2PFail
+	s.Lo, s.Hi = p.l.lo, p.l.hi
+	for _, sel := range p.selectors {
+		s.Selectors = append(s.Selectors, p.l.selectors[sel])
+	}
+	s.Outputs = make([]Output, len(p.outputs))
+	if p.packed != nil {
+		p.buildPacked(out)
+	}
+	if p.selected != nil {
+		p.buildSelect(out)
+	}
+	p.buildVectors(out)
+	return out
+}
+
+func (p *plan) buildPacked(c *Circuit) {
+	pp := p.packed
+	c.Spec.Packed, c.Spec.PackedWidth = pp.codes, pp.width
+	first := len(c.Spec.Items)
+	for i := range pp.steps {
+		st := pp.steps[i]
+		c.Results = append(c.Results, Result{Step: int32(len(c.Steps)), Element: -1})
+		c.Spec.Items = append(c.Spec.Items, Item{Coeffs: st.Coeffs, Width: st.Width})
+		c.Steps = append(c.Steps, Step{Packed: &st})
+	}
+	for _, r := range pp.rows {
+		o := &c.Spec.Outputs[r.output]
+		o.Digits = append(o.Digits, Digit{Item: int32(first + r.step), Coeff: int32(r.at), Lo: r.lo, Weight: r.weight})
+	}
+}
+
+func (p *plan) buildSelect(c *Circuit) {
+	sp := p.selected
+	item := int32(len(c.Spec.Items))
+	var coeffs []int32
+	for o := range p.outputs {
+		for d := range sp.digits {
+			c.Spec.Outputs[o].Digits = append(c.Spec.Outputs[o].Digits,
+				Digit{Item: item, Coeff: int32(len(coeffs)), Lo: sp.lo[o][d], Weight: 1 << (d * p.leafDigit)})
+			coeffs = append(coeffs, int32(len(coeffs)))
+		}
+	}
+	c.Spec.Items = append(c.Spec.Items, Item{Coeffs: coeffs, Width: sp.step.Width})
+	c.Results = append(c.Results, Result{Step: int32(len(c.Steps)), Element: -1})
+	c.Steps = append(c.Steps, Step{Select: &sp.step})
+}
+
+// buildVectors writes rotations, lookups with their affine inputs and rounds, and the combinations that are results.
+func (p *plan) buildVectors(c *Circuit) {
+	steps := map[[2]int32]int32{} // (vector, digit) to step
+	for _, vp := range p.vectors {
+		for d := range vp.digits {
+			tables := vp.plane(d, p.tableDigit)
+			key := [2]int32{vp.v.id, int32(d)}
+			if vp.inputs {
+				st := &RotateStep{Width: vp.width}
+				for i, u := range vp.units {
+					u.Table = tables[i]
+					st.Units = append(st.Units, u)
+				}
+				steps[key] = int32(len(c.Steps))
+				c.Steps = append(c.Steps, Step{Rotate: st})
+				continue
+			}
+			source := p.buildLookupInput(c, vp, d, steps)
+			steps[key] = int32(len(c.Steps))
+			c.Steps = append(c.Steps, Step{Lookup: &LookupStep{Source: source, Bits: vp.bits, Tables: tables, Width: vp.width}})
+		}
+	}
+	if len(p.rows) == 0 {
+		return
+	}
+	st := &AffineStep{Width: p.rowWidth}
+	step := int32(len(c.Steps))
+	for i, r := range p.rows {
+		row := AffineRow{Bias: r.bias}
+		for _, t := range r.terms {
+			row.Refs = append(row.Refs, Ref{Step: steps[[2]int32{t.vec, int32(t.digit)}], Element: t.elem})
+			row.Weights = append(row.Weights, t.w<<(p.byVector[t.vec].width-p.rowWidth))
+		}
+		st.Rows = append(st.Rows, row)
+		item := int32(len(c.Spec.Items))
+		c.Spec.Items = append(c.Spec.Items, Item{Coeffs: []int32{0}, Width: p.rowWidth})
+		c.Results = append(c.Results, Result{Step: step, Element: int32(i)})
+		c.Spec.Outputs[r.output].Digits = append(c.Spec.Outputs[r.output].Digits, Digit{Item: item, Lo: r.lo, Weight: r.weight})
+	}
+	c.Steps = append(c.Steps, Step{Affine: st})
+}
+
+// buildLookupInput writes the affine rows of a lookup and the round of their low bits, once for all digit planes.
+func (p *plan) buildLookupInput(c *Circuit, vp *vectorPlan, digit int, steps map[[2]int32]int32) Ref {
+	key := [2]int32{vp.v.id, -1}
+	if digit > 0 {
+		return Ref{Step: steps[key]}
+	}
+	width := vp.inputWidth()
+	st := &AffineStep{Width: width}
+	for i, terms := range vp.srcs {
+		row := AffineRow{Bias: vp.rows[i].Bias}
+		for _, t := range terms {
+			row.Refs = append(row.Refs, Ref{Step: steps[[2]int32{t.a, 0}], Element: t.b})
+			row.Weights = append(row.Weights, t.w<<(p.byVector[t.a].width-width))
+		}
+		st.Rows = append(st.Rows, row)
+	}
+	c.Steps = append(c.Steps, Step{Affine: st})
+	if vp.drop > 0 {
+		source := Ref{Step: int32(len(c.Steps) - 1)}
+		c.Steps = append(c.Steps, Step{Round: &RoundStep{Source: source, Count: len(st.Rows), Drop: vp.drop, Width: width}})
+	}
+	steps[key] = int32(len(c.Steps) - 1)
+	return Ref{Step: steps[key]}
+}
+
+// InputBits is the largest number of bits that any input code of the specification has.
+func (s *ClientSpec) InputBits() int {
+	most := 0
+	for i := range s.Lo {
+		most = max(most, bits.Len64(uint64(s.Hi[i]-s.Lo[i])))
+	}
+	return most
+}

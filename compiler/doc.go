@@ -1,0 +1,23 @@
+// Package compiler turns a quantized model, written as an integer graph, into the circuit that a server executes on
+// ciphertexts.
+//
+// It has two representations and no more. [Graph] is what the model means: a small set of operations with numpy's names
+// and numpy's semantics on int64 arrays, each with a shape and with bounds per element. [Graph.Eval] runs it on clear
+// integers, and that run is the quantized model, the reference for everything else. [Graph.Verify] is the executable
+// specification of a Graph: it is called between the passes of [Graph.Optimize], and a graph that passes it cannot
+// overflow, leave a table or meet a shape it does not expect. A Graph prints as one line per node, and the print parses
+// back. Circuit is what the server executes; it is made from an optimized Graph.
+//
+// A Graph is built with the methods of [Graph], in any order that defines a value before it is used:
+//
+//	g := compiler.NewGraph()
+//	x := g.Input("x", []int{2}, []int64{0}, []int64{127})
+//	score := g.Add(g.MatMul(x, g.Constant(compiler.Array{Shape: []int{2}, Data: []int64{3, -1}})), g.Scalar(5))
+//	g.Output(g.Where(g.LessEqual(score, g.Scalar(100)), score, g.Scalar(100)))
+//
+// The builders panic on a caller's mistake (shapes that do not fit, values that could reach 2^62); whatever comes from a
+// file goes through [Parse] or [Graph.Verify], which return errors.
+//
+// The package does not promise that every valid Graph can be executed on ciphertexts at a reasonable cost: the lowering
+// says which subgraph it has no efficient form for.
+package compiler

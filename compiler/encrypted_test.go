@@ -1,0 +1,204 @@
+package compiler_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/compiler/client"
+	"github.com/fhe-ml/fhe-ml/compiler/server"
+)
+
+// harness holds both ends of one compiled graph.
+type harness struct {
+	t       *testing.T
+	graph   *compiler.Graph
+	circuit *compiler.Circuit
+	client  *client.Client
+	server  *server.Server
+	noise   float64
+}
+
+func newHarness(t *testing.T, g *compiler.Graph, opts compiler.CompileOptions) *harness {
+	t.Helper()
+	if err := g.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := compiler.Compile(g, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	keys, err := client.GenerateKeys(ctx, &c.Spec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := client.New(&c.Spec, keys.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.LoadKey(ctx, keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("p_fail 2^%.1f, noise 2^%.2f, selectors %d, costs %+v, params %+v", c.Spec.Log2PFail, c.Costs.Log2Noise, len(c.Spec.Selectors), c.Costs, c.Spec.Params)
+	return &harness{t: t, graph: g, circuit: c, client: cl, server: s}
+}
+
+// check runs one row encrypted and in the clear and compares exactly.
+func (h *harness) check(x []int64) {
+	h.t.Helper()
+	want, err := h.graph.Eval(map[string][]int64{"x": x})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	req, err := h.client.Encrypt(x)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	res, err := h.server.Run(context.Background(), req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	got, noise, err := h.client.Open(res)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.noise = max(h.noise, noise)
+	i := 0
+	for _, o := range want {
+		for _, v := range o {
+			if got[i] != v {
+				h.t.Fatalf("x = %v: output %d is %d encrypted and %d in the clear", x, i, got[i], v)
+			}
+			i++
+		}
+	}
+}
+
+func randomRow(r *rand.Rand, n *compiler.Node) []int64 {
+	x := make([]int64, n.Size())
+	for i := range x {
+		x[i] = n.Lo[i] + r.Int64N(n.Hi[i]-n.Lo[i]+1)
+	}
+	return x
+}
+
+func randomArray(r *rand.Rand, lo, hi int64, shape ...int) compiler.Array {
+	size := 1
+	for _, d := range shape {
+		size *= d
+	}
+	a := compiler.Array{Shape: shape, Data: make([]int64, size)}
+	for i := range a.Data {
+		a.Data[i] = lo + r.Int64N(hi-lo+1)
+	}
+	return a
+}
+
+func TestEncryptedLinear(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, shape := range [][2]int{{1, 1}, {30, 1}, {4, 3}, {64, 10}, {300, 10}} {
+		g := compiler.NewGraph()
+		x := g.Input("x", []int{shape[0]}, []int64{0}, []int64{127})
+		y := g.MatMul(x, g.Constant(randomArray(r, -1<<13, 1<<13, shape[0], shape[1])))
+		y = g.Add(y, g.Constant(randomArray(r, -1<<20, 1<<20, shape[1])))
+		g.Output(y)
+		h := newHarness(t, g, compiler.CompileOptions{})
+		for range 5 {
+			h.check(randomRow(r, x))
+		}
+		if h.circuit.Spec.Params.SmallDimension != 0 || len(h.circuit.Spec.Selectors) != 0 {
+			t.Errorf("a linear model takes an evaluation key or selectors")
+		}
+	}
+}
+
+// randomTree makes a nest of where over thresholds of x.
+func randomTree(r *rand.Rand, g *compiler.Graph, x *compiler.Node, depth, outputs int) *compiler.Node {
+	if depth == 0 || r.IntN(8) == 0 {
+		return g.Constant(randomArray(r, -1<<20, 1<<20, outputs))
+	}
+	f := r.IntN(x.Size())
+	cond := g.LessEqual(g.GetItem(x, f), g.Scalar(r.Int64N(12)))
+	return g.Where(cond, randomTree(r, g, x, depth-1, outputs), randomTree(r, g, x, depth-1, outputs))
+}
+
+func TestEncryptedTrees(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, c := range []struct{ trees, depth, outputs int }{{1, 1, 1}, {1, 8, 3}, {20, 3, 1}, {10, 5, 10}} {
+		g := compiler.NewGraph()
+		x := g.Input("x", []int{5}, []int64{0}, []int64{12})
+		sum := randomTree(r, g, x, c.depth, c.outputs)
+		for range c.trees - 1 {
+			sum = g.Add(sum, randomTree(r, g, x, c.depth, c.outputs))
+		}
+		g.Output(g.Add(sum, g.Constant(randomArray(r, -100, 100, c.outputs))))
+		h := newHarness(t, g, compiler.CompileOptions{})
+		for range 6 {
+			h.check(randomRow(r, x))
+		}
+		t.Logf("largest noise %.2f of the gap", h.noise)
+	}
+}
+
+func TestEncryptedFirstLayer(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{6}, []int64{0}, []int64{15})
+	z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(randomArray(r, -60, 60, 24, 5)))
+	z = g.Add(z, g.Constant(randomArray(r, -30, 30, 5)))
+	table := compiler.Table{}
+	for h := range 5 {
+		table.Lo = append(table.Lo, z.Lo[h])
+		row := make([]int64, z.Hi[h]-z.Lo[h]+1)
+		for i := range row {
+			row[i] = max(0, z.Lo[h]+int64(i)) * r.Int64N(3)
+		}
+		table.Values = append(table.Values, row)
+	}
+	g.Output(g.SumAll(g.Lookup(z, table)))
+	h := newHarness(t, g, compiler.CompileOptions{})
+	for range 6 {
+		h.check(randomRow(r, x))
+	}
+	ones := []int64{15, 15, 15, 15, 15, 15}
+	h.check(ones)
+	t.Logf("largest noise %.2f of the gap", h.noise)
+}
+
+func TestEncryptedDeepNetwork(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{4}, []int64{0}, []int64{15})
+	z := g.MatMul(g.Reshape(g.Bits(x, 4), 16), g.Constant(randomArray(r, -20, 20, 16, 5)))
+	relu := func(z *compiler.Node, levels int64) *compiler.Node {
+		table := compiler.Table{}
+		for h := range z.Size() {
+			table.Lo = append(table.Lo, z.Lo[h])
+			row := make([]int64, z.Hi[h]-z.Lo[h]+1)
+			for i := range row {
+				row[i] = max(0, z.Lo[h]+int64(i)) * levels / max(1, z.Hi[h]+1)
+			}
+			table.Values = append(table.Values, row)
+		}
+		return g.Lookup(z, table)
+	}
+	a := relu(z, 16)
+	z2 := g.MatMul(a, g.Constant(randomArray(r, -5, 5, 5, 4)))
+	d := 1
+	for (z2.Hi[0]-z2.Lo[0])>>d > 24 || (z2.Hi[1]-z2.Lo[1])>>d > 24 || (z2.Hi[2]-z2.Lo[2])>>d > 24 || (z2.Hi[3]-z2.Lo[3])>>d > 24 {
+		d++
+	}
+	a2 := relu(g.Round(z2, d), 16)
+	g.Output(g.Add(g.MatMul(a2, g.Constant(randomArray(r, -50, 50, 4, 3))), g.Constant(randomArray(r, -9, 9, 3))))
+	h := newHarness(t, g, compiler.CompileOptions{})
+	for range 4 {
+		h.check(randomRow(r, x))
+	}
+	t.Logf("largest noise %.2f of the gap", h.noise)
+}

@@ -1,0 +1,99 @@
+package compiler
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// messageVersion is the format version of requests and responses.
+const messageVersion = 1
+
+// Request is one encrypted row. Masks are not in it: they are expanded from the seed, the packed ciphertext's first, then every selector's.
+type Request struct {
+	Spec   [32]byte // hash of the ClientSpec
+	Key    tfhe.KeyID
+	ID     [16]byte
+	Seed   tfhe.Seed
+	Packed []uint64 // N words, or none
+	GGSW   []uint64 // (k+1) l N words a selector
+}
+
+// Response is one encrypted answer: for each item of the specification a mask of kN words and its body coefficients.
+type Response struct {
+	Spec  [32]byte
+	Key   tfhe.KeyID
+	ID    [16]byte // the request's
+	Items []ResponseItem
+}
+
+// ResponseItem is a GLWE mask and the few body coefficients that are results.
+type ResponseItem struct {
+	Mask   []uint64
+	Bodies []uint64
+}
+
+// WriteTo writes the request as one file; rows of a stream follow each other.
+func (r *Request) WriteTo(w io.Writer) (int64, error) {
+	data := append([]byte(nil), r.Seed[:]...)
+	data = tfhe.AppendWords(data, r.Packed)
+	data = tfhe.AppendWords(data, r.GGSW)
+	h := tfhe.Header{Kind: tfhe.KindRequest, Version: messageVersion, Params: r.Spec, Key: r.Key, Request: r.ID}
+	return int64(len(data)), tfhe.WriteFile(w, h, data)
+}
+
+// ReadRequest reads the next request of a stream for a circuit with the given specification; io.EOF at its end.
+func ReadRequest(r io.Reader, spec *ClientSpec) (*Request, error) {
+	h, data, err := tfhe.ReadFile(r, tfhe.KindRequest, messageVersion)
+	if err != nil {
+		return nil, err
+	}
+	if h.Params != spec.Hash() {
+		return nil, fmt.Errorf("request was encrypted for another model: %w", tfhe.ErrMismatch)
+	}
+	if int64(len(data)) != spec.RequestBytes() {
+		return nil, fmt.Errorf("request has %d bytes where the model needs %d", len(data), spec.RequestBytes())
+	}
+	req := &Request{Spec: h.Params, Key: h.Key, ID: h.Request}
+	copy(req.Seed[:], data)
+	data = data[32:]
+	if len(spec.Packed) > 0 {
+		req.Packed, data, _ = tfhe.Words(data, spec.Params.PolyDegree)
+	}
+	req.GGSW, _, _ = tfhe.Words(data, len(data)/8)
+	return req, nil
+}
+
+// WriteTo writes the response as one file.
+func (r *Response) WriteTo(w io.Writer) (int64, error) {
+	var data []byte
+	for _, it := range r.Items {
+		data = tfhe.AppendWords(data, it.Mask)
+		data = tfhe.AppendWords(data, it.Bodies)
+	}
+	h := tfhe.Header{Kind: tfhe.KindResponse, Version: messageVersion, Params: r.Spec, Key: r.Key, Request: r.ID}
+	return int64(len(data)), tfhe.WriteFile(w, h, data)
+}
+
+// ReadResponse reads the next response of a stream; io.EOF at its end.
+func ReadResponse(r io.Reader, spec *ClientSpec) (*Response, error) {
+	h, data, err := tfhe.ReadFile(r, tfhe.KindResponse, messageVersion)
+	if err != nil {
+		return nil, err
+	}
+	if h.Params != spec.Hash() {
+		return nil, fmt.Errorf("response comes from another model: %w", tfhe.ErrMismatch)
+	}
+	if int64(len(data)) != spec.ResponseBytes() {
+		return nil, fmt.Errorf("response has %d bytes where the model gives %d", len(data), spec.ResponseBytes())
+	}
+	res := &Response{Spec: h.Params, Key: h.Key, ID: h.Request}
+	for _, it := range spec.Items {
+		var item ResponseItem
+		item.Mask, data, _ = tfhe.Words(data, spec.maskWords())
+		item.Bodies, data, _ = tfhe.Words(data, len(it.Coeffs))
+		res.Items = append(res.Items, item)
+	}
+	return res, nil
+}

@@ -1,0 +1,178 @@
+package compiler
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// selectPlan lays out the decision diagrams of all outputs in one ciphertext: output o's digit d is coefficient o*digits+d.
+type selectPlan struct {
+	step   SelectStep
+	digits int
+	lo     [][]int64 // smallest value of each digit sum, [output][digit]
+	depths []int     // longest path of each root
+}
+
+// laySelect builds the diagrams from the outputs' forms over where nodes. Leaves are shifted so that each tree's smallest is zero, then cut into
+// digits that are summed over the trees side by side: the score's width costs coefficients, not noise.
+func (p *plan) laySelect(outputs []form) error {
+	count := len(outputs)
+	// For every root: which components of its value enter which output, with which weight.
+	type entry struct {
+		output, component int
+		w                 int64
+	}
+	uses := map[int32][]entry{}
+	var roots []int32
+	for o, f := range outputs {
+		for _, t := range f.terms {
+			if uses[t.a] == nil {
+				roots = append(roots, t.a)
+			}
+			uses[t.a] = append(uses[t.a], entry{o, int(t.b), t.w})
+		}
+	}
+	trees := make([]*tree, len(roots))
+	shift := make([]int64, count)
+	var most int64
+	for i, r := range roots {
+		t := &tree{l: p.l, index: map[int32]int32{}, leaves: map[string]int32{}, transform: func(leaf []int64) []int64 {
+			out := make([]int64, count)
+			for _, e := range uses[r] {
+				out[e.output] += e.w * leaf[e.component]
+			}
+			return out
+		}}
+		t.root = t.build(whereChild{node: r})
+		for o := range count {
+			lo := t.values[0][o]
+			for _, v := range t.values {
+				lo = min(lo, v[o])
+			}
+			shift[o] += lo
+			for _, v := range t.values {
+				v[o] -= lo
+				most = max(most, v[o])
+			}
+		}
+		trees[i] = t
+	}
+	sp := &selectPlan{digits: 1}
+	digit := p.leafDigit
+	if digit > 0 {
+		sp.digits = max(1, (bits.Len64(uint64(most))+digit-1)/digit)
+	}
+	c := count * sp.digits
+	if c > p.l.degree {
+		return fmt.Errorf("compiler: %d results of %d digits do not fit a ciphertext of %d coefficients", count, sp.digits, p.l.degree)
+	}
+	hi := make([]int64, c)
+	for _, t := range trees {
+		p.addTree(sp, t, digit, hi)
+	}
+	// Constants ride on the lowest digit as a root without tests.
+	constant := make([]int64, c)
+	sp.lo = make([][]int64, count)
+	for o, f := range outputs {
+		constant[o*sp.digits] = f.c + shift[o]
+		sp.lo[o] = make([]int64, sp.digits)
+		sp.lo[o][0] = f.c + shift[o]
+	}
+	sp.step.Leaves = append(sp.step.Leaves, constant)
+	sp.step.Roots = append(sp.step.Roots, ^int32(len(sp.step.Leaves)-1))
+	sp.step.Width = max(1, bits.Len64(uint64(slices.Max(hi))))
+	p.selected = sp
+	var n noise
+	for _, d := range sp.depths {
+		n.cmux += float64(max(d-1, 0))
+		n.bottom += float64(min(d, 1))
+	}
+	p.events = append(p.events, event{log2Gap: -float64(sp.step.Width + 1), noise: n, count: c, width: sp.step.Width, digits: c})
+	return nil
+}
+
+// addTree appends a tree's nodes and digit leaves to the step, and its largest digits to hi.
+func (p *plan) addTree(sp *selectPlan, t *tree, digit int, hi []int64) {
+	leaf0, node0 := int32(len(sp.step.Leaves)), int32(len(sp.step.Nodes))
+	most := make([]int64, len(hi))
+	for _, v := range t.values {
+		digits := make([]int64, len(hi))
+		for o, y := range v {
+			for d := range sp.digits {
+				at := o*sp.digits + d
+				digits[at] = y
+				if digit > 0 {
+					digits[at] = y >> (d * digit) & (1<<digit - 1)
+				}
+				most[at] = max(most[at], digits[at])
+			}
+		}
+		sp.step.Leaves = append(sp.step.Leaves, digits)
+	}
+	for i, m := range most {
+		hi[i] += m
+	}
+	place := func(c int32) int32 {
+		if c < 0 {
+			return ^(^c + leaf0)
+		}
+		return c + node0
+	}
+	depth := make([]int, len(t.nodes))
+	deep := func(c int32) int {
+		if c < 0 {
+			return 0
+		}
+		return depth[c]
+	}
+	for i, nd := range t.nodes {
+		depth[i] = 1 + max(deep(nd.Lo), deep(nd.Hi))
+		if depth[i] == 1 {
+			p.bottoms++
+		} else {
+			p.cmux++
+		}
+		sp.step.Nodes = append(sp.step.Nodes, SelectNode{Selector: p.use(nd.Selector), Lo: place(nd.Lo), Hi: place(nd.Hi)})
+	}
+	sp.step.Roots = append(sp.step.Roots, place(t.root))
+	sp.depths = append(sp.depths, deep(t.root))
+}
+
+// tree is one root's diagram with leaves in the space of all outputs. Equal nodes and leaves are shared.
+type tree struct {
+	l         *lowerer
+	transform func([]int64) []int64
+	nodes     []SelectNode
+	index     map[int32]int32 // where node to node
+	leaves    map[string]int32
+	values    [][]int64
+	root      int32
+}
+
+// build returns the node number, or ^leaf, of a child. Depth is that of the tree; goroutine stacks grow as needed.
+func (t *tree) build(c whereChild) int32 {
+	if c.node < 0 {
+		v := t.transform(c.leaf)
+		key := fmt.Sprint(v)
+		if i, ok := t.leaves[key]; ok {
+			return ^i
+		}
+		i := int32(len(t.values))
+		t.leaves[key] = i
+		t.values = append(t.values, v)
+		return ^i
+	}
+	if i, ok := t.index[c.node]; ok {
+		return i
+	}
+	w := t.l.diagrams[c.node]
+	lo, hi := t.build(w.lo), t.build(w.hi)
+	i := lo
+	if lo != hi {
+		i = int32(len(t.nodes))
+		t.nodes = append(t.nodes, SelectNode{Selector: w.selector, Lo: lo, Hi: hi})
+	}
+	t.index[c.node] = i
+	return i
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// step runs step number i.
+func (r *run) step(i int, st compiler.Step) (value, error) {
+	switch {
+	case st.Packed != nil:
+		return r.packedProduct(st.Packed)
+	case st.Select != nil:
+		return r.selectTrees(st.Select)
+	case st.Rotate != nil:
+		return r.rotate(st.Rotate)
+	case st.Affine != nil:
+		return r.affine(st.Affine)
+	case st.Lookup != nil:
+		return r.lookup(i, st.Lookup)
+	case st.Round != nil:
+		return r.round(i, st.Round)
+	}
+	return value{}, fmt.Errorf("server: step %d is empty", i)
+}
+
+func (r *run) packedProduct(st *compiler.PackedStep) (value, error) {
+	p := r.s.params
+	out := tfhe.NewGLWE(p)
+	tfhe.MulPlainAdd(p, out, r.packed, st.Weights)
+	for i, c := range st.Coeffs {
+		out.Body[c] += uint64(st.Bias[i]) << (64 - st.Width)
+	}
+	return value{glwe: out}, r.ctx.Err()
+}
+
+// rotate looks up every unit's table: the accumulator is the table as a polynomial without noise, turned by X^-weight under each
+// client bit, so that its coefficient 0 is the entry at the sum: a blind rotation over the input's bits instead of a secret key's.
+func (r *run) rotate(st *compiler.RotateStep) (value, error) {
+	p := r.s.params
+	out := make([]tfhe.LWECiphertext, len(st.Units))
+	err := r.each(len(st.Units), func(ev *tfhe.Evaluator, u int) {
+		unit := &st.Units[u]
+		acc := tfhe.NewGLWE(p)
+		for z, y := range unit.Table {
+			// The index starts at Start: entry z is wanted after z - Start further steps.
+			c := (z - int(unit.Start) + 2*p.N()) % (2 * p.N())
+			if c < p.N() {
+				acc.Body[c] = uint64(y) << (64 - st.Width)
+			} else {
+				acc.Body[c-p.N()] = -(uint64(y) << (64 - st.Width))
+			}
+		}
+		for j, s := range unit.Selectors {
+			ev.Rotate(acc, r.bits[s], -int(unit.Weights[j]))
+		}
+		out[u] = tfhe.NewLWE(p.BigDimension())
+		tfhe.SampleExtract(p, &out[u], acc, 0)
+	})
+	return value{lwe: out}, err
+}
+
+func (r *run) affine(st *compiler.AffineStep) (value, error) {
+	out := make([]tfhe.LWECiphertext, len(st.Rows))
+	err := r.each(len(st.Rows), func(_ *tfhe.Evaluator, i int) {
+		row := &st.Rows[i]
+		out[i] = tfhe.NewLWE(r.s.params.BigDimension())
+		out[i].Body = uint64(row.Bias) << (64 - st.Width)
+		for j, ref := range row.Refs {
+			out[i].AddScaled(row.Weights[j], &r.values[ref.Step].lwe[ref.Element])
+		}
+	})
+	return value{lwe: out}, err
+}
+
+func (r *run) lookup(i int, st *compiler.LookupStep) (value, error) {
+	src := r.values[st.Source.Step].lwe[st.Source.Element:]
+	out := make([]tfhe.LWECiphertext, len(st.Tables))
+	err := r.each(len(out), func(ev *tfhe.Evaluator, j int) {
+		out[j] = tfhe.NewLWE(r.s.params.BigDimension())
+		ev.Bootstrap(&out[j], &src[j], r.s.tables[i][j])
+	})
+	return value{lwe: out}, err
+}
+
+// round clears the lowest bits one by one. A bit is brought to the top position by a power of two, which drops all higher bits; its lookup gives it
+// back at its own place, where it is subtracted.
+func (r *run) round(i int, st *compiler.RoundStep) (value, error) {
+	src := r.values[st.Source.Step].lwe[st.Source.Element:]
+	out := make([]tfhe.LWECiphertext, st.Count)
+	err := r.each(len(out), func(ev *tfhe.Evaluator, j int) {
+		d := r.s.params.BigDimension()
+		out[j] = tfhe.NewLWE(d)
+		out[j].Copy(&src[j])
+		top, bit := tfhe.NewLWE(d), tfhe.NewLWE(d)
+		for b := range st.Drop {
+			if r.ctx.Err() != nil {
+				return
+			}
+			top.Clear()
+			top.AddScaled(1<<(st.Width-1-b), &out[j])
+			ev.BootstrapBit(&bit, &top, r.s.tables[i][b], 1<<(64-st.Width+b))
+			out[j].AddScaled(-1, &bit)
+		}
+	})
+	if err == nil {
+		err = r.ctx.Err()
+	}
+	return value{lwe: out}, err
+}

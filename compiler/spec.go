@@ -1,0 +1,150 @@
+package compiler
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// ClientSpec is the public part of a circuit, all that a client needs: parameters, how input codes are encrypted, and how results are read.
+// It holds no weights, leaves or tables; what it does tell about a model are the [Selector] sets and the widths.
+type ClientSpec struct {
+	Params      tfhe.ParametersLiteral `cbor:"1,keyasint"`
+	Lo          []int64                `cbor:"2,keyasint"` // smallest value of every input code
+	Hi          []int64                `cbor:"3,keyasint"` // largest value of every input code
+	Packed      []int32                `cbor:"4,keyasint"` // codes sent in the coefficients of one GLWE ciphertext, in this order
+	PackedWidth int                    `cbor:"5,keyasint"` // W: a packed code c is the torus word c 2^(64-W)
+	Selectors   []Selector             `cbor:"6,keyasint"` // bits sent as one GGSW ciphertext each
+	Items       []Item                 `cbor:"7,keyasint"` // ciphertexts of a response
+	Outputs     []Output               `cbor:"8,keyasint"` // results, each a combination of decoded coefficients
+	Log2PFail   float64                `cbor:"9,keyasint"` // log2 of the probability that any value of one inference decodes wrongly
+}
+
+// Selector is one encrypted bit: 1 where the code lies in the set. Thermometer bits [code <= t], binary digits and
+// missing-value tests are all of this form.
+type Selector struct {
+	Code int32     `cbor:"1,keyasint"`
+	Set  [2]uint64 `cbor:"2,keyasint"` // bit v of the 128 says whether the code Lo + v is in the set
+}
+
+// Bit returns the selector's bit for the value v = code - Lo, 0 <= v < 128.
+func (s Selector) Bit(v int64) int64 { return int64(s.Set[v>>6] >> (v & 63) & 1) }
+
+// Item is one ciphertext of a response: a mask and the body coefficients that are results, no others.
+type Item struct {
+	Coeffs []int32 `cbor:"1,keyasint"` // coefficients of the phase that the bodies belong to
+	Width  int     `cbor:"2,keyasint"` // W: values are multiples of 2^(64-W), modulo 2^W
+}
+
+// Output is one integer result: Offset + sum of Weight * (decoded value), every value being taken in [Lo, Lo + 2^W).
+type Output struct {
+	Offset int64   `cbor:"1,keyasint"`
+	Digits []Digit `cbor:"2,keyasint"`
+}
+
+// Digit is one decoded coefficient of an output: number Coeff of the coefficients of item Item.
+type Digit struct {
+	Item   int32 `cbor:"1,keyasint"`
+	Coeff  int32 `cbor:"2,keyasint"`
+	Lo     int64 `cbor:"3,keyasint"`
+	Weight int64 `cbor:"4,keyasint"`
+}
+
+// maxCodes bounds the inputs of a circuit and the parts of a specification that comes from a file.
+const maxCodes = 1 << 16
+
+// Parameters checks and returns the parameter set.
+func (s *ClientSpec) Parameters() (tfhe.Parameters, error) { return tfhe.NewParameters(s.Params) }
+
+// Hash identifies the specification; requests and responses carry it.
+func (s *ClientSpec) Hash() [32]byte {
+	data, err := cbor.Marshal(s)
+	if err != nil {
+		panic("compiler: internal error: specification does not encode: " + err.Error())
+	}
+	return sha256.Sum256(data)
+}
+
+// Validate checks a specification that comes from a file: every index, width and set in range.
+func (s *ClientSpec) Validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("compiler: client specification: "+format, args...)
+	}
+	p := s.Params
+	if len(s.Lo) != len(s.Hi) || len(s.Lo) == 0 || len(s.Lo) > maxCodes {
+		return bad("%d and %d input bounds", len(s.Lo), len(s.Hi))
+	}
+	for i := range s.Lo {
+		if s.Lo[i] > s.Hi[i] || s.Hi[i]-s.Lo[i] > 1<<20 || s.Lo[i] < -1<<40 || s.Hi[i] > 1<<40 {
+			return bad("code %d has bounds [%d, %d]", i, s.Lo[i], s.Hi[i])
+		}
+	}
+	if len(s.Packed) > p.PolyDegree || len(s.Packed) > 0 && (s.PackedWidth < 1 || s.PackedWidth > 60) {
+		return bad("%d packed codes of width %d", len(s.Packed), s.PackedWidth)
+	}
+	for _, c := range s.Packed {
+		if c < 0 || int(c) >= len(s.Lo) {
+			return bad("packed code %d is not an input", c)
+		}
+	}
+	if len(s.Selectors) > maxCodes || len(s.Selectors) > 0 && p.Select.Levels == 0 {
+		return bad("%d selectors", len(s.Selectors))
+	}
+	for i, sel := range s.Selectors {
+		if sel.Code < 0 || int(sel.Code) >= len(s.Lo) || s.Hi[sel.Code]-s.Lo[sel.Code] > 127 {
+			return bad("selector %d reads code %d", i, sel.Code)
+		}
+	}
+	if len(s.Items) > maxCodes || len(s.Outputs) == 0 || len(s.Outputs) > maxCodes {
+		return bad("%d items, %d outputs", len(s.Items), len(s.Outputs))
+	}
+	for i, it := range s.Items {
+		if it.Width < 1 || it.Width > 60 || len(it.Coeffs) == 0 || len(it.Coeffs) > p.PolyDegree {
+			return bad("item %d has width %d and %d coefficients", i, it.Width, len(it.Coeffs))
+		}
+		for _, c := range it.Coeffs {
+			if c < 0 || int(c) >= p.PolyDegree {
+				return bad("item %d has coefficient %d", i, c)
+			}
+		}
+	}
+	for o, out := range s.Outputs {
+		for _, d := range out.Digits {
+			if d.Item < 0 || int(d.Item) >= len(s.Items) || d.Coeff < 0 || int(d.Coeff) >= len(s.Items[d.Item].Coeffs) {
+				return bad("output %d reads coefficient %d of item %d", o, d.Coeff, d.Item)
+			}
+		}
+	}
+	if math.IsNaN(s.Log2PFail) || s.Log2PFail > 0 {
+		return bad("log2 of the failure probability is %g", s.Log2PFail)
+	}
+	return nil
+}
+
+// RequestBytes is the size of the ciphertexts of one encrypted row.
+func (s *ClientSpec) RequestBytes() int64 {
+	words := int64(len(s.Selectors)) * int64(s.ggswWords())
+	if len(s.Packed) > 0 {
+		words += int64(s.Params.PolyDegree)
+	}
+	return 32 + 8*words
+}
+
+// ResponseBytes is the size of the ciphertexts of one row's answer.
+func (s *ClientSpec) ResponseBytes() int64 {
+	var words int64
+	for _, it := range s.Items {
+		words += int64(s.maskWords() + len(it.Coeffs))
+	}
+	return 8 * words
+}
+
+func (s *ClientSpec) ggswWords() int {
+	return (s.Params.GLWEDimension + 1) * s.Params.Select.Levels * s.Params.PolyDegree
+}
+
+func (s *ClientSpec) maskWords() int { return s.Params.GLWEDimension * s.Params.PolyDegree }

@@ -1,0 +1,104 @@
+// Package importers opens trained models that other tools saved, by the file's content.
+//
+// Supported are ONNX files of linear models, tree ensembles and dense networks: see package importers/onnx.
+package importers
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/fhe-ml/fhe-ml/importers/onnx"
+	"github.com/fhe-ml/fhe-ml/models"
+)
+
+// MaxFileSize bounds the files that Open reads, in bytes.
+const MaxFileSize = 1 << 30
+
+// Report describes the imported file.
+type Report = onnx.Report
+
+// Options of an import. The zero value is the default.
+type Options = onnx.Options
+
+// Open reads the model in the file at path. Errors name the file and are one line. The report is also returned with an
+// error when the file could be read as ONNX but not be used.
+func Open(path string) (models.Model, *Report, error) { return OpenWith(path, Options{}) }
+
+// OpenWith is Open with options.
+func OpenWith(path string, opt Options) (models.Model, *Report, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if what := foreign(data); what != "" {
+		return nil, nil, fmt.Errorf("%s: the file is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", path, what)
+	}
+	m, r, err := onnx.ImportWith(data, filepath.Dir(path), opt)
+	if err != nil {
+		return nil, r, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, r, nil
+}
+
+// read returns the bytes of a regular file of bounded size.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err // names the file
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case st.IsDir():
+		return nil, fmt.Errorf("%s: is a folder, not a model file", path)
+	case st.Size() > MaxFileSize:
+		return nil, fmt.Errorf("%s: has %d bytes, at most %d are read", path, st.Size(), MaxFileSize)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(data) > MaxFileSize {
+		return nil, fmt.Errorf("%s: has more than %d bytes", path, MaxFileSize)
+	}
+	if len(data) == 0 {
+		return nil, fmt.Errorf("%s: the file is empty", path)
+	}
+	return data, nil
+}
+
+// foreign recognises what people mistake for an ONNX file; "" when it may be one. An ONNX file starts with the tag of
+// one of the fields of a ModelProto, in practice 0x08 (ir_version).
+func foreign(b []byte) string {
+	switch {
+	case bytes.HasPrefix(b, []byte("PK\x03\x04")):
+		return "a zip archive (perhaps a PyTorch .pt file)"
+	case bytes.HasPrefix(b, []byte{0x80}):
+		return "a Python pickle"
+	case bytes.HasPrefix(b, []byte("\x93NUMPY")):
+		return "a NumPy array"
+	case bytes.HasPrefix(b, []byte{0x1f, 0x8b}):
+		return "a gzip archive"
+	case bytes.HasPrefix(b, []byte("\x89HDF")):
+		return "an HDF5 file"
+	case b[0] != 0x08 && printable(b):
+		return "text"
+	}
+	return ""
+}
+
+// printable reports whether the first bytes are text.
+func printable(b []byte) bool {
+	for _, c := range b[:min(len(b), 512)] {
+		if c < 0x20 && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

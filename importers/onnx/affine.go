@@ -1,0 +1,417 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// basisKind says what the columns of a vector are combinations of.
+type basisKind int
+
+const (
+	basisFeatures  basisKind = iota // the raw features of the row
+	basisFunction                   // fn of every column of arg (Relu, Sigmoid, Tanh, Exp)
+	basisSoftmax                    // softmax over the columns of arg
+	basisNormalize                  // the columns of arg divided by their sum of magnitudes
+	basisTrees                      // the outputs of a tree ensemble on arg
+)
+
+// basis is a list of n numbers per row that later values combine linearly.
+type basis struct {
+	kind  basisKind
+	n     int
+	fn    string
+	arg   *vector
+	node  *operation // for messages
+	trees *ensemble
+}
+
+// column is sum(w[i] * basis[idx[i]]) + b; idx ascends.
+type column struct {
+	idx []int32
+	w   []float64
+	b   float64
+}
+
+// vector is a value with a batch axis: one column per element of a row, row-major in shape (which excludes the batch
+// axis). offset and scale are set behind a Scaler on single features: (x-offset)*scale, for trees, whose comparisons
+// need the float32 operations as they are and not as w*x+b.
+type vector struct {
+	base          *basis
+	cols          []column
+	shape         []int
+	offset, scale []float64
+	integer       bool // columns of an integer input before any cast
+	open          bool // input whose number of columns the file does not say
+}
+
+func newVector(b *basis) *vector {
+	v := &vector{base: b, shape: []int{b.n}, cols: make([]column, b.n)}
+	for i := range v.cols {
+		v.cols[i] = column{idx: []int32{int32(i)}, w: []float64{1}}
+	}
+	return v
+}
+
+// isIdentity reports whether the columns are exactly the basis.
+func (v *vector) isIdentity() bool {
+	if len(v.cols) != v.base.n {
+		return false
+	}
+	for i, c := range v.cols {
+		if len(c.idx) != 1 || c.idx[0] != int32(i) || c.w[0] != 1 || c.b != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// weights counts the coefficients.
+func (v *vector) weights() int {
+	n := 0
+	for _, c := range v.cols {
+		n += len(c.idx)
+	}
+	return n
+}
+
+// with returns a vector of other columns over the same basis.
+func (v *vector) with(cols []column, shape []int) *vector {
+	return &vector{base: v.base, cols: cols, shape: shape}
+}
+
+// pick selects columns.
+func (v *vector) pick(index []int, shape []int) *vector {
+	out := v.with(make([]column, len(index)), shape)
+	out.integer = v.integer
+	if v.scale != nil {
+		out.offset, out.scale = make([]float64, len(index)), make([]float64, len(index))
+	}
+	for i, k := range index {
+		out.cols[i] = v.cols[k]
+		if v.scale != nil {
+			out.offset[i], out.scale[i] = v.offset[k], v.scale[k]
+		}
+	}
+	return out
+}
+
+// addScaled returns x + f*y.
+func addScaled(x, y column, f float64) column {
+	out := column{b: x.b + float64(f*y.b)}
+	out.idx = make([]int32, 0, len(x.idx)+len(y.idx))
+	out.w = make([]float64, 0, len(x.idx)+len(y.idx))
+	i, j := 0, 0
+	for i < len(x.idx) || j < len(y.idx) {
+		var k int32
+		var w float64
+		switch {
+		case j == len(y.idx) || i < len(x.idx) && x.idx[i] < y.idx[j]:
+			k, w = x.idx[i], x.w[i]
+			i++
+		case i == len(x.idx) || y.idx[j] < x.idx[i]:
+			k, w = y.idx[j], float64(f*y.w[j])
+			j++
+		default:
+			k, w = x.idx[i], x.w[i]+float64(f*y.w[j])
+			i++
+			j++
+		}
+		if w != 0 {
+			out.idx, out.w = append(out.idx, k), append(out.w, w)
+		}
+	}
+	return out
+}
+
+// scaled returns f*x + g.
+func (x column) scaled(f, g float64) column {
+	if f == 1 {
+		return column{x.idx, x.w, x.b + g}
+	}
+	out := column{b: float64(f*x.b) + g}
+	if f == 0 {
+		return out
+	}
+	out.idx = x.idx
+	out.w = make([]float64, len(x.w))
+	for i, w := range x.w {
+		out.w[i] = float64(f * w)
+	}
+	return out
+}
+
+func (x column) equal(y column) bool {
+	return x.b == y.b && slices.Equal(x.idx, y.idx) && slices.Equal(x.w, y.w)
+}
+
+// opposite reports whether y is exactly -x.
+func (x column) opposite(y column) bool {
+	if x.b != -y.b || !slices.Equal(x.idx, y.idx) {
+		return false
+	}
+	for i := range x.w {
+		if x.w[i] != -y.w[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// budget bounds what one import may compute: coefficients kept, and multiplications.
+type budget struct {
+	weights, work int
+}
+
+var errBudget = fmt.Errorf("the model expands to far more weights than its file holds")
+
+func (b *budget) spend(weights, work int) error {
+	b.weights -= weights
+	b.work -= work
+	if b.weights < 0 || b.work < 0 {
+		return errBudget
+	}
+	return nil
+}
+
+// matmul multiplies the columns of v by the matrix w[len(cols)][h] (row-major) and adds bias (nil: none).
+func (t *translator) matmul(v *vector, w []float64, h int, bias []float64) (*vector, error) {
+	z := v.weights()
+	if h > maxFeatures {
+		return nil, fmt.Errorf("more than %d columns", maxFeatures)
+	}
+	if z > 0 && h > (1<<40)/z {
+		return nil, errBudget
+	}
+	out := v.with(make([]column, h), []int{h})
+	acc := make([]float64, v.base.n)
+	hit := make([]bool, v.base.n)
+	var touched []int32
+	for j := range out.cols {
+		touched = touched[:0]
+		b := 0.0
+		if bias != nil {
+			b = bias[j]
+		}
+		for k, c := range v.cols {
+			f := w[k*h+j]
+			if f == 0 {
+				continue
+			}
+			b += float64(f * c.b)
+			for i, x := range c.idx {
+				if !hit[x] {
+					hit[x] = true
+					touched = append(touched, x)
+				}
+				acc[x] += float64(f * c.w[i])
+			}
+		}
+		if err := t.spend(len(touched), z+len(v.cols)+1); err != nil {
+			return nil, err
+		}
+		slices.Sort(touched)
+		c := column{idx: make([]int32, len(touched)), w: make([]float64, len(touched)), b: b}
+		for i, x := range touched {
+			c.idx[i], c.w[i] = x, acc[x]
+			acc[x], hit[x] = 0, false
+		}
+		out.cols[j] = c
+	}
+	return out, nil
+}
+
+// elementwise combines v with a constant: op is Add, Sub, Mul or Div; swapped means constant op v.
+func (t *translator) elementwise(op string, v *vector, c *constant, swapped bool) (*vector, error) {
+	if c.text != nil {
+		return nil, fmt.Errorf("arithmetic on texts")
+	}
+	for _, x := range c.data {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil, fmt.Errorf("a weight is %v, not a finite number", x)
+		}
+	}
+	if err := t.widen(v, len(c.data)); err != nil {
+		return nil, err
+	}
+	cs := c.shape
+	if len(cs) > len(v.shape) {
+		for _, d := range cs[:len(cs)-len(v.shape)] {
+			if d != 1 {
+				return nil, fmt.Errorf("a constant of shape %v varies over the rows", c.shape)
+			}
+		}
+		cs = cs[len(cs)-len(v.shape):]
+	}
+	shape, err := broadcastShape(v.shape, cs)
+	if err != nil {
+		return nil, err
+	}
+	n := product(shape)
+	if n > maxFeatures {
+		return nil, fmt.Errorf("more than %d columns", maxFeatures)
+	}
+	if op == "Div" && (v.integer || swapped) {
+		return nil, fmt.Errorf("a division of integers, or by a computed value")
+	}
+	iv, ic := broadcastIndex(v.shape, shape), broadcastIndex(cs, shape)
+	out := v.with(make([]column, n), shape)
+	out.integer = v.integer
+	spent := 0
+	for i := range out.cols {
+		x, k := v.cols[iv[i]], c.data[ic[i]]
+		switch op {
+		case "Add":
+			out.cols[i] = x.scaled(1, k)
+		case "Sub":
+			if swapped {
+				out.cols[i] = x.scaled(-1, k)
+			} else {
+				out.cols[i] = x.scaled(1, -k)
+			}
+		case "Mul":
+			out.cols[i] = x.scaled(k, 0)
+		case "Div":
+			if k == 0 {
+				return nil, fmt.Errorf("a division by zero")
+			}
+			out.cols[i] = column{x.idx, make([]float64, len(x.w)), x.b / k}
+			for j, w := range x.w {
+				out.cols[i].w[j] = w / k
+			}
+		default:
+			return nil, fmt.Errorf("operator %s", op)
+		}
+		if spent++; op == "Mul" || op == "Div" {
+			spent += len(x.idx)
+		}
+		if spent > 1<<16 || i == len(out.cols)-1 {
+			if err := t.spend(spent, spent); err != nil {
+				return nil, err
+			}
+			spent = 0
+		}
+	}
+	return out, nil
+}
+
+// addVectors returns a + f*b with numpy's broadcasting of the row shapes.
+func (t *translator) addVectors(a, b *vector, f float64) (*vector, error) {
+	shape, err := broadcastShape(a.shape, b.shape)
+	if err != nil {
+		return nil, err
+	}
+	n := product(shape)
+	if n > maxFeatures {
+		return nil, fmt.Errorf("more than %d columns", maxFeatures)
+	}
+	a, b, err = t.common(a, b)
+	if err != nil {
+		return nil, err
+	}
+	ia, ib := broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)
+	out := a.with(make([]column, n), shape)
+	for i := range out.cols {
+		x, y := a.cols[ia[i]], b.cols[ib[i]]
+		if err := t.spend(len(x.idx)+len(y.idx)+1, len(x.idx)+len(y.idx)+1); err != nil {
+			return nil, err
+		}
+		out.cols[i] = addScaled(x, y, f)
+	}
+	return out, nil
+}
+
+// common expresses two vectors over one basis. Functions of the same kind are joined column by column (one-vs-rest
+// classifiers, sums of ensembles).
+func (t *translator) common(a, b *vector) (*vector, *vector, error) {
+	if sameBasis(a.base, b.base, 0) {
+		if a.base != b.base {
+			c := *b
+			c.base = a.base
+			b = &c
+		}
+		return a, b, nil
+	}
+	x, y := a.base, b.base
+	switch {
+	case x.kind == basisFunction && y.kind == basisFunction && x.fn == y.fn:
+		p, q, err := t.common(x.arg, y.arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		arg := p.with(slices.Concat(p.cols, q.cols), []int{len(p.cols) + len(q.cols)})
+		if len(arg.cols) > maxFeatures {
+			return nil, nil, fmt.Errorf("more than %d columns", maxFeatures)
+		}
+		joined := &basis{kind: basisFunction, fn: x.fn, n: len(arg.cols), arg: arg, node: x.node}
+		return t.rebase(a, b, joined)
+	case x.kind == basisTrees && y.kind == basisTrees && sameVector(x.arg, y.arg, 0):
+		e, err := t.joinEnsembles(x.trees, y.trees)
+		if err != nil {
+			return nil, nil, err
+		}
+		joined := &basis{kind: basisTrees, n: e.outputs, trees: e, arg: x.arg, node: x.node}
+		return t.rebase(a, b, joined)
+	}
+	return nil, nil, fmt.Errorf("it mixes values of different layers (%s and %s)", x.describe(), y.describe())
+}
+
+// rebase moves a and b to the basis that holds the one of a and then the one of b.
+func (t *translator) rebase(a, b *vector, joined *basis) (*vector, *vector, error) {
+	if err := t.spend(a.weights()+b.weights(), len(a.cols)+len(b.cols)); err != nil {
+		return nil, nil, err
+	}
+	shift := int32(a.base.n)
+	p, q := *a, *b
+	p.base, q.base = joined, joined
+	q.cols = make([]column, len(b.cols))
+	for i, c := range b.cols {
+		idx := make([]int32, len(c.idx))
+		for j, k := range c.idx {
+			idx[j] = k + shift
+		}
+		q.cols[i] = column{idx, c.w, c.b}
+	}
+	return &p, &q, nil
+}
+
+func (b *basis) describe() string {
+	switch b.kind {
+	case basisFeatures:
+		return "the features"
+	case basisTrees:
+		return fmt.Sprintf("trees %q", b.node.where())
+	case basisSoftmax:
+		return fmt.Sprintf("softmax %q", b.node.where())
+	case basisNormalize:
+		return fmt.Sprintf("normalisation %q", b.node.where())
+	}
+	return fmt.Sprintf("%s %q", b.fn, b.node.where())
+}
+
+// sameBasis compares by content, to a depth that real tails do not exceed.
+func sameBasis(a, b *basis, depth int) bool {
+	if a == b {
+		return true
+	}
+	if depth > 4 || a.kind != b.kind || a.n != b.n || a.fn != b.fn || a.kind == basisFeatures || a.trees != b.trees {
+		return false
+	}
+	return sameVector(a.arg, b.arg, depth+1)
+}
+
+func sameVector(a, b *vector, depth int) bool {
+	if a == b {
+		return true
+	}
+	if len(a.cols) != len(b.cols) || !sameBasis(a.base, b.base, depth) {
+		return false
+	}
+	for i := range a.cols {
+		if !a.cols[i].equal(b.cols[i]) {
+			return false
+		}
+	}
+	return slices.Equal(a.scale, b.scale) && slices.Equal(a.offset, b.offset)
+}

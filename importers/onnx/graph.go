@@ -1,0 +1,463 @@
+package onnx
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/fhe-ml/fhe-ml/models"
+	"github.com/fhe-ml/fhe-ml/quantize"
+)
+
+// value is a *constant, a *vector, a *labels or nil (an optional input that is absent).
+type value any
+
+// labels is a value that holds one class label per row: classes[argmax of scores], the first maximum winning.
+type labels struct {
+	scores  *vector
+	classes []quantize.Label
+}
+
+// translator evaluates the recorded graph symbolically.
+type translator struct {
+	budget
+	file   *fileModel
+	rec    *recorded
+	report *Report
+	opt    Options
+
+	values  map[string]value
+	names   []string // feature names, in the order of the inputs
+	named   bool
+	single  bool // features are rounded to float32
+	input   *vector
+	regress bool // the core operator is a regressor
+	missing bool // the producer's trees handle missing values
+}
+
+func newTranslator(m *fileModel, rec *recorded, report *Report, opt Options) *translator {
+	t := &translator{file: m, rec: rec, report: report, opt: opt, values: map[string]value{}}
+	// Real models keep no more coefficients than their file holds; the allowance is for small ones.
+	t.budget = budget{weights: 1<<19 + 2*m.size, work: 1<<28 + 64*m.size}
+	return t
+}
+
+// handler evaluates one operator. It returns one value per output that it can compute (missing ones are nil).
+type handler func(t *translator, o *operation, in []value) ([]value, error)
+
+// handlers lists the supported operators.
+func handlers() map[opKey]handler {
+	return map[opKey]handler{
+		{"", "Constant"}:           constantOp,
+		{"", "Identity"}:           identity,
+		{"", "Dropout"}:            identity,
+		{"", "Cast"}:               cast,
+		{"", "Transpose"}:          transpose,
+		{"", "Reshape"}:            reshape,
+		{"", "Flatten"}:            flatten,
+		{"", "Squeeze"}:            squeeze,
+		{"", "Unsqueeze"}:          unsqueeze,
+		{"", "Shape"}:              shapeOp,
+		{"", "Gather"}:             gather,
+		{"", "Slice"}:              slice,
+		{"", "Concat"}:             concat,
+		{"", "Add"}:                arithmetic,
+		{"", "Sub"}:                arithmetic,
+		{"", "Mul"}:                arithmetic,
+		{"", "Div"}:                arithmetic,
+		{"", "Sum"}:                sum,
+		{"", "Neg"}:                negate,
+		{"", "Reciprocal"}:         reciprocal,
+		{"", "ReduceSum"}:          reduceSum,
+		{"", "MatMul"}:             matmulOp,
+		{"", "Gemm"}:               gemm,
+		{"", "BatchNormalization"}: batchNormalization,
+		{"", "Relu"}:               activation,
+		{"", "Sigmoid"}:            activation,
+		{"", "Tanh"}:               activation,
+		{"", "Exp"}:                activation,
+		{"", "Clip"}:               clip,
+		{"", "Softmax"}:            softmax,
+		{"", "ArgMax"}:             argMax,
+
+		{domainML, "Scaler"}:                 scaler,
+		{domainML, "Normalizer"}:             normalizer,
+		{domainML, "LinearRegressor"}:        linearRegressor,
+		{domainML, "LinearClassifier"}:       linearClassifier,
+		{domainML, "TreeEnsembleRegressor"}:  treeRegressor,
+		{domainML, "TreeEnsembleClassifier"}: treeClassifier,
+		{domainML, "ArrayFeatureExtractor"}:  arrayFeatureExtractor,
+		{domainML, "LabelEncoder"}:           labelEncoder,
+		{domainML, "ZipMap"}:                 zipMap,
+	}
+}
+
+// run evaluates the graph and builds the model of its outputs.
+func (t *translator) run() (models.Model, error) {
+	for name, c := range t.rec.constants {
+		t.values[name] = c
+	}
+	if err := t.inputs(); err != nil {
+		return nil, err
+	}
+	table := handlers()
+	used := t.reachable()
+	for i, o := range t.rec.ops {
+		line := &t.report.Nodes[i]
+		if !used[i] {
+			line.Use = "unused"
+			continue
+		}
+		h, ok := table[opKey{o.domain, o.op}]
+		if !ok {
+			t.markRest(i, table)
+			return nil, t.unsupported(o, hintFor(o))
+		}
+		in := make([]value, len(o.inputs))
+		for k, name := range o.inputs {
+			if name != "" {
+				in[k] = t.values[name]
+			}
+		}
+		out, err := h(t, o, in)
+		if err != nil {
+			t.markRest(i, table)
+			line.Use = "not supported"
+			var u *UnsupportedError
+			if errors.As(err, &u) || errors.Is(err, errMalformed) || errors.Is(err, errBudget) {
+				if u == nil {
+					err = fmt.Errorf("node %q (%s): %w", o.where(), o.op, err)
+				}
+				return nil, err
+			}
+			return nil, t.unsupported(o, "here it needs "+err.Error())
+		}
+		for k, name := range o.outputs {
+			if name == "" || k >= len(out) {
+				continue
+			}
+			if err := t.account(out[k]); err != nil {
+				return nil, fmt.Errorf("node %q (%s): %w", o.where(), o.op, err)
+			}
+			t.values[name] = out[k]
+		}
+		line.Use = use(o, out)
+	}
+	return t.finish()
+}
+
+// account charges a result to the budget.
+func (t *translator) account(v value) error {
+	switch v := v.(type) {
+	case *constant:
+		if len(v.data) > t.maxConstant() {
+			return errBudget
+		}
+		return t.spend(len(v.data)/4, len(v.data))
+	case *vector:
+		return t.spend(len(v.cols), len(v.cols))
+	}
+	return nil
+}
+
+// maxConstant bounds the elements of a folded constant.
+func (t *translator) maxConstant() int { return 1<<18 + t.file.size }
+
+// errMalformed marks an operator whose attributes contradict each other or its inputs.
+var errMalformed = errors.New("malformed")
+
+// malformed builds an error about the content of a node.
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errMalformed}, args...)...)
+}
+
+func (t *translator) unsupported(o *operation, hint string) error {
+	return t.file.unsupported(o.fileNode, hint)
+}
+
+// hintFor names the way out for operators that users meet.
+func hintFor(o *operation) string {
+	switch o.op {
+	case "Scan", "Loop", "If", "TopK":
+		return "models with control flow, such as nearest neighbours, cannot be evaluated on encrypted data"
+	case "SVMClassifier", "SVMRegressor":
+		return "use LinearSVC or LinearSVR, or another model"
+	case "LogSoftmax":
+		return "export the model without its last LogSoftmax; the labels stay the same"
+	case "LSTM", "GRU", "RNN":
+		return "recurrent layers cannot be imported"
+	case "OneHotEncoder", "Imputer", "Binarizer", "OrdinalEncoder", "FeatureVectorizer", "DictVectorizer", "StringNormalizer":
+		return "apply this preprocessing before the model and export the rest"
+	}
+	return "supported are linear models, tree ensembles and dense networks; see `fhe-ml inspect` for the whole list of nodes"
+}
+
+// markRest reports, behind a failure at node i, which operators exist.
+func (t *translator) markRest(i int, table map[opKey]handler) {
+	for k := i; k < len(t.rec.ops); k++ {
+		o := t.rec.ops[k]
+		if _, ok := table[opKey{o.domain, o.op}]; !ok {
+			t.report.Nodes[k].Use = "not supported"
+		}
+	}
+}
+
+// use says in one word what became of a node.
+func use(o *operation, out []value) string {
+	switch o.op {
+	case "TreeEnsembleClassifier", "TreeEnsembleRegressor":
+		return "trees"
+	case "LinearClassifier", "LinearRegressor", "MatMul", "Gemm":
+		if _, ok := out[0].(*constant); !ok {
+			return "affine"
+		}
+	case "Relu", "Tanh", "Sigmoid", "Exp":
+		if _, ok := out[0].(*vector); ok {
+			return "activation"
+		}
+	case "Softmax", "Normalizer", "ZipMap":
+		return "scores"
+	}
+	switch v := out[0].(type) {
+	case *constant:
+		return "constant"
+	case *labels:
+		return "label"
+	case *vector:
+		if v.base.kind != basisFeatures {
+			return "folded"
+		}
+		return "affine"
+	}
+	return "folded"
+}
+
+// reachable marks the nodes that an output depends on.
+func (t *translator) reachable() []bool {
+	used := make([]bool, len(t.rec.ops))
+	need := map[string]bool{}
+	for _, v := range t.file.outputs {
+		need[v.name] = true
+	}
+	for i := len(t.rec.ops) - 1; i >= 0; i-- {
+		for _, o := range t.rec.ops[i].outputs {
+			used[i] = used[i] || o != "" && need[o]
+		}
+		if used[i] {
+			for _, in := range t.rec.ops[i].inputs {
+				need[in] = true
+			}
+		}
+	}
+	return used
+}
+
+// inputs makes the feature vector of the graph inputs: their columns one after the other, in the file's order.
+func (t *translator) inputs() error {
+	base := &basis{kind: basisFeatures}
+	var ins []fileValue
+	for _, v := range t.file.inputs {
+		if t.rec.constants[v.name] == nil {
+			ins = append(ins, v)
+		}
+	}
+	if len(ins) == 0 {
+		return fmt.Errorf("the graph has no input")
+	}
+	var vecs []*vector
+	for _, v := range ins {
+		switch {
+		case v.kind != "tensor":
+			return fmt.Errorf("input %q is a %s, not a tensor", v.name, v.describe())
+		case v.elem == typeString:
+			return fmt.Errorf("input %q holds texts; encode the column as numbers before the model and export the rest", v.name)
+		case v.elem != typeFloat && v.elem != typeDouble && !isIntegerType(v.elem):
+			return fmt.Errorf("input %q holds %s, which is not supported", v.name, typeName(v.elem))
+		}
+		if v.elem == typeFloat {
+			t.single = true
+		}
+		x := &vector{base: base, integer: isIntegerType(v.elem)}
+		known := v.rank
+		n := 1
+		for i, d := range v.dims {
+			if i == 0 {
+				continue // rows
+			}
+			if !d.known {
+				known = false
+				continue
+			}
+			if d.size <= 0 || d.size > int64(maxFeatures/n) {
+				return fmt.Errorf("input %q is declared as %s; a row must have 1 to %d numbers", v.name, v.describe(), maxFeatures)
+			}
+			n *= int(d.size)
+			x.shape = append(x.shape, int(d.size))
+		}
+		if !known {
+			if len(ins) > 1 {
+				return fmt.Errorf("input %q is declared as %s: the number of its columns is missing", v.name, v.describe())
+			}
+			x.open, x.shape = true, nil
+			n = 0
+		}
+		if base.n+n > maxFeatures {
+			return fmt.Errorf("the inputs have more than %d columns", maxFeatures)
+		}
+		for i := range n {
+			x.cols = append(x.cols, column{idx: []int32{int32(base.n + i)}, w: []float64{1}})
+		}
+		if len(ins) > 1 && n == 1 {
+			t.names = append(t.names, v.name)
+		} else {
+			for i := range n {
+				t.names = append(t.names, fmt.Sprintf("%s%d", v.name, i))
+			}
+		}
+		t.named = len(ins) > 1 && base.n+n == len(vecs)+1
+		base.n += n
+		vecs = append(vecs, x)
+		t.values[v.name] = x
+	}
+	t.input = vecs[0]
+	return nil
+}
+
+// widen gives an input whose number of columns the file leaves open the n columns that its first use needs.
+func (t *translator) widen(v *vector, n int) error {
+	if !v.open {
+		return nil
+	}
+	if n < 1 || n > maxFeatures {
+		return malformed("%d columns, want 1 to %d", n, maxFeatures)
+	}
+	v.open = false
+	v.base.n = n
+	full := newVector(v.base)
+	v.cols, v.shape = full.cols, full.shape
+	return nil
+}
+
+// features returns the names of the features.
+func (t *translator) features() ([]string, error) {
+	n := t.input.base.n
+	if t.input.open {
+		return nil, fmt.Errorf("the file does not say how many columns the input has; export it with a fixed number of features")
+	}
+	if names := metadataNames(t.file.metadata, n); names != nil {
+		t.named = true
+		return names, nil
+	}
+	if !t.named {
+		t.names = make([]string, n)
+		for i := range t.names {
+			t.names[i] = "x" + strconv.Itoa(i)
+		}
+	}
+	return t.names, nil
+}
+
+// metadataNames reads the columns' names from metadata_props "feature_names", a JSON list or a comma-separated one;
+// nil when there are none that fit.
+func metadataNames(meta map[string]string, n int) []string {
+	s, ok := meta["feature_names"]
+	if !ok {
+		return nil
+	}
+	var names []string
+	if json.Unmarshal([]byte(s), &names) != nil {
+		names = strings.Split(s, ",")
+	}
+	seen := map[string]bool{}
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+		if names[i] == "" || seen[names[i]] {
+			return nil
+		}
+		seen[names[i]] = true
+	}
+	if len(names) != n {
+		return nil
+	}
+	return names
+}
+
+// Typed access to attributes. A wrong type counts as absent where there is a default: onnx-go has checked the encoding,
+// and operators validate what they need.
+
+func (o *operation) int(name string, def int64) int64 {
+	if v, ok := o.attributes[name].(int64); ok {
+		return v
+	}
+	return def
+}
+
+func (o *operation) float(name string, def float64) float64 {
+	if v, ok := o.attributes[name].(float32); ok {
+		return float64(v)
+	}
+	return def
+}
+
+func (o *operation) string(name, def string) string {
+	if v, ok := o.attributes[name].(string); ok && v != "" {
+		return v
+	}
+	return def
+}
+
+func (o *operation) ints(name string) []int64 {
+	v, _ := o.attributes[name].([]int64)
+	return v
+}
+
+func (o *operation) texts(name string) []string {
+	v, _ := o.attributes[name].([]string)
+	return v
+}
+
+// floats returns a list of numbers, from the attribute of that name or from its double form NAME_as_tensor.
+func (o *operation) floats(name string) []float64 {
+	if c, ok := o.attributes[name+"_as_tensor"].(*constant); ok && len(c.data) > 0 {
+		return c.data
+	}
+	v, _ := o.attributes[name].([]float32)
+	if v == nil {
+		return nil
+	}
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+// finite checks a list of weights.
+func finite(what string, vs []float64) error {
+	for i, v := range vs {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return malformed("%s %d is %v, not a finite number", what, i, v)
+		}
+	}
+	return nil
+}
+
+// operands of fixed number; absent trailing ones are nil.
+func arity(in []value, least, most int) ([]value, error) {
+	if len(in) < least || len(in) > most {
+		return nil, malformed("%d inputs, want %d to %d", len(in), least, most)
+	}
+	for i := range least {
+		if in[i] == nil {
+			return nil, malformed("input %d is missing", i)
+		}
+	}
+	out := make([]value, most)
+	copy(out, in)
+	return out, nil
+}
+
+func one(v value) []value { return []value{v} }

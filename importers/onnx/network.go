@@ -1,0 +1,213 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+)
+
+// activation is an elementwise function; whether it ends a layer or is the link of the outputs shows at the end.
+func activation(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok || v.open {
+		return nil, fmt.Errorf("computed numbers")
+	}
+	return one(elementwiseFunction(o, o.op, v)), nil
+}
+
+func elementwiseFunction(o *operation, fn string, v *vector) *vector {
+	out := newVector(&basis{kind: basisFunction, fn: fn, n: len(v.cols), arg: v, node: o})
+	out.shape = v.shape
+	return out
+}
+
+// clip is Relu when it only cuts below zero, and nothing when it has no bounds.
+func clip(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 3)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok || v.open {
+		return nil, fmt.Errorf("computed numbers")
+	}
+	limit := func(k int, name string, def float64) (float64, error) {
+		if in[k] == nil {
+			return o.float(name, def), nil
+		}
+		c, ok := in[k].(*constant)
+		if !ok || len(c.data) != 1 {
+			return 0, fmt.Errorf("constant bounds")
+		}
+		return c.data[0], nil
+	}
+	lo, err := limit(1, "min", math.Inf(-1))
+	if err != nil {
+		return nil, err
+	}
+	hi, err := limit(2, "max", math.Inf(1))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case hi < math.MaxFloat32:
+	case lo <= -math.MaxFloat32:
+		return one(v), nil
+	case lo == 0:
+		return one(elementwiseFunction(o, "Relu", v)), nil
+	}
+	return nil, fmt.Errorf("the bounds of a Relu (0 and none), not %v and %v", lo, hi)
+}
+
+func softmax(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok || v.open {
+		return nil, fmt.Errorf("computed numbers")
+	}
+	def := int64(-1)
+	if s := t.file.opset(""); s > 0 && s < 13 {
+		def = 1 // before opset 13 the axes from 1 on are taken together
+	}
+	if err := columnsAxis(v, o.int("axis", def)); err != nil {
+		return nil, err
+	}
+	return one(newVector(&basis{kind: basisSoftmax, n: len(v.cols), arg: v, node: o})), nil
+}
+
+// reciprocal and reciprocalOf recognise 1/(1+exp(-s)), the sigmoid that skl2onnx writes for SGDClassifier.
+func reciprocal(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok {
+		return nil, fmt.Errorf("computed numbers")
+	}
+	return t.reciprocalOf(o, &constant{typ: typeFloat, data: []float64{1}}, v)
+}
+
+func (t *translator) reciprocalOf(o *operation, c *constant, v *vector) ([]value, error) {
+	bad := fmt.Errorf("the form 1/(1+exp(-s)) of a sigmoid")
+	if v.open || v.base.kind != basisFunction || v.base.fn != "Exp" {
+		return nil, bad
+	}
+	for _, x := range c.data {
+		if x != 1 {
+			return nil, bad
+		}
+	}
+	arg := v.base.arg
+	out := arg.with(make([]column, len(v.cols)), v.shape)
+	for i, x := range v.cols {
+		if len(x.idx) != 1 || x.w[0] != 1 || x.b != 1 {
+			return nil, bad
+		}
+		y := arg.cols[x.idx[0]]
+		if err := t.spend(len(y.idx), len(y.idx)); err != nil {
+			return nil, err
+		}
+		out.cols[i] = y.scaled(-1, 0)
+	}
+	return one(elementwiseFunction(o, "Sigmoid", out)), nil
+}
+
+// reduceSum over the columns.
+func reduceSum(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 2)
+	if err != nil {
+		return nil, err
+	}
+	axes, err := axesOf(o, in)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok || v.open || len(axes) != 1 {
+		return nil, fmt.Errorf("a sum over the columns")
+	}
+	if err := columnsAxis(v, axes[0]); err != nil {
+		return nil, err
+	}
+	w := make([]float64, len(v.cols))
+	for i := range w {
+		w[i] = 1
+	}
+	out, err := t.matmul(v, w, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	if o.int("keepdims", 1) == 0 {
+		out = out.reshaped(nil)
+	}
+	return one(out), nil
+}
+
+// divideBySum recognises x/ReduceSum(x).
+func (t *translator) divideBySum(o *operation, a, b *vector) ([]value, error) {
+	bad := fmt.Errorf("a constant divisor, or the sum of the dividend's columns")
+	if len(b.cols) != 1 || len(a.shape) != 1 || !sameBasis(a.base, b.base, 0) {
+		return nil, bad
+	}
+	w := make([]float64, len(a.cols))
+	for i := range w {
+		w[i] = 1
+	}
+	s, err := t.matmul(a, w, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !s.cols[0].equal(b.cols[0]) {
+		return nil, bad
+	}
+	return normalized(o, a)
+}
+
+// normalizer with norm L1 divides scores by the sum of their magnitudes. Scores of probabilities alone: on features it
+// is no affine function.
+func normalizer(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok || v.base.kind == basisFeatures {
+		return nil, fmt.Errorf("to come after the scores; normalise rows before the model and export the rest")
+	}
+	if norm := o.string("norm", "MAX"); norm != "L1" {
+		return nil, fmt.Errorf("norm L1, not %q", norm)
+	}
+	return normalized(o, v)
+}
+
+// normalized divides non-negative scores by their sum.
+func normalized(o *operation, v *vector) ([]value, error) {
+	switch {
+	case v.base.kind == basisSoftmax && v.isIdentity(), v.base.kind == basisNormalize && v.isIdentity():
+		return one(v), nil // sums to one already
+	case v.base.kind == basisFunction && v.base.fn == "Sigmoid":
+		if len(v.cols) == 2 && v.base.n == 1 && complement(v.cols[0], v.cols[1]) {
+			return one(v), nil
+		}
+		if v.isIdentity() {
+			return one(newVector(&basis{kind: basisNormalize, n: len(v.cols), arg: v, node: o})), nil
+		}
+	case v.base.kind == basisFunction && v.base.fn == "Exp" && v.isIdentity():
+		return one(newVector(&basis{kind: basisSoftmax, n: len(v.cols), arg: v.base.arg, node: o})), nil
+	case v.base.kind == basisTrees && v.isIdentity() && v.base.trees.distribution():
+		return one(v), nil
+	}
+	return nil, fmt.Errorf("probabilities (outputs of a sigmoid or softmax) to normalise")
+}
+
+// complement reports whether the columns are 1-p and p.
+func complement(x, y column) bool {
+	return len(y.idx) == 1 && y.w[0] == 1 && y.b == 0 && len(x.idx) == 1 && x.idx[0] == y.idx[0] && x.w[0] == -1 && x.b == 1
+}

@@ -1,0 +1,700 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/fhe-ml/fhe-ml/quantize"
+)
+
+// constantOp is the operator Constant in its forms value, value_float(s), value_int(s), value_string(s).
+func constantOp(t *translator, o *operation, in []value) ([]value, error) {
+	if c, ok := o.attributes["value"].(*constant); ok {
+		return one(c), nil
+	}
+	switch {
+	case o.attributes["value_float"] != nil:
+		return one(&constant{typ: typeFloat, data: []float64{o.float("value_float", 0)}}), nil
+	case o.attributes["value_int"] != nil:
+		v := o.int("value_int", 0)
+		return one(&constant{typ: typeInt64, data: []float64{float64(v)}, ints: []int64{v}}), nil
+	case o.attributes["value_floats"] != nil:
+		d := o.floats("value_floats")
+		return one(&constant{typ: typeFloat, shape: []int{len(d)}, data: d}), nil
+	case o.attributes["value_ints"] != nil:
+		v := o.ints("value_ints")
+		return one(integerConstant(v, []int{len(v)})), nil
+	case o.attributes["value_strings"] != nil:
+		s := o.texts("value_strings")
+		return one(&constant{typ: typeString, shape: []int{len(s)}, data: make([]float64, len(s)), text: s}), nil
+	}
+	return nil, fmt.Errorf("a dense tensor as value")
+}
+
+func integerConstant(v []int64, shape []int) *constant {
+	c := &constant{typ: typeInt64, shape: shape, ints: v, data: make([]float64, len(v))}
+	for i, x := range v {
+		c.data[i] = float64(x)
+	}
+	return c
+}
+
+// identity passes its first input on.
+func identity(t *translator, o *operation, in []value) ([]value, error) {
+	if len(in) == 0 || in[0] == nil {
+		return nil, malformed("no input")
+	}
+	return one(in[0]), nil
+}
+
+func cast(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	to := int(o.int("to", 0))
+	switch v := in[0].(type) {
+	case *constant:
+		c, err := v.cast(to)
+		return one(c), err
+	case *labels:
+		if to == typeString {
+			out := make([]quantize.Label, len(v.classes))
+			for i, c := range v.classes {
+				out[i] = quantize.Label{Text: c.String()}
+			}
+			return one(&labels{v.scores, out}), nil
+		}
+		if !isIntegerType(to) && to != typeFloat && to != typeDouble || !allIntegers(v.classes) {
+			return nil, fmt.Errorf("a cast of labels to integers or texts, not to %s", typeName(to))
+		}
+		if to == typeBool {
+			out := make([]quantize.Label, len(v.classes))
+			for i, c := range v.classes {
+				out[i].IsInt = true
+				if c.Int != 0 {
+					out[i].Int = 1
+				}
+			}
+			return one(&labels{v.scores, out}), nil
+		}
+		return one(v), nil
+	case *vector:
+		if to != typeFloat && to != typeDouble {
+			return nil, fmt.Errorf("a cast to float or double, not to %s", typeName(to))
+		}
+		if to == typeFloat && v.base.kind == basisFeatures {
+			t.single = true
+		}
+		if v.integer {
+			c := *v
+			c.integer = false
+			return one(&c), nil
+		}
+		return one(v), nil
+	}
+	return nil, malformed("no value")
+}
+
+func allIntegers(ls []quantize.Label) bool {
+	for _, l := range ls {
+		if !l.IsInt {
+			return false
+		}
+	}
+	return true
+}
+
+func transpose(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	perm := o.ints("perm")
+	if c, ok := in[0].(*constant); ok {
+		r, err := c.transpose(perm)
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(r), nil
+	}
+	if v, ok := in[0].(*vector); ok && perm != nil && len(perm) == len(v.shape)+1 {
+		same := true
+		for i, p := range perm {
+			same = same && p == int64(i)
+		}
+		if same {
+			return one(v), nil
+		}
+	}
+	return nil, fmt.Errorf("a constant")
+}
+
+// target resolves the shape that Reshape asks for, of n elements whose present shape is old.
+func target(want []int64, old []int, n int) ([]int, error) {
+	shape := make([]int, len(want))
+	rest, unknown := 1, -1
+	for i, d := range want {
+		switch {
+		case d == -1 && unknown < 0:
+			unknown = i
+			continue
+		case d == 0 && i < len(old):
+			shape[i] = old[i]
+		case d > 0 && d <= math.MaxInt32:
+			shape[i] = int(d)
+		default:
+			return nil, fmt.Errorf("shape %v", want)
+		}
+		if shape[i] > 0 && rest > math.MaxInt32/shape[i] {
+			return nil, fmt.Errorf("shape %v", want)
+		}
+		rest *= shape[i]
+	}
+	if unknown >= 0 {
+		if rest == 0 || n%rest != 0 {
+			return nil, fmt.Errorf("shape %v for %d elements", want, n)
+		}
+		shape[unknown] = n / rest
+	} else if rest != n {
+		return nil, fmt.Errorf("shape %v for %d elements", want, n)
+	}
+	return shape, nil
+}
+
+func reshape(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 2)
+	if err != nil {
+		return nil, err
+	}
+	want := o.ints("shape") // opset 1
+	if s, ok := in[1].(*constant); ok {
+		if want, err = s.integers(); err != nil {
+			return nil, malformed("%v", err)
+		}
+	} else if in[1] != nil {
+		return nil, fmt.Errorf("a constant shape")
+	}
+	if len(want) > maxRank {
+		return nil, malformed("more than %d dimensions", maxRank)
+	}
+	switch v := in[0].(type) {
+	case *constant:
+		shape, err := target(want, v.shape, len(v.data))
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		c, err := v.reshaped(shape)
+		return one(c), err
+	case *labels:
+		return one(v), nil
+	case *vector:
+		if v.open {
+			return one(v), nil
+		}
+		return reshapeVector(v, want)
+	}
+	return nil, malformed("no value")
+}
+
+// reshapeVector keeps the first axis as rows: every further reading would mix rows.
+func reshapeVector(v *vector, want []int64) ([]value, error) {
+	if len(want) == 0 {
+		return nil, fmt.Errorf("a shape that keeps the rows apart")
+	}
+	n := len(v.cols)
+	if len(want) == 1 {
+		if n != 1 {
+			return nil, fmt.Errorf("a shape that keeps the rows apart, not %v for %d columns", want, n)
+		}
+		return one(v.reshaped(nil)), nil
+	}
+	shape, err := target(want[1:], v.shape, n)
+	if err != nil {
+		return nil, fmt.Errorf("a shape that keeps the rows apart: %w", err)
+	}
+	return one(v.reshaped(shape)), nil
+}
+
+func (v *vector) reshaped(shape []int) *vector {
+	c := *v
+	c.shape = shape
+	return &c
+}
+
+func flatten(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	axis := o.int("axis", 1)
+	switch v := in[0].(type) {
+	case *labels:
+		return one(v), nil
+	case *vector:
+		if v.open {
+			return one(v), nil
+		}
+		if axis == 1 || axis < 0 && int(axis)+len(v.shape)+1 == 1 {
+			return one(v.reshaped([]int{len(v.cols)})), nil
+		}
+	}
+	return nil, fmt.Errorf("axis 1 of computed values")
+}
+
+// axesOf reads axes from the attribute (before opset 13) or from the second input.
+func axesOf(o *operation, in []value) ([]int64, error) {
+	if len(in) > 1 && in[1] != nil {
+		c, ok := in[1].(*constant)
+		if !ok {
+			return nil, fmt.Errorf("constant axes")
+		}
+		ints, err := c.integers()
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return ints, nil
+	}
+	return o.ints("axes"), nil
+}
+
+func squeeze(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 2)
+	if err != nil {
+		return nil, err
+	}
+	axes, err := axesOf(o, in)
+	if err != nil {
+		return nil, err
+	}
+	drop := func(shape []int, skip int) ([]int, error) { // skip: axes before shape (the rows)
+		gone := make([]bool, len(shape))
+		for _, a := range axes {
+			if a < 0 {
+				a += int64(len(shape) + skip)
+			}
+			a -= int64(skip)
+			if a < 0 || a >= int64(len(shape)) || shape[a] != 1 {
+				return nil, fmt.Errorf("axes %v of length 1", axes)
+			}
+			gone[a] = true
+		}
+		var out []int
+		for i, d := range shape {
+			if !gone[i] && (len(axes) > 0 || d != 1) {
+				out = append(out, d)
+			}
+		}
+		return out, nil
+	}
+	switch v := in[0].(type) {
+	case *constant:
+		shape, err := drop(v.shape, 0)
+		if err != nil {
+			return nil, err
+		}
+		c, err := v.reshaped(shape)
+		return one(c), err
+	case *labels:
+		return one(v), nil
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		shape, err := drop(v.shape, 1)
+		if err != nil {
+			return nil, err
+		}
+		return one(v.reshaped(shape)), nil
+	}
+	return nil, malformed("no value")
+}
+
+func unsqueeze(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 2)
+	if err != nil {
+		return nil, err
+	}
+	axes, err := axesOf(o, in)
+	if err != nil {
+		return nil, err
+	}
+	grow := func(shape []int, skip int) ([]int, error) {
+		r := len(shape) + len(axes)
+		if r > maxRank {
+			return nil, malformed("more than %d dimensions", maxRank)
+		}
+		isNew := make([]bool, r)
+		for _, a := range axes {
+			if a < 0 {
+				a += int64(r + skip)
+			}
+			a -= int64(skip)
+			if a < 0 || a >= int64(r) || isNew[a] {
+				return nil, fmt.Errorf("axes %v behind the rows", axes)
+			}
+			isNew[a] = true
+		}
+		out := make([]int, 0, r)
+		k := 0
+		for i := range r {
+			if isNew[i] {
+				out = append(out, 1)
+			} else {
+				out = append(out, shape[k])
+				k++
+			}
+		}
+		return out, nil
+	}
+	switch v := in[0].(type) {
+	case *constant:
+		shape, err := grow(v.shape, 0)
+		if err != nil {
+			return nil, err
+		}
+		c, err := v.reshaped(shape)
+		return one(c), err
+	case *labels:
+		return one(v), nil
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		shape, err := grow(v.shape, 1)
+		if err != nil {
+			return nil, err
+		}
+		return one(v.reshaped(shape)), nil
+	}
+	return nil, malformed("no value")
+}
+
+// shapeOp gives -1 for the number of rows, which Reshape reads as "the rest".
+func shapeOp(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	var dims []int64
+	switch v := in[0].(type) {
+	case *constant:
+		for _, d := range v.shape {
+			dims = append(dims, int64(d))
+		}
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		dims = append(dims, -1)
+		for _, d := range v.shape {
+			dims = append(dims, int64(d))
+		}
+	default:
+		return nil, fmt.Errorf("a tensor of numbers")
+	}
+	start, end := bound(o.int("start", 0), len(dims)), bound(o.int("end", int64(len(dims))), len(dims))
+	dims = dims[min(start, end):end]
+	return one(integerConstant(dims, []int{len(dims)})), nil
+}
+
+// bound maps a start or end of a slice of n elements to 0..n.
+func bound(k int64, n int) int {
+	if k < 0 {
+		k += int64(n)
+	}
+	return int(min(max(k, 0), int64(n)))
+}
+
+// columnsAxis checks that axis is the only one behind the rows.
+func columnsAxis(v *vector, axis int64) error {
+	if len(v.shape) != 1 || axis != 1 && axis != -1 {
+		return fmt.Errorf("axis 1 of a value with one axis behind the rows, not axis %d of shape %v", axis, v.shape)
+	}
+	return nil
+}
+
+func gather(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 2, 2)
+	if err != nil {
+		return nil, err
+	}
+	axis := o.int("axis", 0)
+	if l, ok := in[1].(*labels); ok {
+		return mapLabels(in[0], l, axis == 0)
+	}
+	idx, ok := in[1].(*constant)
+	if !ok {
+		return nil, fmt.Errorf("constant indices")
+	}
+	index, err := idx.integers()
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	switch v := in[0].(type) {
+	case *constant:
+		if axis < 0 {
+			axis += int64(len(v.shape))
+		}
+		if axis < 0 || axis >= int64(len(v.shape)) {
+			return nil, malformed("axis %d of shape %v", axis, v.shape)
+		}
+		c, err := v.gather(int(axis), index, idx.shape)
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(c), nil
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		if err := columnsAxis(v, axis); err != nil {
+			return nil, err
+		}
+		return pickColumns(v, index, idx.shape)
+	}
+	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+// pickColumns selects columns of v by index (negative ones count from the end).
+func pickColumns(v *vector, index []int64, shape []int) ([]value, error) {
+	if len(index) == 0 || len(index) > maxFeatures {
+		return nil, malformed("%d columns", len(index))
+	}
+	pos := make([]int, len(index))
+	for i, k := range index {
+		if k < 0 {
+			k += int64(len(v.cols))
+		}
+		if k < 0 || k >= int64(len(v.cols)) {
+			return nil, malformed("column %d of %d", k, len(v.cols))
+		}
+		pos[i] = int(k)
+	}
+	return one(v.pick(pos, shape)), nil
+}
+
+// mapLabels replaces the labels, which must be 0, 1, ..., by the elements of a constant.
+func mapLabels(classes value, l *labels, axisOK bool) ([]value, error) {
+	c, ok := classes.(*constant)
+	if !ok || !axisOK {
+		return nil, fmt.Errorf("a constant list of classes")
+	}
+	names, err := c.labels()
+	if err != nil {
+		return nil, malformed("classes: %v", err)
+	}
+	out := make([]quantize.Label, len(l.classes))
+	for i, k := range l.classes {
+		if !k.IsInt || k.Int < 0 || k.Int >= int64(len(names)) {
+			return nil, malformed("label %s of %d classes", k, len(names))
+		}
+		out[i] = names[k.Int]
+	}
+	return one(&labels{l.scores, out}), nil
+}
+
+func arrayFeatureExtractor(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 2, 2)
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := in[1].(*labels); ok {
+		return mapLabels(in[0], l, true)
+	}
+	idx, ok := in[1].(*constant)
+	if !ok {
+		return nil, fmt.Errorf("constant indices")
+	}
+	index, err := idx.integers()
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	switch v := in[0].(type) {
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		if len(v.shape) != 1 {
+			return nil, fmt.Errorf("a value with one axis behind the rows")
+		}
+		return pickColumns(v, index, []int{len(index)})
+	case *constant:
+		if len(v.shape) == 0 {
+			return nil, malformed("a scalar input")
+		}
+		c, err := v.gather(len(v.shape)-1, index, []int{len(index)})
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(c), nil
+	}
+	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+// slice handles the forms of every opset: starts, ends, axes, steps as attributes or inputs.
+func slice(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 5)
+	if err != nil {
+		return nil, err
+	}
+	part := func(k int, name string) ([]int64, error) {
+		if in[k] == nil {
+			return o.ints(name), nil
+		}
+		c, ok := in[k].(*constant)
+		if !ok {
+			return nil, fmt.Errorf("constant bounds")
+		}
+		return c.integers()
+	}
+	var p [4][]int64
+	for k, name := range []string{"starts", "ends", "axes", "steps"} {
+		if p[k], err = part(k+1, name); err != nil {
+			return nil, err
+		}
+	}
+	if len(p[0]) != 1 || len(p[1]) != 1 || len(p[2]) > 1 || len(p[3]) > 1 {
+		return nil, fmt.Errorf("one sliced axis")
+	}
+	axis, step := int64(0), int64(1)
+	if len(p[2]) == 1 {
+		axis = p[2][0]
+	}
+	if len(p[3]) == 1 {
+		step = p[3][0]
+	}
+	if step < 1 {
+		return nil, fmt.Errorf("a positive step")
+	}
+	index := func(n int) []int64 {
+		var out []int64
+		for k := int64(bound(p[0][0], n)); k < int64(bound(p[1][0], n)); k += min(step, int64(n)) {
+			out = append(out, k)
+		}
+		return out
+	}
+	switch v := in[0].(type) {
+	case *constant:
+		if axis < 0 {
+			axis += int64(len(v.shape))
+		}
+		if axis < 0 || axis >= int64(len(v.shape)) {
+			return nil, malformed("axis %d of shape %v", axis, v.shape)
+		}
+		k := index(v.shape[axis])
+		c, err := v.gather(int(axis), k, []int{len(k)})
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(c), nil
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		if err := columnsAxis(v, axis); err != nil {
+			return nil, err
+		}
+		k := index(len(v.cols))
+		return pickColumns(v, k, []int{len(k)})
+	}
+	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+func concat(t *translator, o *operation, in []value) ([]value, error) {
+	if len(in) == 0 {
+		return nil, malformed("no inputs")
+	}
+	axis := o.int("axis", 1)
+	var vecs []*vector
+	var consts []*constant
+	for _, x := range in {
+		switch x := x.(type) {
+		case *vector:
+			vecs = append(vecs, x)
+		case *constant:
+			consts = append(consts, x)
+		}
+	}
+	switch {
+	case len(consts) == len(in):
+		return t.concatConstants(consts, axis)
+	case len(vecs) != len(in):
+		return nil, fmt.Errorf("either constants or computed numbers, not both")
+	}
+	acc := vecs[0]
+	if acc.open {
+		return nil, fmt.Errorf("inputs with a fixed number of columns")
+	}
+	if err := columnsAxis(acc, axis); err != nil {
+		return nil, err
+	}
+	// The joined columns carry a scaler only when all do; parts is rebuilt after each change of basis.
+	for _, v := range vecs[1:] {
+		if err := columnsAxis(v, axis); err != nil {
+			return nil, err
+		}
+		if len(acc.cols)+len(v.cols) > maxFeatures {
+			return nil, fmt.Errorf("at most %d columns", maxFeatures)
+		}
+		a, b, err := t.common(acc, v)
+		if err != nil {
+			return nil, fmt.Errorf("values of one layer: %w", err)
+		}
+		if err := t.spend(0, len(a.cols)+len(b.cols)); err != nil {
+			return nil, err
+		}
+		cols := slices.Concat(a.cols, b.cols)
+		next := a.with(cols, []int{len(cols)})
+		next.integer = a.integer && b.integer
+		if a.scale != nil && b.scale != nil {
+			next.offset, next.scale = slices.Concat(a.offset, b.offset), slices.Concat(a.scale, b.scale)
+		}
+		acc = next
+	}
+	return one(acc), nil
+}
+
+func (t *translator) concatConstants(cs []*constant, axis int64) ([]value, error) {
+	r := len(cs[0].shape)
+	if axis < 0 {
+		axis += int64(r)
+	}
+	if axis < 0 || axis >= int64(r) {
+		return nil, malformed("axis %d of shape %v", axis, cs[0].shape)
+	}
+	k := int(axis)
+	outer := product(cs[0].shape[:k])
+	shape := slices.Clone(cs[0].shape)
+	shape[k] = 0
+	integer, texts := true, true
+	for _, c := range cs {
+		if len(c.shape) != r || !slices.Equal(c.shape[:k], shape[:k]) || !slices.Equal(c.shape[k+1:], shape[k+1:]) {
+			return nil, malformed("shapes %v and %v", cs[0].shape, c.shape)
+		}
+		shape[k] += c.shape[k]
+		integer = integer && c.ints != nil
+		texts = texts && c.text != nil
+	}
+	if shape[k] > t.maxConstant() || shape[k] > 0 && product(shape)/shape[k] > t.maxConstant()/shape[k] {
+		return nil, errBudget
+	}
+	out := &constant{typ: cs[0].typ, shape: shape}
+	for i := range outer {
+		for _, c := range cs {
+			n := len(c.data) / outer
+			out.data = append(out.data, c.data[i*n:(i+1)*n]...)
+			if integer {
+				out.ints = append(out.ints, c.ints[i*n:(i+1)*n]...)
+			}
+			if texts {
+				out.text = append(out.text, c.text[i*n:(i+1)*n]...)
+			}
+		}
+	}
+	if len(out.data) != product(shape) {
+		return nil, malformed("shapes that do not join")
+	}
+	return one(out), nil
+}

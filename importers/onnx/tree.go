@@ -1,0 +1,569 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/fhe-ml/fhe-ml/models"
+)
+
+// ensemble is a tree ensemble on the columns of a vector; its node features are columns of that vector.
+type ensemble struct {
+	trees   []models.Tree
+	base    []float64
+	average bool
+	outputs int
+	missing bool // missing values have a path
+}
+
+// distribution reports whether the outputs are non-negative and sum to one on every path, so that an L1 norm changes
+// nothing: every tree's leaves sum to the same number and those numbers sum to one.
+func (e *ensemble) distribution() bool {
+	if e.average {
+		return false
+	}
+	total := 0.0
+	for _, b := range e.base {
+		if b != 0 {
+			return false
+		}
+	}
+	for i := range e.trees {
+		first := math.NaN()
+		for _, leaf := range e.trees[i].Leaves {
+			s := 0.0
+			for _, w := range leaf {
+				if w < 0 {
+					return false
+				}
+				s += w
+			}
+			if math.IsNaN(first) {
+				first = s
+			}
+			if math.Abs(s-first) > 1e-6 {
+				return false
+			}
+		}
+		total += first
+	}
+	return math.Abs(total-1) < 1e-4
+}
+
+// nodeKey identifies a node: ids are unique per tree only.
+type nodeKey struct{ tree, node int64 }
+
+// treeNodes holds the nodes_* attributes.
+type treeNodes struct {
+	trees, ids, features, yes, no, missing []int64
+	modes                                  []string
+	values                                 []float64
+}
+
+func readTreeNodes(o *operation) (*treeNodes, error) {
+	n := &treeNodes{
+		trees: o.ints("nodes_treeids"), ids: o.ints("nodes_nodeids"), features: o.ints("nodes_featureids"),
+		yes: o.ints("nodes_truenodeids"), no: o.ints("nodes_falsenodeids"),
+		missing: o.ints("nodes_missing_value_tracks_true"),
+		modes:   o.texts("nodes_modes"), values: o.floats("nodes_values"),
+	}
+	want := len(n.ids)
+	if want == 0 {
+		return nil, malformed("no tree nodes")
+	}
+	for _, l := range []struct {
+		name string
+		n    int
+	}{
+		{"nodes_treeids", len(n.trees)}, {"nodes_featureids", len(n.features)}, {"nodes_truenodeids", len(n.yes)},
+		{"nodes_falsenodeids", len(n.no)}, {"nodes_modes", len(n.modes)}, {"nodes_values", len(n.values)},
+	} {
+		if l.n != want {
+			return nil, malformed("attribute %s has %d elements, nodes_nodeids has %d", l.name, l.n, want)
+		}
+	}
+	if len(n.missing) == 0 {
+		n.missing = make([]int64, want)
+	} else if len(n.missing) != want {
+		return nil, malformed("attribute nodes_missing_value_tracks_true has %d elements, nodes_nodeids has %d", len(n.missing), want)
+	}
+	return n, nil
+}
+
+// leafWeights holds the class_* or target_* attributes.
+type leafWeights struct {
+	trees, nodes, ids []int64
+	weights           []float64
+}
+
+func readLeafWeights(o *operation, prefix string, outputs int) (*leafWeights, error) {
+	w := &leafWeights{
+		trees: o.ints(prefix + "_treeids"), nodes: o.ints(prefix + "_nodeids"), ids: o.ints(prefix + "_ids"),
+		weights: o.floats(prefix + "_weights"),
+	}
+	if len(w.trees) != len(w.weights) || len(w.nodes) != len(w.weights) || len(w.ids) != len(w.weights) {
+		return nil, malformed("attributes %s_treeids, _nodeids, _ids and _weights have %d, %d, %d and %d elements",
+			prefix, len(w.trees), len(w.nodes), len(w.ids), len(w.weights))
+	}
+	if err := finite("leaf weight", w.weights); err != nil {
+		return nil, err
+	}
+	for _, id := range w.ids {
+		if id < 0 || id >= int64(outputs) {
+			return nil, malformed("%s id %d of %d outputs", prefix, id, outputs)
+		}
+	}
+	return w, nil
+}
+
+// buildTrees turns the attributes into trees of x <= t nodes. single says that comparisons are in float32. output maps
+// an id of a leaf weight to the output that it adds to; columns bounds the feature ids, maxLeafNumbers the numbers of
+// all leaves: a leaf holds one per output.
+func buildTrees(n *treeNodes, w *leafWeights, outputs int, output func(int64) int, columns int, single bool, maxLeafNumbers int) ([]models.Tree, []string, error) {
+	var trees []models.Tree
+	var warnings []string
+	treeIndex := map[int64]int{}
+	place := make(map[nodeKey]int, len(n.ids)) // -> position in the attributes
+	var members [][]int
+	for i, id := range n.ids {
+		k := nodeKey{n.trees[i], id}
+		if _, ok := place[k]; ok {
+			return nil, nil, malformed("tree %d has node %d twice", k.tree, id)
+		}
+		place[k] = i
+		t, ok := treeIndex[k.tree]
+		if !ok {
+			t = len(members)
+			if t >= models.MaxTrees {
+				return nil, nil, malformed("more than %d trees", models.MaxTrees)
+			}
+			treeIndex[k.tree] = t
+			members = append(members, nil)
+		}
+		members[t] = append(members[t], i)
+	}
+	// leaf weights by position of their node
+	byNode := map[int][]int{}
+	for j := range w.weights {
+		k := nodeKey{w.trees[j], w.nodes[j]}
+		i, ok := place[k]
+		if !ok {
+			return nil, nil, malformed("a weight of tree %d refers to node %d, which does not exist", k.tree, k.node)
+		}
+		if n.modes[i] != "LEAF" {
+			return nil, nil, malformed("a weight of tree %d belongs to node %d, which is no leaf", k.tree, k.node)
+		}
+		byNode[i] = append(byNode[i], j)
+	}
+	leaves := 0
+	for _, m := range n.modes {
+		if m == "LEAF" {
+			leaves++
+		}
+	}
+	if leaves > maxLeafNumbers/outputs {
+		return nil, nil, errBudget
+	}
+	for _, m := range members {
+		b := &treeBuilder{n: n, place: place, ref: make(map[int]int32, len(m)), single: single, columns: columns}
+		tree, err := b.build(m, func(i int) []float64 {
+			leaf := make([]float64, outputs)
+			for _, j := range byNode[i] {
+				leaf[output(w.ids[j])] += w.weights[j]
+			}
+			return leaf
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		if b.orphans > 0 && len(warnings) == 0 {
+			warnings = append(warnings, fmt.Sprintf("tree %d has nodes that nothing points to besides its root; they are ignored", n.trees[m[0]]))
+		}
+		trees = append(trees, tree)
+	}
+	return trees, warnings, nil
+}
+
+// treeBuilder builds one tree.
+type treeBuilder struct {
+	n       *treeNodes
+	place   map[nodeKey]int
+	ref     map[int]int32 // position in the attributes -> node index or ^leaf
+	single  bool
+	columns int
+	orphans int
+}
+
+func (b *treeBuilder) build(members []int, leaf func(int) []float64) (models.Tree, error) {
+	n := b.n
+	id := n.trees[members[0]]
+	var t models.Tree
+	pointed := map[int]bool{}
+	extra := 0
+	for _, i := range members {
+		if n.modes[i] == "LEAF" {
+			b.ref[i] = ^int32(len(t.Leaves))
+			t.Leaves = append(t.Leaves, leaf(i))
+			continue
+		}
+		for _, c := range [2]int64{n.yes[i], n.no[i]} {
+			k, ok := b.place[nodeKey{id, c}]
+			if !ok {
+				return t, malformed("tree %d, node %d: its child %d does not exist", id, n.ids[i], c)
+			}
+			pointed[k] = true
+		}
+		if f := n.features[i]; f < 0 || b.columns >= 0 && f >= int64(b.columns) || f >= maxFeatures {
+			return t, malformed("tree %d, node %d compares feature %d of %d", id, n.ids[i], f, b.columns)
+		}
+		if math.IsNaN(n.values[i]) {
+			return t, malformed("tree %d, node %d: the threshold is NaN", id, n.ids[i])
+		}
+		b.ref[i] = int32(len(t.Nodes))
+		t.Nodes = append(t.Nodes, models.TreeNode{})
+		if n.modes[i] == "BRANCH_EQ" || n.modes[i] == "BRANCH_NEQ" {
+			extra++
+		}
+	}
+	root := -1
+	for _, i := range members {
+		if pointed[i] {
+			continue
+		}
+		if root < 0 {
+			root = i
+		} else {
+			b.orphans++
+		}
+	}
+	if root < 0 {
+		return t, malformed("tree %d has no root: its nodes form a cycle", id)
+	}
+	if err := b.acyclic(id, members); err != nil {
+		return t, err
+	}
+	for _, i := range members {
+		if n.modes[i] == "LEAF" {
+			continue
+		}
+		yes, no := b.ref[b.place[nodeKey{id, n.yes[i]}]], b.ref[b.place[nodeKey{id, n.no[i]}]]
+		if err := b.branch(&t, i, yes, no); err != nil {
+			return t, err
+		}
+	}
+	t.Root = b.ref[root]
+	return t, nil
+}
+
+// acyclic walks the tree, or the DAG of shared children, and refuses a node that is its own ancestor.
+func (b *treeBuilder) acyclic(id int64, members []int) error {
+	const open, done = 1, 2
+	state := make(map[int]int, len(members))
+	for _, start := range members {
+		stack := []int{start}
+		for len(stack) > 0 {
+			i := stack[len(stack)-1]
+			if b.n.modes[i] == "LEAF" || state[i] == done {
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			if state[i] == open {
+				state[i] = done
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			state[i] = open
+			for _, c := range [2]int64{b.n.yes[i], b.n.no[i]} {
+				k := b.place[nodeKey{id, c}]
+				if state[k] == open {
+					return malformed("tree %d: node %d is its own ancestor", id, c)
+				}
+				if state[k] != done {
+					stack = append(stack, k)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// below returns the largest number under v that a feature can take.
+func (b *treeBuilder) below(v float64) float64 {
+	if b.single && float64(float32(v)) == v {
+		return float64(math.Nextafter32(float32(v), float32(math.Inf(-1))))
+	}
+	return math.Nextafter(v, math.Inf(-1))
+}
+
+// threshold returns the largest number that a feature can take and that is not above v.
+func (b *treeBuilder) threshold(v float64) float64 {
+	if b.single {
+		f := float32(v)
+		if float64(f) > v {
+			f = math.Nextafter32(f, float32(math.Inf(-1)))
+		}
+		return float64(f)
+	}
+	return v
+}
+
+// branch writes node i as x <= t: a missing value compares as false except with NEQ, and follows the true branch where
+// missing_value_tracks_true is set.
+func (b *treeBuilder) branch(t *models.Tree, i int, yes, no int32) error {
+	v := b.n.values[i]
+	tracks := b.n.missing[i] == 1
+	at := models.TreeNode{Feature: int(b.n.features[i])}
+	switch mode := b.n.modes[i]; mode {
+	case "BRANCH_LEQ":
+		at.Threshold, at.MissingTrue, at.True, at.False = b.threshold(v), tracks, yes, no
+	case "BRANCH_LT":
+		at.Threshold, at.MissingTrue, at.True, at.False = b.threshold(b.below(v)), tracks, yes, no
+	case "BRANCH_GT": // x > v is not x <= v, except for a missing value
+		at.Threshold, at.MissingTrue, at.True, at.False = b.threshold(v), !tracks, no, yes
+	case "BRANCH_GTE":
+		at.Threshold, at.MissingTrue, at.True, at.False = b.threshold(b.below(v)), !tracks, no, yes
+	case "BRANCH_EQ", "BRANCH_NEQ":
+		equal, other := yes, no
+		missing := tracks // a missing value goes to "equal"
+		if mode == "BRANCH_NEQ" {
+			equal, other, missing = no, yes, false
+		}
+		lower := models.TreeNode{Feature: at.Feature, Threshold: b.threshold(b.below(v)), True: other, False: equal}
+		at.Threshold, at.MissingTrue, at.True, at.False = b.threshold(v), missing, int32(len(t.Nodes)), other
+		t.Nodes = append(t.Nodes, lower)
+	case "BRANCH_MEMBER":
+		return fmt.Errorf("comparisons with a number, not with a set (BRANCH_MEMBER)")
+	default:
+		return malformed("tree %d, node %d has mode %q", b.n.trees[i], b.n.ids[i], mode)
+	}
+	t.Nodes[b.ref[i]] = at
+	return nil
+}
+
+// treeEnsemble reads the ensemble of o over the columns of v.
+func (t *translator) treeEnsemble(o *operation, v *vector, prefix string, outputs int, output func(int64) int, ids int) (*ensemble, *leafWeights, error) {
+	n, err := readTreeNodes(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := readLeafWeights(o, prefix, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	if v.open {
+		most := int64(0)
+		for i, f := range n.features {
+			if n.modes[i] != "LEAF" {
+				most = max(most, f)
+			}
+		}
+		if most >= maxFeatures {
+			return nil, nil, malformed("feature %d", most)
+		}
+		if err := t.widen(v, int(most)+1); err != nil {
+			return nil, nil, err
+		}
+		t.warn("the file does not say how many columns its input has; %d is the highest one that a tree compares, plus one", most+1)
+	}
+	e := &ensemble{outputs: outputs}
+	var warnings []string
+	e.trees, warnings, err = buildTrees(n, w, outputs, output, len(v.cols), t.single, 1<<21+4*t.file.size)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range warnings {
+		t.warn("node %q: %s", o.where(), s)
+	}
+	for _, m := range n.missing {
+		e.missing = e.missing || m == 1
+	}
+	e.missing = e.missing || t.handlesMissing()
+	return e, w, nil
+}
+
+// handlesMissing says whether the file comes from a library whose trees route missing values even where no node sends
+// them to the true branch: XGBoost and LightGBM (through onnxmltools) and CatBoost.
+func (t *translator) handlesMissing() bool {
+	switch t.file.producer {
+	case "OnnxMLTools", "CatBoost", "XGBoost", "LightGBM":
+		return true
+	}
+	return false
+}
+
+func (t *translator) warn(format string, args ...any) {
+	t.report.Warnings = append(t.report.Warnings, fmt.Sprintf(format, args...))
+}
+
+// treeInput checks the operand: single features, perhaps scaled.
+func treeInput(in []value) (*vector, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok {
+		return nil, fmt.Errorf("computed numbers")
+	}
+	if v.base.kind != basisFeatures {
+		return nil, fmt.Errorf("features as input, not the output of another model")
+	}
+	for i, c := range v.cols {
+		if len(c.idx) != 1 || c.w[0] == 0 {
+			return nil, fmt.Errorf("single features as input; column %d of its input is a combination", i)
+		}
+	}
+	return v, nil
+}
+
+func treeRegressor(t *translator, o *operation, in []value) ([]value, error) {
+	v, err := treeInput(in)
+	if err != nil {
+		return nil, err
+	}
+	outputs := o.int("n_targets", 1)
+	if outputs < 1 || outputs > 4096 {
+		return nil, malformed("%d targets, want 1 to 4096", outputs)
+	}
+	k := int(outputs)
+	e, _, err := t.treeEnsemble(o, v, "target", k, func(id int64) int { return int(id) }, k)
+	if err != nil {
+		return nil, err
+	}
+	switch a := o.string("aggregate_function", "SUM"); a {
+	case "SUM":
+	case "AVERAGE":
+		e.average = true
+	default:
+		return nil, fmt.Errorf("aggregate_function SUM or AVERAGE, not %q", a)
+	}
+	if e.base, err = baseValues(o, k); err != nil {
+		return nil, err
+	}
+	t.regress = true
+	raw := newVector(&basis{kind: basisTrees, n: k, trees: e, arg: v, node: o})
+	out, err := t.postTransform(o, raw)
+	return one(out), err
+}
+
+func baseValues(o *operation, k int) ([]float64, error) {
+	b := o.floats("base_values")
+	if len(b) == 0 {
+		return make([]float64, k), nil
+	}
+	if len(b) != k {
+		return nil, malformed("%d base values for %d outputs", len(b), k)
+	}
+	return b, finite("base value", b)
+}
+
+// treeClassifier follows onnxruntime where the specification is silent. Two classes whose weights all carry one class
+// id have one score s, which belongs to the second class: without a transform [1-s, s], decided at 1/2, when no weight
+// is negative (votes), else [-s, s], decided at 0; with LOGISTIC [1-p, p], decided at 0. (onnxruntime decides also the
+// LOGISTIC form at 1/2 when no weight is negative, against its own probabilities; this importer does not.)
+func treeClassifier(t *translator, o *operation, in []value) ([]value, error) {
+	v, err := treeInput(in)
+	if err != nil {
+		return nil, err
+	}
+	classes, err := classLabels(o, "classlabels_int64s")
+	if err != nil {
+		return nil, err
+	}
+	k := len(classes)
+	single := k == 2
+	ids := o.ints("class_ids")
+	for _, id := range ids {
+		single = single && id == ids[0]
+	}
+	output := func(id int64) int { return int(id) }
+	outputs := k
+	if single {
+		outputs, output = 1, func(int64) int { return 0 }
+	}
+	e, w, err := t.treeEnsemble(o, v, "class", outputs, output, k)
+	if err != nil {
+		return nil, err
+	}
+	if e.base, err = baseValues(o, outputs); err != nil {
+		return nil, err
+	}
+	raw := newVector(&basis{kind: basisTrees, n: outputs, trees: e, arg: v, node: o})
+	if !single {
+		scores, err := t.postTransform(o, raw)
+		return []value{&labels{raw, classes}, scores}, err
+	}
+	s := raw.cols[0]
+	opposite := raw.with([]column{s.scaled(-1, 0), s}, []int{2})
+	switch o.string("post_transform", "NONE") {
+	case "LOGISTIC":
+		scores, err := t.postTransform(o, opposite)
+		return []value{&labels{opposite, classes}, scores}, err
+	case "NONE":
+		votes := true
+		for _, x := range w.weights {
+			votes = votes && x >= 0
+		}
+		if !votes {
+			return []value{&labels{opposite, classes}, opposite}, nil
+		}
+		pair := raw.with([]column{s.scaled(-1, 1), s}, []int{2})
+		return []value{&labels{pair, classes}, pair}, nil
+	}
+	return nil, fmt.Errorf("post_transform NONE or LOGISTIC with one score for two classes")
+}
+
+// joinEnsembles makes one ensemble with the outputs of a and then those of b.
+func (t *translator) joinEnsembles(a, b *ensemble) (*ensemble, error) {
+	n := a.outputs + b.outputs
+	out := &ensemble{outputs: n, missing: a.missing || b.missing}
+	if n > 4096 || len(a.trees)+len(b.trees) > models.MaxTrees {
+		return nil, fmt.Errorf("at most 4096 outputs and %d trees", models.MaxTrees)
+	}
+	add := func(e *ensemble, shift int) error {
+		f := 1.0
+		if e.average {
+			f = 1 / float64(len(e.trees))
+		}
+		m := make([][]float64, n)
+		for i := range m {
+			m[i] = make([]float64, e.outputs)
+			if i >= shift && i < shift+e.outputs {
+				m[i][i-shift] = f
+			}
+		}
+		for i := range e.trees {
+			x, err := t.mapLeaves(&e.trees[i], m)
+			if err != nil {
+				return err
+			}
+			out.trees = append(out.trees, x)
+		}
+		out.base = append(out.base, e.base...)
+		return nil
+	}
+	if err := add(a, 0); err != nil {
+		return nil, err
+	}
+	return out, add(b, a.outputs)
+}
+
+// mapLeaves multiplies every leaf by the matrix m[new][old].
+func (t *translator) mapLeaves(tree *models.Tree, m [][]float64) (models.Tree, error) {
+	out := models.Tree{Nodes: tree.Nodes, Root: tree.Root, Leaves: make([][]float64, len(tree.Leaves))}
+	for l, leaf := range tree.Leaves {
+		if err := t.spend(len(m), len(m)*(len(leaf)+1)); err != nil {
+			return out, err
+		}
+		x := make([]float64, len(m))
+		for i, row := range m {
+			for j, f := range row {
+				if f != 0 {
+					x[i] += float64(f * leaf[j])
+				}
+			}
+		}
+		out.Leaves[l] = x
+	}
+	return out, nil
+}

@@ -1,0 +1,121 @@
+package models
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/quantize"
+)
+
+// Info is what every model carries beside its numbers.
+type Info struct {
+	// Features names the columns that the model reads, in order. Its length is the number of features.
+	Features []string `cbor:"f"`
+	// Named says that Features come from the model's file (else they were made up: x0, x1, ...).
+	Named bool `cbor:"n,omitempty"`
+	// Producer names the tool that wrote the file, with its version where known.
+	Producer string `cbor:"p,omitempty"`
+	// Post turns raw scores into a prediction; Scale and Offset are nil here.
+	Post quantize.Postprocessing `cbor:"o"`
+	// Float32 says that features (and thresholds) are rounded to single precision first, as the file's producer does.
+	Float32 bool `cbor:"s,omitempty"`
+}
+
+// Model is a trained model as plain data.
+type Model interface {
+	// Meta returns the model's Info, not a copy.
+	Meta() *Info
+	// Raw appends the Post.Outputs raw scores of the row x to dst: float64 arithmetic on features rounded to
+	// float32 where Info.Float32 is set. It panics unless len(x) is the number of features. x may hold NaN
+	// only where the model routes it (TreeEnsemble.Missing); Predict checks that.
+	Raw(dst []float64, x []float64) []float64
+	// Validate reports the first inconsistency of the model (lengths, indices, numbers that are not finite, cycles).
+	Validate() error
+	// Quantize returns the model over unsigned integer codes of at most 7 bits. calibration holds rows of raw
+	// features like those the model will see; trees need none. Quantize reads the model and changes nothing.
+	Quantize(opt Options, calibration [][]float64) (*Quantized, error)
+}
+
+// Options sets how a model is quantized. The zero value is the default.
+type Options struct {
+	// Bits is the width of the codes of the features of linear models and networks, 1..7; 0 chooses it. Trees
+	// ignore it: the ranks of their own thresholds are exact.
+	Bits int
+}
+
+// MaxFeatures bounds the columns of a model.
+const MaxFeatures = 1 << 16
+
+// Quantized is a model over integers: codes in, integers out, and what a client does before and after.
+type Quantized struct {
+	// Pre turns a row into the codes that the graph reads.
+	Pre quantize.Preprocessing
+	// Graph has one input "x" of shape [len(Pre.Coders)] and one output of shape [Post.Outputs].
+	Graph *compiler.Graph
+	// Post turns the graph's integers into a prediction.
+	Post quantize.Postprocessing
+	// Bits is the width of the widest code.
+	Bits int
+	// Notes are sentences that the user should read, such as the bits that were chosen and why.
+	Notes []string
+}
+
+// Validate reports the first inconsistency between the parts of q.
+func (q *Quantized) Validate() error {
+	if err := q.Pre.Validate(); err != nil {
+		return err
+	}
+	if err := q.Post.Validate(true); err != nil {
+		return err
+	}
+	if q.Graph == nil {
+		return fmt.Errorf("models: quantized model without a graph")
+	}
+	if err := q.Graph.Verify(); err != nil {
+		return err
+	}
+	in := q.Graph.Inputs()
+	if len(in) != 1 || in[0].Name != "x" || in[0].Size() != len(q.Pre.Coders) {
+		return fmt.Errorf("models: the graph of a quantized model has one input x with a code per coder")
+	}
+	if len(q.Graph.Outputs) != 1 || q.Graph.Outputs[0].Size() != q.Post.Outputs {
+		return fmt.Errorf("models: the graph of a quantized model has one output with %d scores", q.Post.Outputs)
+	}
+	return nil
+}
+
+// validate checks the parts of Info that all models share.
+func (in *Info) validate() error {
+	if len(in.Features) == 0 || len(in.Features) > MaxFeatures {
+		return fmt.Errorf("models: %d features, want 1..%d", len(in.Features), MaxFeatures)
+	}
+	return in.Post.Validate(false)
+}
+
+// feature rounds a value as the model's producer does.
+func (in *Info) feature(x float64) float64 {
+	if in.Float32 {
+		return float64(float32(x))
+	}
+	return x
+}
+
+func (in *Info) checkRow(x []float64) {
+	if len(x) != len(in.Features) {
+		panic(fmt.Sprintf("models: a row of %d values for a model of %d features", len(x), len(in.Features)))
+	}
+}
+
+// checkVector reports a number of vs that is not finite, and a length that is not want.
+func checkVector(what string, vs []float64, want int) error {
+	if len(vs) != want {
+		return fmt.Errorf("models: %s: %d numbers, want %d", what, len(vs), want)
+	}
+	for i, v := range vs {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("models: %s: number %d is not finite", what, i)
+		}
+	}
+	return nil
+}

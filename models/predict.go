@@ -1,0 +1,79 @@
+package models
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/quantize"
+)
+
+// Predict returns the float prediction of model m for one row of raw features. It is an error when the row has another
+// number of values than the model has features, and when it holds a NaN (a missing value) that the model does not route.
+func Predict(m Model, x []float64) (quantize.Prediction, error) {
+	info := m.Meta()
+	if len(x) != len(info.Features) {
+		return quantize.Prediction{}, fmt.Errorf("models: a row of %d values for a model of %d features", len(x), len(info.Features))
+	}
+	if t, ok := m.(*TreeEnsemble); !ok || !t.Missing {
+		for f, v := range x {
+			if math.IsNaN(v) {
+				return quantize.Prediction{}, fmt.Errorf("models: column %q holds a missing value (NaN), which this model does not handle; fill it in first", info.Features[f])
+			}
+		}
+	}
+	return info.Post.Float(m.Raw(make([]float64, 0, info.Post.Outputs), x)), nil
+}
+
+// Predict returns the quantized prediction of one row of raw features, computed in the clear: Pre.Encode, Graph.Eval,
+// Post.Integer. An encrypted prediction equals it exactly.
+func (q *Quantized) Predict(x []float64) (quantize.Prediction, error) {
+	codes := make([]int64, len(q.Pre.Coders))
+	if _, err := q.Pre.Encode(codes, x); err != nil {
+		return quantize.Prediction{}, err
+	}
+	out, err := q.Graph.Eval(map[string][]int64{"x": codes})
+	if err != nil {
+		return quantize.Prediction{}, err
+	}
+	return q.Post.Integer(out[0]), nil
+}
+
+// Predictor computes quantized predictions of many rows and reuses its buffers. It is not for concurrent use.
+type Predictor struct {
+	q      *Quantized
+	interp *compiler.Interpreter
+	codes  []int64
+	in     map[string][]int64
+}
+
+// NewPredictor returns a Predictor of q.
+func NewPredictor(q *Quantized) (*Predictor, error) {
+	it, err := compiler.NewInterpreter(q.Graph)
+	if err != nil {
+		return nil, err
+	}
+	codes := make([]int64, len(q.Pre.Coders))
+	return &Predictor{q: q, interp: it, codes: codes, in: map[string][]int64{"x": codes}}, nil
+}
+
+// Predict is Quantized.Predict.
+func (p *Predictor) Predict(x []float64) (quantize.Prediction, error) {
+	ints, err := p.Integers(x)
+	if err != nil {
+		return quantize.Prediction{}, err
+	}
+	return p.q.Post.Integer(ints), nil
+}
+
+// Integers returns the integers of the graph's output for the row x, valid until the next call.
+func (p *Predictor) Integers(x []float64) ([]int64, error) {
+	if _, err := p.q.Pre.Encode(p.codes, x); err != nil {
+		return nil, err
+	}
+	out, err := p.interp.Run(p.in)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}

@@ -1,0 +1,161 @@
+package tfhe
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Kind says what a file holds.
+type Kind uint16
+
+// The kinds of file. Numbers are part of the format and never reused.
+const (
+	KindSecretKey     Kind = 1
+	KindEvaluationKey Kind = 2
+	KindRequest       Kind = 3
+	KindResponse      Kind = 4
+	KindModel         Kind = 5 // NAME.fheml: everything a server needs
+	KindClient        Kind = 6 // NAME.client.fheml: what a client needs
+)
+
+// String returns the kind's name.
+func (k Kind) String() string {
+	switch k {
+	case KindSecretKey:
+		return "secret key"
+	case KindEvaluationKey:
+		return "evaluation key"
+	case KindRequest:
+		return "request"
+	case KindResponse:
+		return "response"
+	case KindModel:
+		return "model"
+	case KindClient:
+		return "client file"
+	}
+	return fmt.Sprintf("unknown kind %d", uint16(k))
+}
+
+// Header is what every file of fhe-ml starts with. It ties the files of one key and one request together.
+type Header struct {
+	Kind    Kind
+	Version uint16   // of the payload's format
+	Params  [32]byte // hash of the parameters
+	Key     KeyID    // zero where no key is involved
+	Request [16]byte // random id of a request, repeated by its response
+}
+
+// ErrMismatch is wrapped by errors that say that two files do not belong together: another key, another model, another request.
+var ErrMismatch = errors.New("files do not belong together")
+
+const (
+	magic       = "FHEML\r\n\x1a" // the line ending shows a transfer as text
+	headerBytes = 8 + 2 + 2 + 4 + 32 + 16 + 16 + 8
+	// maxPayload bounds what a header may announce; memory is taken only as bytes arrive.
+	maxPayload = 1 << 36
+)
+
+// WriteFile writes a header, the payload and a SHA-256 of both.
+func WriteFile(w io.Writer, h Header, payload ...[]byte) error {
+	head := make([]byte, 0, headerBytes)
+	head = append(head, magic...)
+	head = binary.LittleEndian.AppendUint16(head, uint16(h.Kind))
+	head = binary.LittleEndian.AppendUint16(head, h.Version)
+	head = append(head, 0, 0, 0, 0)
+	head = append(head, h.Params[:]...)
+	head = append(head, h.Key[:]...)
+	head = append(head, h.Request[:]...)
+	var total uint64
+	for _, p := range payload {
+		total += uint64(len(p))
+	}
+	head = binary.LittleEndian.AppendUint64(head, total)
+	sum := sha256.New()
+	out := io.MultiWriter(w, sum)
+	for _, p := range append([][]byte{head}, payload...) {
+		if _, err := out.Write(p); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(sum.Sum(nil))
+	return err
+}
+
+// ReadFile reads one file of the given kind and version and checks its hash. It takes memory only as bytes arrive, so a header that
+// announces more than there is costs nothing. Several files may follow each other in one stream: io.EOF is returned, bare, at a clean end.
+func ReadFile(r io.Reader, kind Kind, version uint16) (Header, []byte, error) {
+	var h Header
+	head := make([]byte, headerBytes)
+	if n, err := io.ReadFull(r, head); err != nil {
+		if n == 0 && err == io.EOF {
+			return h, nil, io.EOF
+		}
+		return h, nil, fmt.Errorf("not a %s of fhe-ml: it has only %d bytes", kind, n)
+	}
+	if string(head[:8]) != magic {
+		return h, nil, fmt.Errorf("not a %s of fhe-ml: its first bytes are not those of an fhe-ml file", kind)
+	}
+	h.Kind = Kind(binary.LittleEndian.Uint16(head[8:]))
+	h.Version = binary.LittleEndian.Uint16(head[10:])
+	copy(h.Params[:], head[16:])
+	copy(h.Key[:], head[48:])
+	copy(h.Request[:], head[64:])
+	length := binary.LittleEndian.Uint64(head[80:])
+	if h.Kind != kind {
+		return h, nil, fmt.Errorf("this is a %s of fhe-ml where a %s is needed", h.Kind, kind)
+	}
+	if h.Version != version {
+		return h, nil, fmt.Errorf("%s of format version %d; this fhe-ml reads version %d", kind, h.Version, version)
+	}
+	if length > maxPayload {
+		return h, nil, fmt.Errorf("%s announces %d bytes, more than any has", kind, length)
+	}
+	var payload bytes.Buffer
+	if n, err := io.CopyN(&payload, r, int64(length)); err != nil {
+		return h, nil, fmt.Errorf("%s is cut short: %d of %d bytes are there", kind, n, length)
+	}
+	want := make([]byte, sha256.Size)
+	if _, err := io.ReadFull(r, want); err != nil {
+		return h, nil, fmt.Errorf("%s is cut short: its hash is missing", kind)
+	}
+	sum := sha256.New()
+	sum.Write(head)
+	sum.Write(payload.Bytes())
+	if !bytes.Equal(sum.Sum(nil), want) {
+		return h, nil, fmt.Errorf("%s is damaged: its content does not match its hash", kind)
+	}
+	return h, payload.Bytes(), nil
+}
+
+// PeekKind tells what kind of fhe-ml file starts with these bytes, and false if it is none.
+func PeekKind(head []byte) (Kind, bool) {
+	if len(head) < 10 || string(head[:8]) != magic {
+		return 0, false
+	}
+	return Kind(binary.LittleEndian.Uint16(head[8:])), true
+}
+
+// AppendWords appends torus words in little-endian order.
+func AppendWords(dst []byte, words []uint64) []byte {
+	for _, w := range words {
+		dst = binary.LittleEndian.AppendUint64(dst, w)
+	}
+	return dst
+}
+
+// Words reads count words from data and returns the rest; false if data is too short. It allocates only what is there.
+func Words(data []byte, count int) (words []uint64, rest []byte, ok bool) {
+	if count < 0 || count > len(data)/8 {
+		return nil, data, false
+	}
+	words = make([]uint64, count)
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint64(data[8*i:])
+	}
+	return words, data[8*count:], true
+}

@@ -1,0 +1,57 @@
+package tfhe
+
+// decompose writes the l signed digits of every word of src into digits (l rows of len(src)): src = sum_j digit_j q/B^(j+1) + e with
+// |e| <= q/(2 B^l) and digits in [-B/2, B/2].
+//
+// Even coefficients use [-B/2, B/2) and round ties up, odd ones the mirror image (-B/2, B/2] and down: digits and rounding
+// errors then have no mean over a polynomial, which would otherwise add up to a visible offset at low frequencies.
+func decompose(digits []int64, src []uint64, g GadgetParams) {
+	n := len(src)
+	b, l := g.BaseLog, g.Levels
+	mask := uint64(1)<<b - 1
+	half := int64(1) << (b - 1)
+	// Adding B/2 to every digit makes all digits non-negative, so that they can be cut out by shift and mask.
+	offset := uint64(1) << (63 - b*l)
+	for j := 1; j <= l; j++ {
+		offset += uint64(half) << (64 - b*j)
+	}
+	for j := range l {
+		row := digits[j*n:][:n]
+		shift := 64 - b*(j+1)
+		for c := 0; c+1 < n; c += 2 {
+			row[c] = int64((src[c]+offset)>>shift&mask) - half
+			row[c+1] = half - int64((offset-src[c+1])>>shift&mask)
+		}
+	}
+}
+
+// keySwitchDigits writes the t signed digits of one word, most significant first, and returns the rounding error
+// src - sum_j digit_j q/B^(j+1) as a signed torus word. A digit of exactly B/2 becomes +B/2 or -B/2 by the parity of the next higher
+// digit (the top one by the lowest bit of src), so that digits have no mean: a mean would multiply the fixed noise of the key
+// rows and shift every output of one key by the same amount.
+func keySwitchDigits(digits []int64, src uint64, g GadgetParams) int64 {
+	b, t := g.BaseLog, g.Levels
+	drop := 64 - b*t
+	rounded := src
+	if drop > 0 {
+		rounded = src + 1<<(drop-1)
+	}
+	rounded = rounded >> drop << drop
+	err := int64(src - rounded)
+	x := rounded >> drop
+	base, half := int64(1)<<b, int64(1)<<(b-1)
+	for j := t - 1; j >= 0; j-- {
+		d := int64(x & uint64(base-1))
+		x >>= b
+		tie := x & 1
+		if j == 0 {
+			tie = src & 1
+		}
+		if d > half || d == half && tie == 1 {
+			d -= base
+			x++
+		}
+		digits[j] = d
+	}
+	return err
+}

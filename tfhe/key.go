@@ -1,0 +1,108 @@
+package tfhe
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/ring"
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
+)
+
+// KeyID names a key: 16 random bytes drawn at key generation, never derived from the secret. Files that belong together carry the same.
+type KeyID [16]byte
+
+// String returns the id in hexadecimal.
+func (id KeyID) String() string { return fmt.Sprintf("%x", id[:]) }
+
+// SecretKey is the client's key: k polynomials with coefficients in {-1, 0, 1}. Read as one vector of kN coefficients it
+// is also the big LWE key, and its first n coefficients are the small LWE key of a set with lookups.
+//
+// It is safe for concurrent use. It never prints itself.
+type SecretKey struct {
+	params Parameters
+	id     KeyID
+	coeffs []int64       // kN coefficients
+	polys  []*ring.Small // the k polynomials, ready for exact products
+	ring   *ring.Ring
+}
+
+// GenerateSecretKey draws a key from the operating system's randomness. Keys whose weight lies more than two deviations above the mean are drawn
+// again, since the noise budget promises its failure probability for every key that can occur (CRYPTOGRAPHY: the worst admitted key).
+func GenerateSecretKey(p Parameters) (*SecretKey, error) {
+	if p.N() == 0 {
+		return nil, fmt.Errorf("tfhe: parameters are empty: build them with NewParameters")
+	}
+	src := rng.New()
+	coeffs := make([]int64, p.BigDimension())
+	for {
+		drawKey(p, src, coeffs)
+		if keyAdmitted(p, coeffs) {
+			break
+		}
+	}
+	var id KeyID
+	rand.Read(id[:])
+	return newSecretKey(p, id, coeffs)
+}
+
+func drawKey(p Parameters, src *rng.Source, coeffs []int64) {
+	if p.lit.Key == TernaryKey {
+		src.Ternary(coeffs)
+		return
+	}
+	n := p.lit.SmallDimension
+	src.BlockBinary(coeffs[:n], p.lit.BlockLength)
+	src.Binary(coeffs[n:])
+	for i, s := range p.Signs() {
+		coeffs[i] *= s
+	}
+}
+
+// keyAdmitted tells whether the weights of the key and of its prefix are at most two deviations above their means.
+func keyAdmitted(p Parameters, coeffs []int64) bool {
+	weight := func(c []int64) (w float64) {
+		for _, v := range c {
+			w += float64(v * v)
+		}
+		return w
+	}
+	if p.HasLookups() && weight(coeffs[:p.lit.SmallDimension]) > WorstBlockWeight(p.lit.SmallDimension, p.lit.BlockLength) {
+		return false
+	}
+	return weight(coeffs) <= p.WorstKeyWeight()
+}
+
+// WorstKeyWeight is the largest squared norm |s|^2 of the large key that [GenerateSecretKey] admits: two deviations above the mean.
+func (p Parameters) WorstKeyWeight() float64 {
+	if p.lit.Key == TernaryKey {
+		return WorstTernaryWeight(p.BigDimension())
+	}
+	return WorstBlockPrefixWeight(p.BigDimension(), p.lit.SmallDimension, p.lit.BlockLength)
+}
+
+func newSecretKey(p Parameters, id KeyID, coeffs []int64) (*SecretKey, error) {
+	r, err := ring.New(p.N())
+	if err != nil {
+		return nil, fmt.Errorf("tfhe: %w", err)
+	}
+	sk := &SecretKey{params: p, id: id, coeffs: coeffs, ring: r}
+	for i := range p.K() {
+		sk.polys = append(sk.polys, r.Prepare(coeffs[i*p.N():(i+1)*p.N()]))
+	}
+	return sk, nil
+}
+
+// Parameters returns the set that the key was made for.
+func (sk *SecretKey) Parameters() Parameters { return sk.params }
+
+// ID returns the key's public name.
+func (sk *SecretKey) ID() KeyID { return sk.id }
+
+// String hides the key: it says which one it is and nothing more.
+func (sk *SecretKey) String() string { return "tfhe.SecretKey(" + sk.id.String() + ")" }
+
+// GoString hides the key from %#v.
+func (sk *SecretKey) GoString() string { return sk.String() }
+
+// Format hides the key from every verb of package fmt.
+func (sk *SecretKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, sk.String()) }

@@ -1,0 +1,127 @@
+package tfhe
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// keyVersion is the format version of key files.
+const keyVersion = 1
+
+// AppendParameters appends the set to dst: a length and the literal's numbers. [ParseParameters] reads it back.
+func AppendParameters(dst []byte, p Parameters) []byte {
+	data, err := cbor.Marshal(p.lit)
+	if err != nil {
+		panic("tfhe: internal error: parameters do not encode: " + err.Error())
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(data)))
+	return append(dst, data...)
+}
+
+// ParseParameters reads a set from data, checks it as [NewParameters] does and returns the rest of data.
+func ParseParameters(data []byte) (Parameters, []byte, error) {
+	if len(data) < 4 {
+		return Parameters{}, nil, fmt.Errorf("tfhe: parameters are cut short")
+	}
+	n := binary.LittleEndian.Uint32(data)
+	if uint64(n) > uint64(len(data)-4) || n > 1024 {
+		return Parameters{}, nil, fmt.Errorf("tfhe: parameters are cut short")
+	}
+	var lit ParametersLiteral
+	if err := cbor.Unmarshal(data[4:4+n], &lit); err != nil {
+		return Parameters{}, nil, fmt.Errorf("tfhe: parameters: %w", err)
+	}
+	p, err := NewParameters(lit)
+	return p, data[4+n:], err
+}
+
+// WriteTo writes the key's file. Keep it where only its owner can read it.
+func (sk *SecretKey) WriteTo(w io.Writer) (int64, error) {
+	data := AppendParameters(nil, sk.params)
+	for _, c := range sk.coeffs {
+		data = append(data, byte(int8(c)))
+	}
+	cw := &countingWriter{w: w}
+	err := WriteFile(cw, Header{Kind: KindSecretKey, Version: keyVersion, Params: sk.params.Hash(), Key: sk.id}, data)
+	return cw.n, err
+}
+
+// ReadSecretKey reads what [SecretKey.WriteTo] wrote. Errors never show key material.
+func ReadSecretKey(r io.Reader) (*SecretKey, error) {
+	h, data, err := ReadFile(r, KindSecretKey, keyVersion)
+	if err != nil {
+		return nil, eofIsShort(err, KindSecretKey)
+	}
+	p, rest, err := ParseParameters(data)
+	if err != nil {
+		return nil, err
+	}
+	if p.Hash() != h.Params || len(rest) != p.BigDimension() {
+		return nil, fmt.Errorf("tfhe: secret key does not match its parameters")
+	}
+	coeffs := make([]int64, len(rest))
+	for i, b := range rest {
+		c := int64(int8(b))
+		if c < -1 || c > 1 {
+			return nil, fmt.Errorf("tfhe: secret key is damaged")
+		}
+		coeffs[i] = c
+	}
+	if !keyAdmitted(p, coeffs) {
+		return nil, fmt.Errorf("tfhe: secret key is damaged: no key that fhe-ml generates has its weight")
+	}
+	return newSecretKey(p, h.Key, coeffs)
+}
+
+// WriteTo writes the key's file: for parameters without lookups it is a header only.
+func (k *EvaluationKey) WriteTo(w io.Writer) (int64, error) {
+	data := AppendParameters(nil, k.params)
+	data = append(data, k.seed[:]...)
+	cw := &countingWriter{w: w}
+	err := WriteFile(cw, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), AppendWords(nil, k.ksk))
+	return cw.n, err
+}
+
+// ReadEvaluationKey reads what [EvaluationKey.WriteTo] wrote.
+func ReadEvaluationKey(r io.Reader) (*EvaluationKey, error) {
+	h, data, err := ReadFile(r, KindEvaluationKey, keyVersion)
+	if err != nil {
+		return nil, eofIsShort(err, KindEvaluationKey)
+	}
+	p, rest, err := ParseParameters(data)
+	if err != nil {
+		return nil, err
+	}
+	k := &EvaluationKey{params: p, id: h.Key}
+	if p.Hash() != h.Params || int64(len(rest)) != 32+p.EvaluationKeyBytes() {
+		return nil, fmt.Errorf("tfhe: evaluation key does not match its parameters")
+	}
+	copy(k.seed[:], rest)
+	rest = rest[32:]
+	if p.HasLookups() {
+		k.bsk, rest, _ = Words(rest, p.bskWords())
+		k.ksk, _, _ = Words(rest, p.kskRows())
+	}
+	return k, nil
+}
+
+func eofIsShort(err error, kind Kind) error {
+	if err == io.EOF {
+		return fmt.Errorf("not a %s of fhe-ml: it is empty", kind)
+	}
+	return err
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,184 @@
+package tfhe
+
+import (
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
+)
+
+// FourierGGSW is a GGSW ciphertext ready for external products: (k+1) l rows of k+1 polynomials in the Fourier domain. It never
+// leaves the machine it was made on. Rows are in the order of [Encryptor.GGSW].
+type FourierGGSW struct {
+	gadget GadgetParams
+	rows   []float64 // [(k+1) l][k+1][N]
+}
+
+// NewFourierGGSW allocates an empty one.
+func NewFourierGGSW(p Parameters, g GadgetParams) *FourierGGSW {
+	k1 := p.K() + 1
+	return &FourierGGSW{gadget: g, rows: make([]float64, k1*g.Levels*k1*p.N())}
+}
+
+// Evaluator computes on ciphertexts. It owns scratch memory: one evaluator for each goroutine, all sharing one [ServerKey].
+type Evaluator struct {
+	p      Parameters
+	plan   *fft.Plan
+	key    *ServerKey // nil where there are no lookups
+	words  []uint64   // N
+	diff   GLWECiphertext
+	digits []int64     // max l * N
+	fdigit []float64   // N
+	facc   [][]float64 // (k+1) polynomials
+	boot   *bootstrapScratch
+}
+
+// NewEvaluator returns an evaluator; key is nil for parameters without lookups.
+func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
+	levels := max(p.lit.Select.Levels, p.lit.BlindRotate.Levels, 1)
+	ev := &Evaluator{p: p, plan: fft.For(p.N()), key: key,
+		words: make([]uint64, p.N()), diff: NewGLWE(p), digits: make([]int64, levels*p.N()), fdigit: make([]float64, p.N())}
+	for range p.K() + 1 {
+		ev.facc = append(ev.facc, make([]float64, p.N()))
+	}
+	if key != nil {
+		ev.boot = newBootstrapScratch(p)
+	}
+	return ev
+}
+
+// LoadGGSW expands a seeded GGSW ciphertext (its bodies as [Encryptor.GGSW] made them, its masks from m) into the Fourier domain.
+func (ev *Evaluator) LoadGGSW(dst *FourierGGSW, bodies []uint64, m *MaskReader) {
+	loadGGSW(ev.p, ev.plan, ev.words, dst.rows, bodies, m)
+}
+
+func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, bodies []uint64, m *MaskReader) {
+	n, k := p.N(), p.K()
+	for r := 0; r*n < len(bodies); r++ {
+		row := rows[r*(k+1)*n:]
+		for i := range k {
+			m.Next(scratch[:n], n)
+			plan.ForwardTorus(row[i*n:(i+1)*n], scratch[:n])
+		}
+		plan.ForwardTorus(row[k*n:(k+1)*n], bodies[r*n:(r+1)*n])
+	}
+}
+
+// ExternalProductAdd sets dst to dst + g [.] ct: it adds the encrypted integer of g times the phase of ct. dst may be ct.
+// Polynomials of ct that are all zero (the mask of a trivial ciphertext) cost nothing and add no noise.
+func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct GLWECiphertext) {
+	n, k, l := ev.p.N(), ev.p.K(), g.gadget.Levels
+	first := true
+	for i := range k + 1 {
+		src := ct.Body
+		if i < k {
+			src = ct.Mask[i*n : (i+1)*n]
+		}
+		if allZero(src) {
+			continue
+		}
+		decompose(ev.digits, src, g.gadget)
+		for j := range l {
+			ev.plan.ForwardInt64(ev.fdigit, ev.digits[j*n:(j+1)*n])
+			ev.mulRow(g.rows[(i*l+j)*(k+1)*n:], first)
+			first = false
+		}
+	}
+	if first {
+		return
+	}
+	for i := range k {
+		ev.plan.InverseAddTorus(dst.Mask[i*n:(i+1)*n], ev.facc[i])
+	}
+	ev.plan.InverseAddTorus(dst.Body, ev.facc[k])
+}
+
+// mulRow multiplies the transformed digit by the k+1 polynomials of a key row into the accumulators, which it sets when first.
+func (ev *Evaluator) mulRow(row []float64, first bool) {
+	n, k := ev.p.N(), ev.p.K()
+	if first {
+		for o := range k + 1 {
+			fft.Mul(ev.facc[o], ev.fdigit, row[o*n:(o+1)*n])
+		}
+		return
+	}
+	if k == 1 {
+		fft.MulAdd2(ev.facc[0], ev.facc[1], ev.fdigit, row[:n], row[n:2*n])
+		return
+	}
+	for o := range k + 1 {
+		fft.MulAdd(ev.facc[o], ev.fdigit, row[o*n:(o+1)*n])
+	}
+}
+
+func allZero(x []uint64) bool {
+	for _, v := range x {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// CMUX sets dst to lo where bit encrypts 0 and to hi where it encrypts 1: dst = lo + bit [.] (hi - lo). dst may be lo or hi.
+func (ev *Evaluator) CMUX(dst GLWECiphertext, bit *FourierGGSW, lo, hi GLWECiphertext) {
+	subWords(ev.diff.Mask, hi.Mask, lo.Mask)
+	subWords(ev.diff.Body, hi.Body, lo.Body)
+	if &dst.Body[0] != &lo.Body[0] {
+		dst.Copy(lo)
+	}
+	ev.ExternalProductAdd(dst, bit, ev.diff)
+}
+
+// Rotate multiplies acc by X^a where bit encrypts 1 and leaves it where bit encrypts 0, for any integer a:
+// acc = acc + bit [.] (X^a - 1) acc. A rotation by X^-z brings coefficient z to the front.
+func (ev *Evaluator) Rotate(acc GLWECiphertext, bit *FourierGGSW, a int) {
+	n := ev.p.N()
+	a = mod(a, 2*n)
+	if a == 0 {
+		return
+	}
+	for i := range ev.p.K() {
+		mulXaMinus1(ev.diff.Mask[i*n:(i+1)*n], acc.Mask[i*n:(i+1)*n], a)
+	}
+	mulXaMinus1(ev.diff.Body, acc.Body, a)
+	ev.ExternalProductAdd(acc, bit, ev.diff)
+}
+
+func subWords(dst, x, y []uint64) {
+	for i, v := range x {
+		dst[i] = v - y[i]
+	}
+}
+
+func mod(a, n int) int {
+	if a %= n; a < 0 {
+		a += n
+	}
+	return a
+}
+
+// mulXa sets dst to X^a x in Z[X]/(X^N+1), 0 <= a < 2N; dst is not x.
+func mulXa(dst, x []uint64, a int) {
+	n := len(x)
+	neg := a >= n
+	if neg {
+		a -= n
+	}
+	if neg {
+		for i := range n - a {
+			dst[a+i] = -x[i]
+		}
+		copy(dst[:a], x[n-a:])
+		return
+	}
+	copy(dst[a:], x[:n-a])
+	for i := range a {
+		dst[i] = -x[n-a+i]
+	}
+}
+
+// mulXaMinus1 sets dst to (X^a - 1) x; dst is not x.
+func mulXaMinus1(dst, x []uint64, a int) {
+	mulXa(dst, x, a)
+	for i, v := range x {
+		dst[i] -= v
+	}
+}
