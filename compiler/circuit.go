@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
@@ -263,26 +261,26 @@ func (u *RotateUnit) check(selectors, n int) error {
 	return nil
 }
 
-// circuitVersion is the version of the circuit's encoding inside a model file.
+// circuitVersion is the format version of circuit files.
 const circuitVersion = 1
 
-// WriteTo writes the circuit as a file of kind [tfhe.KindModel]; package models embeds the same bytes in its own files.
+// WriteTo writes the circuit as a file of its own; package models holds circuits inside its own files.
 func (c *Circuit) WriteTo(w io.Writer) (int64, error) {
-	data, err := cbor.Marshal(c)
+	data, err := tfhe.EncodePayload(c)
 	if err != nil {
 		return 0, fmt.Errorf("compiler: circuit: %w", err)
 	}
-	return int64(len(data)), tfhe.WriteFile(w, tfhe.Header{Kind: tfhe.KindModel, Version: circuitVersion, Params: c.Spec.Hash()}, data)
+	return int64(len(data)), tfhe.WriteFile(w, tfhe.Header{Kind: tfhe.KindCircuit, Version: circuitVersion, Params: c.Spec.Hash()}, data)
 }
 
 // ReadCircuit reads and validates what [Circuit.WriteTo] wrote.
 func ReadCircuit(r io.Reader) (*Circuit, error) {
-	_, data, err := tfhe.ReadFile(r, tfhe.KindModel, circuitVersion)
+	_, data, err := tfhe.ReadFile(r, tfhe.KindCircuit, circuitVersion)
 	if err != nil {
 		return nil, err
 	}
 	c := new(Circuit)
-	if err := cbor.Unmarshal(data, c); err != nil {
+	if err := tfhe.DecodePayload(data, c); err != nil {
 		return nil, fmt.Errorf("compiler: circuit: %w", err)
 	}
 	return c, c.Validate()

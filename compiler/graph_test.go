@@ -62,13 +62,29 @@ func drawTable(t *rapid.T, a *Node) (Table, bool) {
 	return tab, true
 }
 
+// uniform draws from 0..n-1 without rapid's preference for small values, which would leave most graphs trivial.
+func uniform(t *rapid.T, n int, label string) int {
+	return int(rapid.Uint64().Draw(t, label) * 0x9e3779b97f4a7c15 >> 33 % uint64(n))
+}
+
 // drawStep tries to add one random operation.
 func drawStep(t *rapid.T, g *Graph) {
-	pick := func() *Node { return g.Nodes[rapid.IntRange(0, len(g.Nodes)-1).Draw(t, "node")] }
+	var open []*Node // those that depend on an input
+	for _, n := range g.Nodes {
+		if !n.Known() {
+			open = append(open, n)
+		}
+	}
+	pick := func() *Node { // often the last one
+		if uniform(t, 8, "any") == 0 || len(open) == 0 {
+			return g.Nodes[uniform(t, len(g.Nodes), "node")]
+		}
+		return open[max(uniform(t, 2*len(open), "node")-len(open), 0, len(open)-1-uniform(t, 4, "back"))]
+	}
 	a := pick()
 	dim := func() int { return rapid.IntRange(-3, 3).Draw(t, "int") }
 	operand := func() *Node {
-		switch rapid.IntRange(0, 4).Draw(t, "operand") {
+		switch uniform(t, 5, "operand") {
 		case 0:
 			return pick()
 		case 1:
@@ -76,7 +92,7 @@ func drawStep(t *rapid.T, g *Graph) {
 		case 2:
 			return drawConstant(t, g, a.Shape)
 		case 3:
-			return g.Scalar(rapid.Int64Range(-9, 9).Draw(t, "scalar"))
+			return g.Scalar(int64(uniform(t, 19, "scalar") - 9))
 		default: // another value of the same shape
 			var same []*Node
 			for _, n := range g.Nodes {
@@ -84,13 +100,13 @@ func drawStep(t *rapid.T, g *Graph) {
 					same = append(same, n)
 				}
 			}
-			return rapid.SampledFrom(same).Draw(t, "same")
+			return same[uniform(t, len(same), "same")]
 		}
 	}
 	pairs := []func(a, b *Node) *Node{g.Add, g.Subtract, g.Multiply, g.MatMul, g.LessEqual, g.Less, g.Greater,
 		g.GreaterEqual, g.Equal, g.NotEqual, g.Maximum, g.Minimum}
 	attempt(func() {
-		switch k := rapid.IntRange(0, 25).Draw(t, "op"); k {
+		switch k := uniform(t, 26, "op"); k {
 		case 12:
 			g.Negative(a)
 		case 13:
@@ -140,23 +156,26 @@ func drawStep(t *rapid.T, g *Graph) {
 func drawGraph(t *rapid.T) *Graph {
 	g := NewGraph()
 	for i := range rapid.IntRange(1, 3).Draw(t, "inputs") {
-		shape := rapid.SampledFrom(graphShapes).Draw(t, "shape")
+		shape := graphShapes[uniform(t, len(graphShapes), "shape")]
 		size, _ := shapeSize(shape)
 		lo, hi := make([]int64, size), make([]int64, size)
 		for j := range lo {
 			lo[j] = rapid.Int64Range(-8, 8).Draw(t, "lo")
-			hi[j] = lo[j] + rapid.Int64Range(0, 9).Draw(t, "width")
+			hi[j] = lo[j] + int64(uniform(t, 10, "width"))
 		}
 		if rapid.Bool().Draw(t, "one bound") {
 			lo, hi = lo[:1], hi[:1]
 		}
 		g.Input(fmt.Sprintf("x# %d\"\n", i), shape, lo, hi)
 	}
-	for range rapid.IntRange(1, 40).Draw(t, "steps") {
+	for range 1 + uniform(t, 40, "steps") {
 		drawStep(t, g)
 	}
-	for range rapid.IntRange(1, 3).Draw(t, "outputs") {
-		back := rapid.IntRange(0, min(6, len(g.Nodes)-1)).Draw(t, "output")
+	for range 1 + uniform(t, 3, "outputs") {
+		back := uniform(t, min(12, len(g.Nodes)), "output")
+		for back < len(g.Nodes)-1 && g.Nodes[len(g.Nodes)-1-back].Known() {
+			back++
+		}
 		g.Output(g.Nodes[len(g.Nodes)-1-back])
 	}
 	return g

@@ -124,6 +124,14 @@ output %3 %4 %7
 %3 = negative %2 # [2] -5..-2
 output %2 %2 %3
 `},
+		"narrower bounds": {x + `%1 = lookup %0 table=[0: 1 3 1 3]
+%2 = lookup %1 table=[1: 5 0 6]
+%3 = negative %2
+output %3
+`, x + `%1 = lookup %0 table=[0: 5 6 5 6] # [2] 5..6
+%2 = negative %1 # [2] -6..-5
+output %2
+`},
 		"order and shape": {x + `%1 = negative %0
 %2 = subtract %0 %1
 %3 = subtract %1 %0

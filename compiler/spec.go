@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
@@ -62,7 +60,7 @@ func (s *ClientSpec) Parameters() (tfhe.Parameters, error) { return tfhe.NewPara
 
 // Hash identifies the specification; requests and responses carry it.
 func (s *ClientSpec) Hash() [32]byte {
-	data, err := cbor.Marshal(s)
+	data, err := tfhe.EncodePayload(s)
 	if err != nil {
 		panic("compiler: internal error: specification does not encode: " + err.Error())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/quantize"
+	"pgregory.net/rapid"
 )
 
 // fixture is a model that scikit-learn trained, with raw scores that numpy computed (testdata/make_fixtures.py).
@@ -160,7 +161,7 @@ func TestAccuracy(t *testing.T) {
 }
 
 // checkForm asserts that a linear model's or network's graph is one of the forms that the compiler has a lowering for.
-func checkForm(t testing.TB, q *Quantized) {
+func checkForm(t rapid.TB, q *Quantized) {
 	t.Helper()
 	var ops []compiler.Op
 	for n := q.Graph.Outputs[0]; ; n = n.Args[0] {

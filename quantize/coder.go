@@ -136,10 +136,6 @@ func SegmentSize(missing bool) int {
 // clipQuantiles are the shares of calibration values at either end that a candidate range of Calibrate leaves out.
 var clipQuantiles = []float64{0, 0.001, 0.0025, 0.005, 0.01, 0.02}
 
-// rangeMargin is the share of the range that Calibrate adds at either end for coders of 128 levels; with fewer levels
-// proportionally less, and nothing up to 16, where it would cost more accuracy than it gains.
-const rangeMargin = 0.1
-
 // Calibrate returns the affine coder of a feature with at most levels codes that represents the calibration values best.
 // Values that lie on a grid of no more than levels points (counts, flags, pixels) are represented exactly, by no more codes
 // than that takes. Otherwise the range is the one of [minimum, maximum] and several pairs of percentiles with the smallest mean
@@ -188,9 +184,8 @@ func Calibrate(feature int, values []float64, levels int) (Coder, error) {
 			best, bestErr = c, sum
 		}
 	}
-	// Rows to come will exceed what a sample shows: widen the range at either end where codes are plenty.
 	if levels > MaxLevels/8 {
-		share := rangeMargin * float64(levels) / MaxLevels
+		share := float64(margin * float64(levels) / MaxLevels)
 		best.Min -= float64(share * float64(best.Step*float64(levels-1)))
 		best.Step *= 1 + 2*share
 	}
@@ -205,9 +200,18 @@ func gridCoder(feature int, sorted []float64, levels int) (Coder, bool) {
 		return Coder{}, false
 	}
 	lo, hi := distinct[0], distinct[len(distinct)-1]
+	// The step is the greatest common divisor of the distances, by Euclid's algorithm; remainders far below the finest step
+	// allowed are rounding. The check below decides.
 	step := hi - lo
 	for i := 1; i < len(distinct); i++ {
-		step = math.Min(step, distinct[i]-distinct[i-1])
+		a, b := step, distinct[i]-distinct[i-1]
+		for b > (hi-lo)*1e-4 {
+			a, b = b, math.Mod(a, b)
+			if a-b < (hi-lo)*1e-4 { // just below a multiple
+				b = 0
+			}
+		}
+		step = a
 	}
 	n := math.Round((hi - lo) / step)
 	if n > float64(levels-1) {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/fxamacker/cbor/v2"
 )
 
 // Kind says what a file holds.
@@ -20,6 +22,7 @@ const (
 	KindResponse      Kind = 4
 	KindModel         Kind = 5 // NAME.fheml: everything a server needs
 	KindClient        Kind = 6 // NAME.client.fheml: what a client needs
+	KindCircuit       Kind = 7 // a circuit alone
 )
 
 // String returns the kind's name.
@@ -37,6 +40,8 @@ func (k Kind) String() string {
 		return "model"
 	case KindClient:
 		return "client file"
+	case KindCircuit:
+		return "circuit"
 	}
 	return fmt.Sprintf("unknown kind %d", uint16(k))
 }
@@ -139,6 +144,26 @@ func PeekKind(head []byte) (Kind, bool) {
 	}
 	return Kind(binary.LittleEndian.Uint16(head[8:])), true
 }
+
+// payloads are CBOR (RFC 8949), in its deterministic form: equal values give equal bytes.
+var (
+	payloadEnc = must(cbor.CoreDetEncOptions().EncMode())
+	payloadDec = must(cbor.DecOptions{MaxArrayElements: 1 << 27, MaxMapPairs: 1 << 20, MaxNestedLevels: 64, DupMapKey: cbor.DupMapKeyEnforcedAPF}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("tfhe: internal error: " + err.Error())
+	}
+	return v
+}
+
+// EncodePayload encodes a struct for a file.
+func EncodePayload(v any) ([]byte, error) { return payloadEnc.Marshal(v) }
+
+// DecodePayload decodes what [EncodePayload] gave. Memory is bounded by the length of data: the encoding is checked before anything is
+// allocated.
+func DecodePayload(data []byte, v any) error { return payloadDec.Unmarshal(data, v) }
 
 // AppendWords appends torus words in little-endian order.
 func AppendWords(dst []byte, words []uint64) []byte {

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-
-	"github.com/fxamacker/cbor/v2"
 )
 
 // keyVersion is the format version of key files.
@@ -13,7 +11,7 @@ const keyVersion = 1
 
 // AppendParameters appends the set to dst: a length and the literal's numbers. [ParseParameters] reads it back.
 func AppendParameters(dst []byte, p Parameters) []byte {
-	data, err := cbor.Marshal(p.lit)
+	data, err := EncodePayload(p.lit)
 	if err != nil {
 		panic("tfhe: internal error: parameters do not encode: " + err.Error())
 	}
@@ -31,7 +29,7 @@ func ParseParameters(data []byte) (Parameters, []byte, error) {
 		return Parameters{}, nil, fmt.Errorf("tfhe: parameters are cut short")
 	}
 	var lit ParametersLiteral
-	if err := cbor.Unmarshal(data[4:4+n], &lit); err != nil {
+	if err := DecodePayload(data[4:4+n], &lit); err != nil {
 		return Parameters{}, nil, fmt.Errorf("tfhe: parameters: %w", err)
 	}
 	p, err := NewParameters(lit)

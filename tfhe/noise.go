@@ -3,6 +3,8 @@ package tfhe
 import (
 	"fmt"
 	"math"
+
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 )
 
 // All variances of this file are relative to q^2 (the torus has length 1), and all functions are pure. Key weights are squared 2-norms.
@@ -10,9 +12,9 @@ import (
 
 const (
 	// DefaultFFTVariance is the error variance of one coefficient of a Fourier-domain product of a digit polynomial and a polynomial of
-	// 64-bit torus elements in float64 arithmetic, divided by the squared norm of the digit polynomial: 2^-53 of the digit norm, for N = 2048
-	// and 4096 and digits of 4 to 28 bits.
-	DefaultFFTVariance = 0x1p-106
+	// 64-bit torus elements in float64 arithmetic, divided by the squared norm of the digit polynomial: the constant measured on this
+	// package's own transforms for digits of 4 to 28 bits.
+	DefaultFFTVariance = fft.ErrorVariance
 	// TFHErsFFTConstant is the leading constant of the fit of tfhe-rs to its own FFT (core_crypto/commons/noise_formulas).
 	TFHErsFFTConstant = 0.00705
 )

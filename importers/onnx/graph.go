@@ -75,6 +75,9 @@ func handlers() map[opKey]handler {
 		{"", "MatMul"}:             matmulOp,
 		{"", "Gemm"}:               gemm,
 		{"", "BatchNormalization"}: batchNormalization,
+		{"", "Abs"}:                abs,
+		{"", "Not"}:                not,
+		{"", "LpNormalization"}:    lpNormalization,
 		{"", "Relu"}:               activation,
 		{"", "Sigmoid"}:            activation,
 		{"", "Tanh"}:               activation,
@@ -127,11 +130,12 @@ func (t *translator) run() (models.Model, error) {
 			t.markRest(i, table)
 			line.Use = "not supported"
 			var u *UnsupportedError
-			if errors.As(err, &u) || errors.Is(err, errMalformed) || errors.Is(err, errBudget) {
-				if u == nil {
-					err = fmt.Errorf("node %q (%s): %w", o.where(), o.op, err)
-				}
+			var bad malformedError
+			switch {
+			case errors.As(err, &u):
 				return nil, err
+			case errors.As(err, &bad), errors.Is(err, errBudget):
+				return nil, fmt.Errorf("node %q (%s): %w", o.where(), o.op, err)
 			}
 			return nil, t.unsupported(o, "here it needs "+err.Error())
 		}
@@ -166,13 +170,14 @@ func (t *translator) account(v value) error {
 // maxConstant bounds the elements of a folded constant.
 func (t *translator) maxConstant() int { return 1<<18 + t.file.size }
 
-// errMalformed marks an operator whose attributes contradict each other or its inputs.
-var errMalformed = errors.New("malformed")
+// malformedError is an operator whose attributes contradict each other or its inputs, as opposed to one that is not
+// supported.
+type malformedError string
+
+func (e malformedError) Error() string { return string(e) }
 
 // malformed builds an error about the content of a node.
-func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{errMalformed}, args...)...)
-}
+func malformed(format string, args ...any) error { return malformedError(fmt.Sprintf(format, args...)) }
 
 func (t *translator) unsupported(o *operation, hint string) error {
 	return t.file.unsupported(o.fileNode, hint)
@@ -218,7 +223,7 @@ func use(o *operation, out []value) string {
 		if _, ok := out[0].(*vector); ok {
 			return "activation"
 		}
-	case "Softmax", "Normalizer", "ZipMap":
+	case "Softmax", "Normalizer", "LpNormalization", "ZipMap":
 		return "scores"
 	}
 	switch v := out[0].(type) {

@@ -187,24 +187,120 @@ func normalizer(t *translator, o *operation, in []value) ([]value, error) {
 	return normalized(o, v)
 }
 
+// lpNormalization with p 1 is the Normalizer of the default domain.
+func lpNormalization(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok || v.base.kind == basisFeatures {
+		return nil, fmt.Errorf("to come after the scores; normalise rows before the model and export the rest")
+	}
+	if p := o.int("p", 2); p != 1 {
+		return nil, fmt.Errorf("p 1, not %d", p)
+	}
+	if err := columnsAxis(v, o.int("axis", -1)); err != nil {
+		return nil, err
+	}
+	return normalized(o, v)
+}
+
 // normalized divides non-negative scores by their sum.
 func normalized(o *operation, v *vector) ([]value, error) {
-	switch {
-	case v.base.kind == basisSoftmax && v.isIdentity(), v.base.kind == basisNormalize && v.isIdentity():
-		return one(v), nil // sums to one already
-	case v.base.kind == basisFunction && v.base.fn == "Sigmoid":
-		if len(v.cols) == 2 && v.base.n == 1 && complement(v.cols[0], v.cols[1]) {
-			return one(v), nil
-		}
-		if v.isIdentity() {
-			return one(newVector(&basis{kind: basisNormalize, n: len(v.cols), arg: v, node: o})), nil
-		}
-	case v.base.kind == basisFunction && v.base.fn == "Exp" && v.isIdentity():
-		return one(newVector(&basis{kind: basisSoftmax, n: len(v.cols), arg: v.base.arg, node: o})), nil
-	case v.base.kind == basisTrees && v.isIdentity() && v.base.trees.distribution():
+	if len(v.cols) == 2 && v.base.kind == basisFunction && v.base.fn == "Sigmoid" && complement(v.cols[0], v.cols[1]) {
 		return one(v), nil
 	}
+	v = compact(v)
+	if v.isIdentity() {
+		switch v.base.kind {
+		case basisSoftmax, basisNormalize:
+			return one(v), nil // sums to one already
+		case basisFunction:
+			switch v.base.fn {
+			case "Sigmoid":
+				return one(newVector(&basis{kind: basisNormalize, n: len(v.cols), arg: v, node: o})), nil
+			case "Exp":
+				return one(newVector(&basis{kind: basisSoftmax, n: len(v.cols), arg: v.base.arg, node: o})), nil
+			}
+		case basisTrees:
+			if v.base.trees.distribution() {
+				return one(v), nil
+			}
+		}
+	}
 	return nil, fmt.Errorf("probabilities (outputs of a sigmoid or softmax) to normalise")
+}
+
+// compact rewrites columns that are single outputs of an elementwise function, in any choice and order, as all outputs
+// of that function on the chosen columns.
+func compact(v *vector) *vector {
+	if v.base.kind != basisFunction || v.isIdentity() {
+		return v
+	}
+	index := make([]int, len(v.cols))
+	for i, c := range v.cols {
+		if len(c.idx) != 1 || c.w[0] != 1 || c.b != 0 {
+			return v
+		}
+		index[i] = int(c.idx[0])
+	}
+	out := elementwiseFunction(v.base.node, v.base.fn, v.base.arg.pick(index, []int{len(index)}))
+	out.shape = v.shape
+	return out
+}
+
+// positive reports whether every column is >= 0, with strict > 0, by its form: a non-negative combination of outputs of
+// functions that have only such values.
+func (v *vector) positive(strict bool) bool {
+	switch {
+	case v.base.kind == basisSoftmax, v.base.kind == basisNormalize:
+	case v.base.kind == basisFunction && (v.base.fn == "Sigmoid" || v.base.fn == "Exp"):
+	default:
+		return false
+	}
+	for _, c := range v.cols {
+		if c.b < 0 || strict && c.b == 0 && len(c.w) == 0 {
+			return false
+		}
+		for _, w := range c.w {
+			if !(w > 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// abs changes nothing on probabilities.
+func abs(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	if v, ok := in[0].(*vector); ok && v.positive(false) {
+		return one(v), nil
+	}
+	return nil, fmt.Errorf("probabilities, of which it changes nothing")
+}
+
+// not of a constant.
+func not(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := in[0].(*constant)
+	if !ok || c.ints == nil {
+		return nil, fmt.Errorf("a constant")
+	}
+	out := &constant{typ: typeBool, shape: c.shape, data: make([]float64, len(c.ints)), ints: make([]int64, len(c.ints))}
+	for i, v := range c.ints {
+		if v == 0 {
+			out.data[i], out.ints[i] = 1, 1
+		}
+	}
+	return one(out), nil
 }
 
 // complement reports whether the columns are 1-p and p.

@@ -43,6 +43,7 @@ func (v *recordedValue) GetTensor() tensor.Tensor        { return v.data }
 // recorder implements onnx-go's Backend: a graph that only remembers. Gonum's own graphs merge parallel edges
 // (x*x has two) and panic on self edges.
 type recorder struct {
+	graph.DirectedWeightedBuilder // the queries of a graph, which onnx-go's decoder does not make
 	values []*recordedValue
 	ops    []recordedOp
 }
@@ -88,7 +89,7 @@ func decode(b []byte) (r *recorder, err error) {
 			r, err = nil, fmt.Errorf("onnx-go cannot decode the file: %v", p)
 		}
 	}()
-	r = &recorder{}
+	r = &recorder{DirectedWeightedBuilder: simple.NewWeightedDirectedGraph(0, 0)}
 	if err := onnxgo.NewModel(r).UnmarshalBinary(b); err != nil {
 		return nil, fmt.Errorf("onnx-go cannot decode the file: %w", err)
 	}

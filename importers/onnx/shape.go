@@ -81,6 +81,10 @@ func cast(t *translator, o *operation, in []value) ([]value, error) {
 		}
 		return one(v), nil
 	case *vector:
+		if to == typeBool && v.positive(true) {
+			c := &constant{typ: typeBool, shape: []int{1}, data: []float64{1}, ints: []int64{1}}
+			return one(c), nil // a guard against division by zero
+		}
 		if to != typeFloat && to != typeDouble {
 			return nil, fmt.Errorf("a cast to float or double, not to %s", typeName(to))
 		}

@@ -93,6 +93,7 @@ type scoring struct {
 // takeApart recognises link and pairing of a vector of scores. Two scores that are functions of one number become one
 // raw score (also a softmax over two: its second probability is the sigmoid of the difference).
 func (t *translator) takeApart(v *vector) (*scoring, error) {
+	v = compact(v)
 	b := v.base
 	switch {
 	case b.kind == basisSoftmax && v.isIdentity():
@@ -116,11 +117,6 @@ func (t *translator) takeApart(v *vector) (*scoring, error) {
 		}
 		if b.n == 1 && len(v.cols) == 2 && complement(v.cols[0], v.cols[1]) {
 			return &scoring{b.arg, quantize.LinkSigmoid, quantize.PairComplement}, nil
-		}
-		// one column of a sigmoid over a pair (a file whose probabilities are sliced)
-		if len(v.cols) == 1 && len(v.cols[0].idx) == 1 && v.cols[0].w[0] == 1 && v.cols[0].b == 0 {
-			k := int(v.cols[0].idx[0])
-			return &scoring{b.arg.pick([]int{k}, []int{1}), quantize.LinkSigmoid, quantize.PairNone}, nil
 		}
 	case b.kind == basisFunction && b.fn == "Exp":
 		// c*exp(s) is exp(s + ln c)
@@ -163,6 +159,7 @@ func (t *translator) difference(v *vector) (*vector, error) {
 // monotone strips functions that leave the order of the columns unchanged.
 func monotone(v *vector) *vector {
 	for {
+		v = compact(v)
 		b := v.base
 		switch {
 		case !v.isIdentity():

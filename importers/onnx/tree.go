@@ -150,9 +150,6 @@ func buildTrees(n *treeNodes, w *leafWeights, outputs int, output func(int64) in
 		if !ok {
 			return nil, nil, malformed("a weight of tree %d refers to node %d, which does not exist", k.tree, k.node)
 		}
-		if n.modes[i] != "LEAF" {
-			return nil, nil, malformed("a weight of tree %d belongs to node %d, which is no leaf", k.tree, k.node)
-		}
 		byNode[i] = append(byNode[i], j)
 	}
 	leaves := 0
@@ -180,6 +177,11 @@ func buildTrees(n *treeNodes, w *leafWeights, outputs int, output func(int64) in
 			warnings = append(warnings, fmt.Sprintf("tree %d has nodes that nothing points to besides its root; they are ignored", n.trees[m[0]]))
 		}
 		trees = append(trees, tree)
+	}
+	for i := range byNode {
+		if n.modes[i] != "LEAF" {
+			return nil, nil, malformed("a weight of tree %d belongs to node %d, which is no leaf", n.trees[i], n.ids[i])
+		}
 	}
 	return trees, warnings, nil
 }

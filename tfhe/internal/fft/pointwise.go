@@ -45,7 +45,8 @@ func MulAdd(acc, a, b []float64) {
 	}
 }
 
-// MulAdd2 sets acc0 += a * b0 and acc1 += a * b1: one digit polynomial against both halves of a key row.
+// MulAdd2 sets acc0 += a * b0 and acc1 += a * b1: one digit polynomial against both halves of a key row. acc0 and acc1
+// must not be the same slice.
 func MulAdd2(acc0, acc1, a, b0, b1 []float64) {
 	sameLength(len(acc0), len(acc1), len(a), len(b0), len(b1))
 	acc0Vectors := vectors(acc0)
@@ -58,9 +59,9 @@ func MulAdd2(acc0, acc1, a, b0, b1 []float64) {
 		for u := range 8 {
 			xr, xi := x[u], x[u+8]
 			yr, yi := y[u], y[u+8]
+			zr, zi := z[u], z[u+8]
 			c[u] += xr*yr - xi*yi
 			c[u+8] += xr*yi + xi*yr
-			zr, zi := z[u], z[u+8]
 			d[u] += xr*zr - xi*zi
 			d[u+8] += xr*zi + xi*zr
 		}

@@ -11,7 +11,7 @@ const coarse = 44
 
 // Gaussian adds to every word of dst an independent rounded normal of mean 0 and standard deviation 2^log2Sigma relative to the torus,
 // that is round(2^(64+log2Sigma) g) in units of 2^-64. log2Sigma is at most -2 (there the noise wraps around the torus
-// at two deviations); at -67 and below nothing is added: the result rounds to 0. It panics if log2Sigma is above -2 or NaN.
+// at two deviations); at -69 and below, -Inf included, nothing is added: half a word is 16 deviations. It panics if log2Sigma is above -2 or NaN.
 //
 // The normal g has the precision of a float64 at every scale, tails included, and where 2^(64+log2Sigma) exceeds 2^44 the bits below its
 // resolution are filled with uniform ones, a change of the variance by less than 2^-88. A sampler of coarser granularity would leave

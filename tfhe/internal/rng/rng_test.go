@@ -32,7 +32,7 @@ func chiSquare(counts []int) float64 {
 }
 
 // Deviation, mean, kurtosis, tails and low bits at the deviations of real keys (2^-50.1: 13.9 bits of noise; 2^-46.76; 2^-17.8: the
-// small key), and where the low bits are filled because the noise has more bits than a float64 (2^-8, 2^-2).
+// small key), and where the low bits are filled because the noise has more bits than a float64 (2^-8, 2^-4).
 func TestGaussian(t *testing.T) {
 	for i, logSigma := range []float64{-62, -58, -50.1, -46.76, -30, -20.01, -20, -17.8, -8, -4} {
 		e := make([]uint64, samples)
@@ -306,16 +306,14 @@ func TestOperatingSystem(t *testing.T) {
 	if a.Seed() == b.Seed() || a.Seed() == a.Seed() {
 		t.Error("seeds repeat")
 	}
-	// Bytes of 2^20 words: |z| > 6 has probability 2e-9 each time the test runs.
+	// The only random outcome of the tests: |z| > 6 has probability 2e-9 each time they run.
 	var counts [256]int
-	w := make([]uint64, 1<<17)
-	a.Uniform(w)
-	for _, v := range w {
-		for ; v != 0; v >>= 8 { // a leading zero byte is skipped: counts[0] is set aside below
-			counts[v&0xff]++
-		}
+	p := make([]byte, 1<<20)
+	a.Read(p)
+	for _, v := range p {
+		counts[v]++
 	}
-	if z := chiSquare(counts[1:]); math.Abs(z) > 6 {
+	if z := chiSquare(counts[:]); math.Abs(z) > 6 {
 		t.Errorf("bytes have chi-square %.1f deviations from its mean", z)
 	}
 }

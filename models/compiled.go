@@ -1,0 +1,229 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/compiler/server"
+	"github.com/fhe-ml/fhe-ml/quantize"
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// CompileOptions steer [Compile]. The zero value is the default: widths chosen by accuracy, failure probability 2^-128, time and upload balanced.
+type CompileOptions struct {
+	Bits      int             // bits of an input code, 1..7; 0 chooses the smallest that keeps the accuracy (linear models and networks)
+	Log2PFail float64         // log2 of the failure probability of one inference: -128 where 0
+	Prefer    compiler.Prefer // what the circuit's cost is
+}
+
+// Compiled is a model with its encrypted program: everything that NAME.fheml holds. It is read-only and safe for concurrent use.
+type Compiled struct {
+	Model     Model
+	Quantized *Quantized
+	Circuit   *compiler.Circuit
+}
+
+// ErrCalibration is wrapped by errors of models that need example rows to be quantized.
+var ErrCalibration = errors.New("calibration rows are needed")
+
+// Compile quantizes a model with the calibration rows (nil for tree ensembles, which need none), builds its graph and lowers that to
+// a circuit for encrypted rows.
+func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	features := len(m.Meta().Features)
+	for i, row := range calibration {
+		if len(row) != features {
+			return nil, fmt.Errorf("models: calibration row %d has %d values, the model has %d features", i+1, len(row), features)
+		}
+	}
+	if opt.Bits < 0 || opt.Bits > 7 {
+		return nil, fmt.Errorf("models: %d bits are outside 1..7 (0 chooses)", opt.Bits)
+	}
+	if _, tree := m.(*TreeEnsemble); !tree && len(calibration) == 0 {
+		return nil, fmt.Errorf("models: %s cannot be quantized without example rows: %w", Kind(m), ErrCalibration)
+	}
+	q, err := m.Quantize(Options{Bits: opt.Bits}, calibration)
+	if err != nil {
+		return nil, err
+	}
+	circuit, err := compiler.Compile(q.Graph, compiler.CompileOptions{Log2PFail: opt.Log2PFail, Prefer: opt.Prefer})
+	if err != nil {
+		return nil, err
+	}
+	c := &Compiled{Model: m, Quantized: q, Circuit: circuit}
+	return c, c.validate()
+}
+
+// Kind names the kind of a model in words: "linear", "tree ensemble", "network".
+func Kind(m Model) string {
+	switch m.(type) {
+	case *Linear:
+		return "linear"
+	case *TreeEnsemble:
+		return "tree ensemble"
+	case *Network:
+		return "network"
+	}
+	return fmt.Sprintf("%T", m)
+}
+
+// validate checks that the parts fit each other, as decoded ones may not.
+func (c *Compiled) validate() error {
+	if err := c.Model.Validate(); err != nil {
+		return err
+	}
+	if err := c.Quantized.Validate(); err != nil {
+		return err
+	}
+	if err := c.Circuit.Validate(); err != nil {
+		return err
+	}
+	in := c.Quantized.Graph.Inputs()[0]
+	if len(c.Circuit.Spec.Lo) != in.Size() || len(c.Circuit.Spec.Outputs) != c.Quantized.Post.Outputs {
+		return errors.New("models: circuit does not fit the graph")
+	}
+	for i := range in.Lo {
+		if c.Circuit.Spec.Lo[i] != in.Lo[i] || c.Circuit.Spec.Hi[i] != in.Hi[i] {
+			return errors.New("models: circuit does not fit the graph")
+		}
+	}
+	if len(c.Quantized.Pre.Columns) != len(c.Model.Meta().Features) {
+		return errors.New("models: preprocessing does not fit the model")
+	}
+	return nil
+}
+
+// NewServer returns the side that computes on encrypted rows.
+func (c *Compiled) NewServer() (*server.Server, error) { return server.New(c.Circuit) }
+
+// ClientFile is what a client needs of a compiled model, NAME.client.fheml: how a row becomes codes, how codes are encrypted and results decrypted, and what
+// the results mean. It holds no weights and no leaf values; Reveals says in words what it does tell.
+type ClientFile struct {
+	Pre     quantize.Preprocessing  `cbor:"p"`
+	Spec    compiler.ClientSpec     `cbor:"s"`
+	Post    quantize.Postprocessing `cbor:"o"`
+	Kind    string                  `cbor:"k"`
+	Reveals []string                `cbor:"r"`
+}
+
+// ClientFile returns the client's part of the model.
+func (c *Compiled) ClientFile() *ClientFile {
+	f := &ClientFile{Pre: c.Quantized.Pre, Spec: c.Circuit.Spec, Post: c.Quantized.Post, Kind: Kind(c.Model)}
+	f.Reveals = f.reveals()
+	return f
+}
+
+// Validate checks a file that was decoded.
+func (f *ClientFile) Validate() error {
+	if err := f.Pre.Validate(); err != nil {
+		return err
+	}
+	if err := f.Post.Validate(true); err != nil {
+		return err
+	}
+	if err := f.Spec.Validate(); err != nil {
+		return err
+	}
+	if len(f.Spec.Lo) != len(f.Pre.Coders) || len(f.Spec.Outputs) != f.Post.Outputs {
+		return errors.New("models: client file: its parts do not fit each other")
+	}
+	for i, c := range f.Pre.Coders {
+		if f.Spec.Lo[i] != 0 || f.Spec.Hi[i] != int64(c.Levels-1) {
+			return fmt.Errorf("models: client file: code %d has %d levels and bounds [%d, %d]", i, c.Levels, f.Spec.Lo[i], f.Spec.Hi[i])
+		}
+	}
+	return nil
+}
+
+// reveals lists what the client's file tells about the model.
+func (f *ClientFile) reveals() []string {
+	var thresholds, ranked, ranges int
+	columns := map[int]bool{}
+	for _, c := range f.Pre.Coders {
+		if c.Kind == quantize.Rank {
+			thresholds += len(c.Thresholds)
+			if !columns[c.Feature] {
+				ranked++
+			}
+		} else {
+			ranges++
+		}
+		columns[c.Feature] = true
+	}
+	out := []string{fmt.Sprintf("the names of %d input columns, and that %d of them are used", len(f.Pre.Columns), len(columns))}
+	if ranked > 0 {
+		out = append(out, fmt.Sprintf("%d thresholds in %d columns: where the trees split, not in which tree or order, nor what follows", thresholds, ranked))
+	}
+	if ranges > 0 {
+		out = append(out, fmt.Sprintf("the calibrated range and step of %d columns", ranges))
+	}
+	if f.Pre.ScalerScale != nil {
+		out = append(out, "offset and scale of every column (the scaler in front of the model)")
+	}
+	if n := len(f.Spec.Selectors); n > 0 {
+		out = append(out, fmt.Sprintf("which %d yes-or-no tests of single codes the model uses", n))
+	}
+	if f.Post.Task == quantize.Classify {
+		out = append(out, fmt.Sprintf("%d class labels", len(f.Post.Classes)))
+	}
+	out = append(out, fmt.Sprintf("the width and the smallest value of %d results, and the link function", f.Post.Outputs))
+	return out
+}
+
+// Summary is what inspect and convert print: sizes, counts and promises of one compiled model. The names of its JSON keys are stable.
+type Summary struct {
+	Kind               string   `json:"kind"`
+	Features           int      `json:"features"`
+	Classes            []string `json:"classes"`
+	Lookups            int      `json:"lookups"`
+	Selects            int      `json:"selects"`
+	Affines            int      `json:"affines"`
+	InputBits          int      `json:"input_bits"`
+	FailureLog2        float64  `json:"failure_log2"`
+	SecurityBits       int      `json:"security_bits"`
+	EvaluationKeyBytes int64    `json:"evaluation_key_bytes"`
+	RequestBytes       int64    `json:"request_bytes"`
+	ResponseBytes      int64    `json:"response_bytes"`
+	EstimatedMs        float64  `json:"estimated_ms"`
+	Reveals            []string `json:"reveals"`
+}
+
+// Summary returns the client's view of the model; the operation counts are zero.
+func (f *ClientFile) Summary() Summary {
+	s := Summary{Kind: f.Kind, Features: len(f.Pre.Columns), Classes: []string{}, InputBits: f.Spec.InputBits(), FailureLog2: finiteLog2(f.Spec.Log2PFail),
+		RequestBytes: f.Spec.RequestBytes(), ResponseBytes: f.Spec.ResponseBytes(), Reveals: f.Reveals}
+	for _, c := range f.Post.Classes {
+		s.Classes = append(s.Classes, c.String())
+	}
+	if p, err := f.Spec.Parameters(); err == nil {
+		s.EvaluationKeyBytes = p.EvaluationKeyBytes()
+		s.SecurityBits = SecurityBits(p)
+	}
+	return s
+}
+
+// Summary returns the whole model's summary.
+func (c *Compiled) Summary() Summary {
+	s := c.ClientFile().Summary()
+	k := c.Circuit.Costs
+	s.Lookups, s.Selects, s.Affines, s.EstimatedMs = k.Lookups, k.Selects, k.Affines, k.EstimatedMs
+	return s
+}
+
+// finiteLog2 bounds a logarithm of a probability to what JSON can write.
+func finiteLog2(x float64) float64 { return max(x, -math.MaxFloat32) }
+
+// SecurityBits is the security level that the parameters' keys reach: the smaller one of the large and of the small key.
+func SecurityBits(p tfhe.Parameters) int {
+	lit := p.Literal()
+	block := max(lit.BlockLength, 1)
+	level := tfhe.SecurityBits(lit.Key, lit.PolyDegree*lit.GLWEDimension, block, lit.Log2SigmaGLWE)
+	if lit.SmallDimension > 0 {
+		level = min(level, tfhe.SecurityBits(tfhe.BlockBinaryKey, lit.SmallDimension, lit.BlockLength, lit.Log2SigmaLWE))
+	}
+	return level
+}
