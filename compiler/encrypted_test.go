@@ -1,8 +1,10 @@
 package compiler_test
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/fhe-ml/fhe-ml/compiler"
@@ -10,17 +12,29 @@ import (
 	"github.com/fhe-ml/fhe-ml/compiler/server"
 )
 
+// tester is what tests and property tests have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Logf(format string, args ...any)
+}
+
+// long tells whether the long variants of the tests run.
+func long() bool { return os.Getenv("FHEML_LONG") != "" }
+
 // harness holds both ends of one compiled graph.
 type harness struct {
-	t       *testing.T
+	t       tester
 	graph   *compiler.Graph
 	circuit *compiler.Circuit
+	keys    *client.Keys
 	client  *client.Client
 	server  *server.Server
 	noise   float64
 }
 
-func newHarness(t *testing.T, g *compiler.Graph, opts compiler.CompileOptions) *harness {
+func newHarness(t tester, g *compiler.Graph, opts compiler.CompileOptions) *harness {
 	t.Helper()
 	if err := g.Verify(); err != nil {
 		t.Fatal(err)
@@ -46,7 +60,7 @@ func newHarness(t *testing.T, g *compiler.Graph, opts compiler.CompileOptions) *
 		t.Fatal(err)
 	}
 	t.Logf("p_fail 2^%.1f, noise 2^%.2f, selectors %d, costs %+v, params %+v", c.Spec.Log2PFail, c.Costs.Log2Noise, len(c.Spec.Selectors), c.Costs, c.Spec.Params)
-	return &harness{t: t, graph: g, circuit: c, client: cl, server: s}
+	return &harness{t: t, graph: g, circuit: c, keys: keys, client: cl, server: s}
 }
 
 // check runs one row encrypted and in the clear and compares exactly.
@@ -56,15 +70,7 @@ func (h *harness) check(x []int64) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	req, err := h.client.Encrypt(x)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	res, err := h.server.Run(context.Background(), req)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	got, noise, err := h.client.Open(res)
+	got, noise, err := h.client.Open(h.run(x))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -72,12 +78,45 @@ func (h *harness) check(x []int64) {
 	i := 0
 	for _, o := range want {
 		for _, v := range o {
+			if i >= len(got) {
+				h.t.Fatalf("%d results are too few", len(got))
+			}
 			if got[i] != v {
 				h.t.Fatalf("x = %v: output %d is %d encrypted and %d in the clear", x, i, got[i], v)
 			}
 			i++
 		}
 	}
+	if i != len(got) {
+		h.t.Fatalf("%d results where the graph has %d", len(got), i)
+	}
+}
+
+// run encrypts one row and returns the server's response, by way of the bytes that both send.
+func (h *harness) run(x []int64) *compiler.Response {
+	h.t.Helper()
+	req, err := h.client.Encrypt(x)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if _, err := req.WriteTo(&file); err != nil {
+		h.t.Fatal(err)
+	}
+	if req, err = compiler.ReadRequest(&file, &h.circuit.Spec); err != nil {
+		h.t.Fatal(err)
+	}
+	res, err := h.server.Run(context.Background(), req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := res.WriteTo(&file); err != nil {
+		h.t.Fatal(err)
+	}
+	if res, err = compiler.ReadResponse(&file, &h.circuit.Spec); err != nil {
+		h.t.Fatal(err)
+	}
+	return res
 }
 
 func randomRow(r *rand.Rand, n *compiler.Node) []int64 {

@@ -67,9 +67,30 @@ func (l *lowerer) run() ([]form, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, forms...)
+		for _, f := range forms {
+			out = append(out, l.selectTests(f))
+		}
 	}
 	return out, nil
+}
+
+// selectTests replaces the client bits of a result by selects between 1 and 0, as trees of one node: a bit alone is not a ciphertext that can be added.
+// They are numbered after the nodes of the graph.
+func (l *lowerer) selectTests(f form) form {
+	if !f.kinds()[atomBit] {
+		return f
+	}
+	parts, weights := make([]form, len(f.terms)), make([]int64, len(f.terms))
+	for i, t := range f.terms {
+		weights[i] = t.w
+		parts[i] = atomForm(t.kind, t.a, t.b)
+		if t.kind == atomBit {
+			id := int32(len(l.g.Nodes)) + t.a
+			l.diagrams[id] = &whereNode{selector: t.a, hi: whereChild{node: -1, leaf: []int64{1}}, lo: whereChild{node: -1, leaf: []int64{0}}}
+			parts[i] = atomForm(atomSelect, id, 0)
+		}
+	}
+	return sumForms(f.c, parts, weights)
 }
 
 func (l *lowerer) fail(n *Node, format string, args ...any) error {
@@ -287,7 +308,12 @@ func (l *lowerer) comparison(n *Node) ([]*elem, error) {
 
 // univariate applies fn(i) to element i of x. drop > 0 says that fn is a round by so many bits.
 func (l *lowerer) univariate(n, x *Node, fn func(i int) func(int64) int64, drop int) ([]*elem, error) {
-	vec := &vector{node: n}
+	// A vector is computed by one step: elements of inputs, computed ones, and those rounded by different numbers of bits go to vectors of their own.
+	type group struct {
+		inputs bool
+		drop   int
+	}
+	vectors := map[group]*vector{}
 	out := make([]*elem, x.Size())
 	for i, e := range l.elems[x.ID] {
 		f := fn(i)
@@ -296,6 +322,13 @@ func (l *lowerer) univariate(n, x *Node, fn func(i int) func(int64) int64, drop 
 			return nil, err
 		}
 		if r.fn != nil {
+			k := r.form.kinds()
+			key := group{k[atomCode] || k[atomBit], r.drop}
+			vec := vectors[key]
+			if vec == nil {
+				vec = &vector{node: n}
+				vectors[key] = vec
+			}
 			r.vec, r.index = vec, int32(len(vec.elems))
 			vec.elems = append(vec.elems, r)
 		}

@@ -117,11 +117,6 @@ func (p *plan) layVectors() error {
 		vp := &vectorPlan{v: v, digits: 1}
 		k := v.elems[0].form.kinds()
 		vp.inputs = k[atomCode] || k[atomBit]
-		for _, e := range v.elems {
-			if k := e.form.kinds(); (k[atomCode] || k[atomBit]) != vp.inputs {
-				return p.l.fail(v.node, "some elements are tables of inputs and others of computed values")
-			}
-		}
 		p.vectors = append(p.vectors, vp)
 		p.byVector[v.id] = vp
 		if vp.inputs {
@@ -232,9 +227,6 @@ func (p *plan) layOutputs() error {
 			parts[atomValue].c = f.c
 		default:
 			parts[atomCode].c = f.c
-		}
-		if len(parts[atomBit].terms) > 0 {
-			return fmt.Errorf("compiler: output %d is a sum of input tests: write it as a lookup or a where", o)
 		}
 		packed = append(packed, parts[atomCode])
 		trees = append(trees, parts[atomSelect])

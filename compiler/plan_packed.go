@@ -44,16 +44,17 @@ func (p *plan) layPacked(outputs []form) error {
 		if len(out.terms) == 0 && out.c == 0 && len(p.outputs[o].terms) > 0 {
 			continue // this output has no linear part
 		}
-		for d, terms := range splitWeights(out.terms, p.weightDigit) {
+		planes := splitWeights(out.terms, p.weightDigit)
+		if len(planes) == 0 {
+			planes = [][]term{nil} // a constant
+		}
+		for d, terms := range planes {
 			p.packedOutput(pp, o, d, terms, out.c, place, f, n)
 			norm := 0.0
 			for _, t := range terms {
 				norm += sq(float64(t.w))
 			}
 			worst = max(worst, norm)
-		}
-		if len(out.terms) == 0 {
-			p.packedOutput(pp, o, 0, nil, out.c, place, f, n)
 		}
 	}
 	for i := range pp.steps {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -137,12 +138,15 @@ func SegmentSize(missing bool) int {
 var clipQuantiles = []float64{0, 0.001, 0.0025, 0.005, 0.01, 0.02}
 
 // Calibrate returns the affine coder of a feature with at most levels codes that represents the calibration values best.
-// Values that lie on a grid of no more than levels points (counts, flags, pixels) are represented exactly, by no more codes
-// than that takes. Otherwise the range is the one of [minimum, maximum] and several pairs of percentiles with the smallest mean
-// squared error. A constant feature gets one code. It is an error when there are no values, or one is not finite.
-func Calibrate(feature int, values []float64, levels int) (Coder, error) {
-	if levels < 2 || levels > MaxLevels {
-		panic(fmt.Sprintf("quantize: %d levels, want 2..%d", levels, MaxLevels))
+//
+// Values that lie on a grid of no more than levels points (counts, flags, pixels) are represented exactly, by no more bits
+// than that takes. Otherwise the range is, of [minimum, maximum] and several pairs of percentiles, the one with the smallest
+// mean squared error, then widened at either end for rows to come, which exceed what a sample shows: by the share margin
+// (0..1) of the range with 128 levels, with fewer by proportionally less, and not at all up to 16, where that would cost more
+// accuracy than it gains. A constant feature gets one code. It is an error when there are no values, or one is not finite.
+func Calibrate(feature int, values []float64, levels int, margin float64) (Coder, error) {
+	if levels < 2 || levels > MaxLevels || !(margin >= 0 && margin <= 1) {
+		panic(fmt.Sprintf("quantize: %d levels and margin %g, want 2..%d and 0..1", levels, margin, MaxLevels))
 	}
 	if len(values) == 0 {
 		return Coder{}, errors.New("quantize: no calibration rows; pass some with --calibration")
@@ -161,7 +165,7 @@ func Calibrate(feature int, values []float64, levels int) (Coder, error) {
 	if !finite(hi-lo) || (hi-lo)/float64(levels-1) == 0 {
 		return Coder{}, fmt.Errorf("quantize: column %d: calibration values from %g to %g span no usable range", feature, lo, hi)
 	}
-	if c, ok := gridCoder(feature, vs, levels); ok {
+	if c, ok := gridCoder(feature, vs, levels, margin); ok {
 		return c, nil
 	}
 	var best Coder
@@ -192,9 +196,12 @@ func Calibrate(feature int, values []float64, levels int) (Coder, error) {
 	return best, nil
 }
 
+// minMeasurement is the number of steps from which a grid is taken for measurements rather than for categories or flags.
+const minMeasurement = 8
+
 // gridCoder finds a grid of at most levels points that holds the sorted values exactly (to 1e-5 of its step: values
 // such as 0.1 are rounded in the file).
-func gridCoder(feature int, sorted []float64, levels int) (Coder, bool) {
+func gridCoder(feature int, sorted []float64, levels int, margin float64) (Coder, bool) {
 	distinct := slices.Compact(slices.Clone(sorted))
 	if len(distinct) > levels {
 		return Coder{}, false
@@ -224,7 +231,14 @@ func gridCoder(feature int, sorted []float64, levels int) (Coder, bool) {
 			return Coder{}, false
 		}
 	}
-	return Coder{Feature: feature, Levels: int(n) + 1, Min: lo, Step: step}, true
+	// Measurements on a grid (more than a few points) may go beyond the sample: give them the codes that cost no further bit.
+	extra := 0
+	if top := int(n); top >= minMeasurement {
+		free := min(levels, 1<<bits.Len(uint(top))) - 1 - top
+		extra = min(free/2, int(math.Ceil(float64(margin*n))))
+	}
+	lo -= float64(step * float64(extra))
+	return Coder{Feature: feature, Levels: int(n) + 1 + 2*extra, Min: lo, Step: step}, true
 }
 
 // quantile returns the p-quantile of sorted values, with linear interpolation.

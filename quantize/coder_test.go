@@ -121,7 +121,7 @@ func TestCalibrate(t *testing.T) {
 		levels int
 		want   int // codes
 	}{
-		{[]float64{0, 1, 1, 0}, 128, 2}, {[]float64{7, 7, 7}, 8, 1}, {[]float64{0, 16, 3, 5}, 32, 17},
+		{[]float64{0, 1, 1, 0}, 128, 2}, {[]float64{7, 7, 7}, 8, 1}, {[]float64{0, 16, 3, 5}, 32, 21}, {[]float64{0, 16, 3, 5}, 17, 17},
 		{[]float64{float64(float32(0.1)), float64(float32(0.3)), float64(float32(0.7))}, 128, 4}, {[]float64{-2, -1, 5}, 8, 8},
 	} {
 		c, err := Calibrate(0, k.vs, k.levels, 0.1)

@@ -92,7 +92,7 @@ func (ev *Evaluator) rotateBlock(first int, ahat []int) {
 			ev.partProduct(r, ggsw)
 			to, rot := r+a%m, a/m
 			if to >= m {
-				to, rot = to-m, rot+1
+				to, rot = to-m, (rot+1)%(2*n)
 			}
 			for o := range k1 {
 				if to == r {

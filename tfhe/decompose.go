@@ -26,28 +26,24 @@ func decompose(digits []int64, src []uint64, g GadgetParams) {
 }
 
 // keySwitchDigits writes the t signed digits of one word, most significant first, and returns the rounding error
-// src - sum_j digit_j q/B^(j+1) as a signed torus word. A digit of exactly B/2 becomes +B/2 or -B/2 by the parity of the next higher
-// digit (the top one by the lowest bit of src), so that digits have no mean: a mean would multiply the fixed noise of the key
-// rows and shift every output of one key by the same amount.
+// src - sum_j digit_j q/B^(j+1) as a signed torus word. A digit of exactly B/2 becomes +B/2 or -B/2 by the bit of src below the rounding
+// bit, so that digits have no mean: a mean would multiply the fixed noise of the key rows and shift every output of one key by the same amount.
+//
+// That bit is independent of all digits, which keeps their mean square at B^2/12 + 1/6; the parity of the next digit would not be: for B = 4 it
+// raises the mean square by a tenth, since a carry then turns the next digit into a tie more often. The lowest bit of src would not do
+// either: words that an inverse Fourier transform made are multiples of some 2^36.
 func keySwitchDigits(digits []int64, src uint64, g GadgetParams) int64 {
 	b, t := g.BaseLog, g.Levels
-	drop := 64 - b*t
-	rounded := src
-	if drop > 0 {
-		rounded = src + 1<<(drop-1)
-	}
-	rounded = rounded >> drop << drop
+	drop := 64 - b*t // at least 2 (checkGadget)
+	rounded := (src + 1<<(drop-1)) >> drop << drop
 	err := int64(src - rounded)
 	x := rounded >> drop
 	base, half := int64(1)<<b, int64(1)<<(b-1)
+	limit := half - int64(src>>(drop-2)&1) // the largest digit
 	for j := t - 1; j >= 0; j-- {
 		d := int64(x & uint64(base-1))
 		x >>= b
-		tie := x & 1
-		if j == 0 {
-			tie = src & 1
-		}
-		if d > half || d == half && tie == 1 {
+		if d > limit {
 			d -= base
 			x++
 		}

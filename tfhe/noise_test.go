@@ -218,13 +218,15 @@ func TestSelectAgainstPrototypes(t *testing.T) {
 		{"neuron, two levels, 120 CMUX", ternary, -50.1, GadgetParams{14, 2}, 120, 1, -21.27, 0.3},
 		{"neuron, binary key", binary, -48.3, GadgetParams{16, 2}, 100, 1, -23.6, 0.15},
 	} {
-		got := math.Log2(FreshSelect(2048, 1, c.weight, c.sigma).Paths(c.g, c.depth, c.count)) / 2
+		noise := FreshSelect(2048, 1, c.weight, c.sigma)
+		noise.FFTVariance = 0x1p-106 // of the transform that these were measured with
+		got := math.Log2(noise.Paths(c.g, c.depth, c.count)) / 2
 		if math.Abs(got-c.measured) > c.within {
 			t.Errorf("%s: %.2f, measured %.2f", c.name, got, c.measured)
 		}
 	}
 	// A noiseless key leaves the FFT's error: 2^-21.71 for one CMUX of one level of 22 bits and a binary key, bit 0.
-	s := SelectNoise{N: 2048, K: 1, KeyWeight: binary, FFTVariance: DefaultFFTVariance}
+	s := SelectNoise{N: 2048, K: 1, KeyWeight: binary, FFTVariance: 0x1p-106}
 	if got := math.Log2(s.ExternalProduct(GadgetParams{22, 1})) / 2; math.Abs(got+21.71) > 0.3 {
 		t.Errorf("FFT's error %.2f, measured -21.71", got)
 	}

@@ -108,17 +108,20 @@ func (t *translator) run() (models.Model, error) {
 	}
 	table := handlers()
 	used := t.reachable()
+	// An operator that does not exist here explains a failure better than what it does to its neighbours.
+	for i, o := range t.rec.ops {
+		if _, ok := table[opKey{o.domain, o.op}]; used[i] && !ok {
+			t.markRest(0, table)
+			return nil, t.unsupported(o, hintFor(o))
+		}
+	}
 	for i, o := range t.rec.ops {
 		line := &t.report.Nodes[i]
 		if !used[i] {
 			line.Use = "unused"
 			continue
 		}
-		h, ok := table[opKey{o.domain, o.op}]
-		if !ok {
-			t.markRest(i, table)
-			return nil, t.unsupported(o, hintFor(o))
-		}
+		h := table[opKey{o.domain, o.op}]
 		in := make([]value, len(o.inputs))
 		for k, name := range o.inputs {
 			if name != "" {

@@ -44,8 +44,8 @@ func (v *recordedValue) GetTensor() tensor.Tensor        { return v.data }
 // (x*x has two) and panic on self edges.
 type recorder struct {
 	graph.DirectedWeightedBuilder // the queries of a graph, which onnx-go's decoder does not make
-	values []*recordedValue
-	ops    []recordedOp
+	values                        []*recordedValue
+	ops                           []recordedOp
 }
 
 type recordedOp struct {

@@ -197,9 +197,23 @@ func reshape(t *translator, o *operation, in []value) ([]value, error) {
 		if v.open {
 			return one(v), nil
 		}
+		if len(want) > 1 && want[0] > 0 && slices.Contains(want[1:], -1) && !t.fixedRows(want[0]) {
+			return nil, fmt.Errorf("a shape that keeps the rows apart, not %v", want)
+		}
 		return reshapeVector(v, want)
 	}
 	return nil, malformed("no value")
+}
+
+// fixedRows reports whether the file was exported for exactly n rows, as PyTorch does without dynamic axes; a shape that
+// starts with that number still means one entry per row.
+func (t *translator) fixedRows(n int64) bool {
+	for _, v := range t.file.inputs {
+		if t.rec.constants[v.name] == nil && (len(v.dims) == 0 || !v.dims[0].known || v.dims[0].size != n) {
+			return false
+		}
+	}
+	return true
 }
 
 // reshapeVector keeps the first axis as rows: every further reading would mix rows.

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/fhe-ml/fhe-ml/models"
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// output is a file to write: the place and the content.
+type output struct {
+	path  string
+	write func(io.Writer) error
+}
+
+// writeAll writes files whole or not at all. Every one is written beside its place under another name first; only then are they moved there. What was moved is
+// removed again if a later move fails, unless it replaced a file.
+func writeAll(ctx context.Context, outputs ...output) (err error) {
+	var temps, created []string
+	defer func() {
+		if err != nil {
+			for _, path := range append(temps, created...) {
+				os.Remove(path)
+			}
+		}
+	}()
+	for i := range outputs {
+		path := &outputs[i].path
+		if *path, err = place(*path); err != nil {
+			return err
+		}
+		temp, err := writeTemp(*path, outputs[i].write)
+		if err != nil {
+			return err
+		}
+		temps = append(temps, temp)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i, o := range outputs {
+		_, statErr := os.Lstat(o.path)
+		if err := os.Rename(temps[i], o.path); err != nil {
+			return fmt.Errorf("%s: cannot be written: %w", o.path, cause(err))
+		}
+		if errors.Is(statErr, os.ErrNotExist) {
+			created = append(created, o.path)
+		}
+	}
+	return nil
+}
+
+// place follows links, so that the file they point to is replaced and not they, and refuses what cannot be replaced.
+func place(path string) (string, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		if st.IsDir() {
+			return "", fmt.Errorf("%s: is a folder; give the name of a file", path)
+		}
+		return "", fmt.Errorf("%s: is no regular file; use - to write to standard output", path)
+	}
+	return path, checkFolder(path)
+}
+
+// checkFolder reports that the folder of a file to be written is not there. Call it before slow work.
+func checkFolder(path string) error {
+	dir := filepath.Dir(path)
+	st, err := os.Stat(dir)
+	if err == nil && !st.IsDir() {
+		return fmt.Errorf("%s: is no folder; give another place for %s", dir, filepath.Base(path))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w; create the folder first", dir, cause(err))
+	}
+	return nil
+}
+
+// writeTemp writes a new file in the folder of path and returns its name. On an error there is no file.
+func writeTemp(path string, write func(io.Writer) error) (name string, err error) {
+	var random [6]byte
+	rand.Read(random[:])
+	name = filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(random[:])+".tmp")
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return "", fmt.Errorf("%s: cannot be written: %w", path, cause(err))
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		os.Remove(name)
+		return "", fmt.Errorf("%s: cannot be written: %w", path, cause(err))
+	}
+	return name, nil
+}
+
+// cause takes the path and the system call out of an error that names the path already.
+func cause(err error) error {
+	var path *os.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
+}
+
+// peek tells which kind of fhe-ml file is at path; 0 for any other file.
+func peek(path string) (tfhe.Kind, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return 0, fmt.Errorf("%s: is a folder; give a file", path)
+	}
+	var head [16]byte
+	n, err := io.ReadFull(f, head[:])
+	if err == io.EOF {
+		return 0, fmt.Errorf("%s: the file is empty; make it again", path)
+	}
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return 0, err
+	}
+	kind, _ := tfhe.PeekKind(head[:n])
+	return kind, nil
+}
+
+// openModel reads NAME.fheml.
+func openModel(path string) (*models.Compiled, error) {
+	kind, err := peek(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == 0:
+		return nil, fmt.Errorf("%s: is not a NAME.fheml file; make one with fhe-ml convert", path)
+	case kind == tfhe.KindClient:
+		return nil, fmt.Errorf("%s: is a client file, which holds no model; give the NAME.fheml that convert wrote beside it", path)
+	case kind != tfhe.KindModel:
+		return nil, fmt.Errorf("%s: is a %s of fhe-ml and no model; give the NAME.fheml that convert wrote", path, kind)
+	}
+	return readFrom(path, models.ReadCompiled)
+}
+
+// readFrom opens a file and decodes it.
+func readFrom[T any](path string, read func(io.Reader) (T, error)) (T, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	defer f.Close()
+	v, err := read(f)
+	if err != nil {
+		return v, fmt.Errorf("%s: %w; convert the model again", path, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,142 @@
+// Command fhe-ml turns trained models into programs that run on encrypted rows.
+//
+//	fhe-ml convert model.onnx --calibration rows.csv     # writes model.fheml and model.client.fheml
+//	fhe-ml predict model.fheml --input rows.csv          # keys, encryption, computation on ciphertexts, decryption
+//	fhe-ml inspect model.fheml                           # what it is, what it costs, what it reveals
+//	fhe-ml demo                                          # the whole story on embedded models and data
+//
+// Results go to standard output and nothing else does: progress, warnings and errors go to standard error. The exit status is 0 when the work is done, 1 when it
+// failed, and 2 when the command was used wrongly. An error is one line: what, why, and the way out. Files appear whole or not at all.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// version is set by the linker: -X main.version=v1.2.3.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+	defer func() {
+		if p := recover(); p != nil {
+			status = report(stderr, recovered(p))
+		}
+	}()
+	a := &app{stdout: stdout, stderr: stderr}
+	if f, ok := stderr.(*os.File); ok {
+		a.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return report(stderr, root.ExecuteContext(ctx))
+}
+
+// app is what the commands share: streams and global flags.
+type app struct {
+	stdout, stderr io.Writer
+	terminal       bool // stderr is one
+	threads        int  // 0: all cores
+	quiet          bool
+}
+
+// note prints a message for people, unless --quiet.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fhe-ml",
+		Short: "Machine-learning models on encrypted data",
+		Long: `fhe-ml turns a trained model (an ONNX file of scikit-learn, XGBoost, LightGBM or PyTorch) into a program that runs
+on encrypted rows. The client encrypts a row, the server computes without seeing anything, the client decrypts.`,
+		Example: `  fhe-ml demo
+  fhe-ml convert model.onnx --calibration rows.csv
+  fhe-ml inspect model.fheml
+  fhe-ml predict model.fheml --input rows.csv`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			what := fmt.Sprintf("unknown command %q", args[0])
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				return usagef("%s; did you mean %s?", what, near[0])
+			}
+			return usagef("%s; see fhe-ml --help", what)
+		},
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("no command given; try fhe-ml demo, or see fhe-ml --help")
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.threads > 0 {
+				runtime.GOMAXPROCS(a.threads)
+			}
+			return nil
+		},
+		SuggestionsMinimumDistance: 2,
+	}
+	flags := root.PersistentFlags()
+	flags.Var(&number{value: &a.threads, min: 1, max: 4096, word: "all"}, "threads", "processor cores to use")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no messages: only results and errors")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(a.convertCommand(), a.inspectCommand(), a.predictCommand(), a.demoCommand())
+	root.SetHelpCommand(helpCommand())
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.Version = versionText()
+		cmd.SetVersionTemplate("fhe-ml {{.Version}}\n")
+		cmd.Flags().SortFlags = false
+	}
+	return root
+}
+
+// helpCommand is cobra's, but an unknown topic is wrong use.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			topic, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("no help on %q; see fhe-ml --help", strings.Join(args, " "))
+			}
+			topic.InitDefaultHelpFlag()
+			topic.InitDefaultVersionFlag()
+			return topic.Help()
+		},
+	}
+}
+
+// versionText is the linked version, or else what the build recorded, with the Go release and the platform.
+func versionText() string {
+	v := version
+	if v == "dev" {
+		if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v = info.Main.Version
+		}
+	}
+	return fmt.Sprintf("%s (%s, %s/%s)", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

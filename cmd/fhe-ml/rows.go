@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fhe-ml/fhe-ml/datasets"
+	"github.com/fhe-ml/fhe-ml/models"
+	"github.com/fhe-ml/fhe-ml/quantize"
+)
+
+// defaultTarget is the column that is taken for the target where --target does not say.
+const defaultTarget = "target"
+
+// rows are the features of a table in the model's order.
+type rows struct {
+	path    string
+	x       [][]float64
+	columns []string // names for messages: the file's where it has some, else the model's
+	table   *datasets.Table
+	target  string // name of the target column, "" if there is none
+}
+
+// openRows reads a table and picks the model's features. Columns are matched by name where the model's file names them and the table has such names; else by order, without
+// the target. most bounds the rows; 0 takes all.
+func openRows(path string, info *models.Info, target string, most int) (*rows, error) {
+	table, err := datasets.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return pick(table, info, target, most)
+}
+
+func pick(table *datasets.Table, info *models.Info, target string, most int) (*rows, error) {
+	r := &rows{path: table.Name(), table: table, columns: info.Features}
+	header := table.Columns()
+	if target == "" && slices.Contains(header, defaultTarget) && !(info.Named && slices.Contains(info.Features, defaultTarget)) &&
+		table.NumColumns() != len(info.Features) {
+		target = defaultTarget
+	}
+	features := table
+	if target != "" {
+		if info.Named && slices.Contains(info.Features, target) {
+			return nil, fmt.Errorf("%s: column %q is a feature of the model and cannot be its target; give another --target", r.path, target)
+		}
+		var err error
+		if features, err = table.Drop(target); err != nil {
+			return nil, err
+		}
+		r.target = target
+	}
+	known := func(name string) bool { return slices.Contains(header, name) }
+	var err error
+	if info.Named && slices.ContainsFunc(info.Features, known) {
+		r.x, err = features.Select(info.Features)
+	} else {
+		if err := r.checkWidth(features.NumColumns(), len(info.Features)); err != nil {
+			return nil, err
+		}
+		if header != nil {
+			r.columns = features.Columns()
+		}
+		r.x, err = features.Rows()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if most > 0 && most < len(r.x) {
+		r.x = r.x[:most]
+	}
+	return r, nil
+}
+
+// checkWidth compares the number of columns with the model's, where names do not decide.
+func (r *rows) checkWidth(have, want int) error {
+	switch {
+	case have == want:
+		return nil
+	case have == want+1 && r.target == "" && r.table.Columns() == nil:
+		return fmt.Errorf("%s: has one column more than the model's %s; remove the target column, or use a .csv file and --target", r.path, plural(want, "feature"))
+	case have == want+1 && r.target == "":
+		return fmt.Errorf("%s: has one column more than the model's %s; name the column that is no feature with --target", r.path, plural(want, "feature"))
+	case r.target != "":
+		return fmt.Errorf("%s: has %s beside %q, the model has %s; give a file with the model's columns", r.path, plural(have, "column"), r.target, plural(want, "feature"))
+	}
+	return fmt.Errorf("%s: has %s, the model has %s; give a file with the model's columns", r.path, plural(have, "column"), plural(want, "feature"))
+}
+
+// checkMissing reports the first missing value where the model routes none.
+func (r *rows) checkMissing(m models.Model) error {
+	if t, ok := m.(*models.TreeEnsemble); ok && t.Missing {
+		return nil
+	}
+	for i, row := range r.x {
+		for j, v := range row {
+			if math.IsNaN(v) {
+				return fmt.Errorf("%s: row %d, column %q: the value is missing, which this %s model does not handle; fill it in first", r.path, i+1, r.columns[j], models.Kind(m))
+			}
+		}
+	}
+	return nil
+}
+
+// score is how well predictions meet a target column.
+type score struct {
+	Metric string    `json:"metric"` // accuracy (share of labels) or r2 (coefficient of determination)
+	Value  jsonFloat `json:"value"`
+	Rows   int       `json:"rows"` // with a target
+}
+
+func (s *score) String() string {
+	if s.Metric == "accuracy" {
+		return fmt.Sprintf("accuracy %.2f%% on %s", 100*float64(s.Value), plural(s.Rows, "row"))
+	}
+	return fmt.Sprintf("R2 %.4f on %s", float64(s.Value), plural(s.Rows, "row"))
+}
+
+// score compares predictions, one a row, with the target; nil where there is none to compare with.
+func (r *rows) score(post *quantize.Postprocessing, predictions []quantize.Prediction) (*score, error) {
+	if r.target == "" {
+		return nil, nil
+	}
+	if post.Task == quantize.Classify {
+		labels, err := r.table.Labels(r.target)
+		if err != nil {
+			return nil, err
+		}
+		s := &score{Metric: "accuracy"}
+		right := 0
+		for i, p := range predictions {
+			if labels[i] == "" {
+				continue
+			}
+			s.Rows++
+			if sameLabel(labels[i], p.Label) {
+				right++
+			}
+		}
+		s.Value = jsonFloat(float64(right) / float64(s.Rows))
+		return s, nil
+	}
+	if post.Outputs != 1 {
+		return nil, nil // one column is no target of several numbers
+	}
+	y, err := r.table.Column(r.target)
+	if err != nil {
+		return nil, err
+	}
+	return rSquared(y, predictions), nil
+}
+
+// rSquared is 1 - sum (y-p)^2 / sum (y-mean)^2 over the rows with a target: NaN where y is constant.
+func rSquared(y []float64, predictions []quantize.Prediction) *score {
+	var sum, residual, total float64
+	s := &score{Metric: "r2"}
+	for i := range predictions {
+		if !math.IsNaN(y[i]) {
+			sum += y[i]
+			s.Rows++
+		}
+	}
+	mean := sum / float64(s.Rows)
+	for i, p := range predictions {
+		if !math.IsNaN(y[i]) {
+			residual += (y[i] - p.Scores[0]) * (y[i] - p.Scores[0])
+			total += (y[i] - mean) * (y[i] - mean)
+		}
+	}
+	if total == 0 {
+		residual = math.NaN()
+	}
+	s.Value = jsonFloat(1 - residual/total)
+	return s
+}
+
+// sameLabel compares a cell with a label; numbers by value, so that 1.0 is 1.
+func sameLabel(cell string, label quantize.Label) bool {
+	if cell == label.String() {
+		return true
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(cell), 64)
+	w, err2 := strconv.ParseFloat(label.String(), 64)
+	return err == nil && err2 == nil && v == w
+}

@@ -1,0 +1,54 @@
+package importers
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/fhe-ml/fhe-ml/importers/onnx"
+)
+
+func TestOpen(t *testing.T) {
+	m, r, err := Open("onnx/testdata/logreg_breast_cancer.onnx")
+	if err != nil || r.Kind != "linear" || len(m.Meta().Features) != 30 {
+		t.Fatalf("%v %v", r, err)
+	}
+	if _, r, err = OpenWith("onnx/testdata/torch_mlp_iris.onnx", Options{Task: onnx.TaskRegress}); err != nil || r.Task != "regress" {
+		t.Fatalf("%v %v", r, err)
+	}
+}
+
+// TestOpenErrors: one line that names the file and what is wrong with it.
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, c := range [][2]string{
+		{filepath.Join(dir, "absent.onnx"), "absent.onnx"},
+		{dir, "folder"},
+		{write("empty.onnx", ""), "empty"},
+		{write("rows.csv", "a,b\n1,2\n"), "text"},
+		{write("net.pt", "PK\x03\x04...."), "PyTorch"},
+		{write("model.pkl", "\x80\x04\x95"), "pickle"},
+		{write("x.npy", "\x93NUMPY\x01\x00"), "NumPy"},
+		{write("junk.onnx", "\x08\x07\xff\xff\xff"), "whole ONNX file"},
+		{"onnx/testdata/broken/truncated.onnx", "truncated"},
+		{"onnx/testdata/broken/unsupported_op.onnx", "LSTM"},
+	} {
+		_, _, err := Open(c[0])
+		if err == nil {
+			t.Errorf("%s was opened", c[0])
+			continue
+		}
+		msg := err.Error()
+		if strings.Contains(msg, "\n") || !strings.Contains(msg, filepath.Base(c[0])) || !strings.Contains(msg, c[1]) {
+			t.Errorf("%s: %q", c[0], msg)
+		}
+	}
+}
