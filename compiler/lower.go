@@ -435,6 +435,11 @@ func (l *lowerer) where(n *Node) ([]*elem, error) {
 		return nil, l.fail(n, "the condition is not one scalar: select each element by its own where")
 	}
 	ce := l.elems[cond.ID][0]
+	if ce.fn == nil && len(ce.form.terms) == 1 && ce.form.terms[0].kind == atomCode { // a code of two values is its own test
+		if f, ok := l.predicate(ce.form, func(x int64) int64 { return x }); ok {
+			ce = &elem{form: f}
+		}
+	}
 	if ce.fn != nil || len(ce.form.terms) > 1 || len(ce.form.terms) == 1 && ce.form.terms[0].kind != atomBit {
 		return nil, l.fail(n, "the condition is a computed value, not a test of one input code")
 	}

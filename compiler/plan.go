@@ -61,10 +61,12 @@ type vectorPlan struct {
 	rows   []AffineRow // of a lookup's input; refs are filled in when steps are numbered
 	srcs   [][]term
 	tables [][]int64
-	noise  []noise // of each element
-	shift  []int64 // what a digit-split table had subtracted
-	digits int     // number of digit planes (1: not split)
-	uses   int     // width asked for by consumers so far
+	planes [][][]int64 // the tables of each digit
+	class  [][]int32   // [digit][element]: equal numbers are the same ciphertext, whose noise adds up in step
+	noise  []noise     // of each element
+	shift  []int64     // what a digit-split table had subtracted
+	digits int         // number of digit planes (1: not split)
+	uses   int         // width asked for by consumers so far
 }
 
 // outputRow is one affine combination that the client decodes.
@@ -94,6 +96,7 @@ func newPlan(l *lowerer, outputs []form, opts CompileOptions, leafDigit, tableDi
 		return nil, err
 	}
 	p.layWidths()
+	p.layClasses()
 	if err := p.layNoise(); err != nil {
 		return nil, err
 	}
@@ -351,6 +354,16 @@ func (vp *vectorPlan) baseTables() [][]int64 {
 
 // plane returns the tables of digit d.
 func (vp *vectorPlan) plane(d, digit int) [][]int64 {
+	if vp.planes == nil {
+		vp.planes = make([][][]int64, vp.digits)
+		for d := range vp.planes {
+			vp.planes[d] = vp.cut(d, digit)
+		}
+	}
+	return vp.planes[d]
+}
+
+func (vp *vectorPlan) cut(d, digit int) [][]int64 {
 	base := vp.baseTables()
 	if vp.shift == nil {
 		return base
@@ -393,6 +406,77 @@ func (p *plan) layWidths() {
 	}
 }
 
+// layClasses finds elements that are computed from the same sources with the same table: units of a layer whose tables agree in a digit, say. They are
+// the same ciphertext, bit for bit.
+func (p *plan) layClasses() {
+	type member struct {
+		table []int64
+		class int32
+	}
+	groups := map[string][]member{}
+	next := int32(0)
+	for _, vp := range p.vectors {
+		vp.class = make([][]int32, vp.digits)
+		for d := range vp.class {
+			for i, table := range vp.plane(d, p.tableDigit) {
+				var key string
+				if vp.inputs {
+					u := vp.units[i]
+					key = fmt.Sprint("rotate", vp.width, u.Selectors, u.Weights, u.Start)
+				} else {
+					key = fmt.Sprint("lookup", vp.width, vp.bits, vp.drop, vp.rows[i].Bias, vp.srcs[i])
+				}
+				class := int32(-1)
+				for _, m := range groups[key] {
+					if slices.Equal(m.table, table) {
+						class = m.class
+					}
+				}
+				if class < 0 {
+					class = next
+					next++
+					groups[key] = append(groups[key], member{table, class})
+				}
+				vp.class[d] = append(vp.class[d], class)
+			}
+		}
+	}
+}
+
+// sumNoise is the noise of a combination of elements in a row of the given width: that of different ciphertexts is independent, that of the same one adds
+// up with its weights.
+func (p *plan) sumNoise(terms []rowTerm, width int) noise {
+	at := map[int32]int{}
+	var weights []float64
+	var sources []noise
+	for _, t := range terms {
+		src := p.byVector[t.vec]
+		class := src.class[t.digit][t.elem]
+		i, ok := at[class]
+		if !ok {
+			i = len(weights)
+			at[class] = i
+			weights = append(weights, 0)
+			sources = append(sources, src.noise[t.elem])
+		}
+		weights[i] += float64(t.w) * math.Exp2(float64(src.width-width))
+	}
+	var sum noise
+	for i, w := range weights {
+		sum = sum.plus(sources[i], sq(w))
+	}
+	return sum
+}
+
+// mapTerms writes terms over vectors as terms of a row.
+func mapTerms(terms []term) []rowTerm {
+	out := make([]rowTerm, len(terms))
+	for i, t := range terms {
+		out[i] = rowTerm{vec: t.a, elem: t.b, w: t.w}
+	}
+	return out
+}
+
 // layNoise follows the noise from its sources to every place where a value is decoded, and counts operations.
 func (p *plan) layNoise() error {
 	for _, vp := range p.vectors {
@@ -415,11 +499,7 @@ func (p *plan) layNoise() error {
 		w := vp.inputWidth()
 		var worst noise
 		for _, terms := range vp.srcs {
-			var in noise
-			for _, t := range terms {
-				src := p.byVector[t.a]
-				in = in.plus(src.noise[t.b], sq(float64(t.w)*math.Exp2(float64(src.width-w))))
-			}
+			in := p.sumNoise(mapTerms(terms), w)
 			vp.noise = append(vp.noise, noise{br: 1})
 			worst = noise{max(worst.fresh, in.fresh), max(worst.cmux, in.cmux), max(worst.bottom, in.bottom), max(worst.br, in.br)}
 		}
@@ -431,11 +511,7 @@ func (p *plan) layNoise() error {
 		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1})
 	}
 	for _, r := range p.rows {
-		var n noise
-		for _, t := range r.terms {
-			src := p.byVector[t.vec]
-			n = n.plus(src.noise[t.elem], sq(float64(t.w)*math.Exp2(float64(src.width-p.rowWidth))))
-		}
+		n := p.sumNoise(r.terms, p.rowWidth)
 		p.affines++
 		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth})
 	}

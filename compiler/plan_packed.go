@@ -39,7 +39,6 @@ func (p *plan) layPacked(outputs []form) error {
 	if f > n {
 		return fmt.Errorf("compiler: %d inputs do not fit the %d coefficients of a packed ciphertext", f, n)
 	}
-	worst := 0.0
 	for o, out := range outputs {
 		if len(out.terms) == 0 && out.c == 0 && len(p.outputs[o].terms) > 0 {
 			continue // this output has no linear part
@@ -50,15 +49,17 @@ func (p *plan) layPacked(outputs []form) error {
 		}
 		for d, terms := range planes {
 			p.packedOutput(pp, o, d, terms, out.c, place, f, n)
-			norm := 0.0
-			for _, t := range terms {
-				norm += sq(float64(t.w))
-			}
-			worst = max(worst, norm)
 		}
 	}
+	// Codes fill only the first F coefficients, but noise is in all N of them: every result collects that of the weights of all results of its product.
+	worst := 0.0
 	for i := range pp.steps {
 		pp.steps[i].Width = pp.width
+		norm := 0.0
+		for _, w := range pp.steps[i].Weights {
+			norm += sq(float64(w))
+		}
+		worst = max(worst, norm)
 	}
 	p.packed = pp
 	p.affines += len(pp.rows)

@@ -33,10 +33,11 @@ func (p *plan) laySelect(outputs []form) error {
 			uses[t.a] = append(uses[t.a], entry{o, int(t.b), t.w})
 		}
 	}
-	trees := make([]*tree, len(roots))
-	shift := make([]int64, count)
-	var most int64
-	for i, r := range roots {
+	// Diagrams of the same tests, such as stumps on one threshold, are one diagram with summed leaves. That saves selects, and it keeps
+	// the noise of different trees independent: equal differences of leaves would make equal noise.
+	var trees []*tree
+	alike := map[string]*tree{}
+	for _, r := range roots {
 		t := &tree{l: p.l, index: map[int32]int32{}, leaves: map[string]int32{}, transform: func(leaf []int64) []int64 {
 			out := make([]int64, count)
 			for _, e := range uses[r] {
@@ -45,6 +46,21 @@ func (p *plan) laySelect(outputs []form) error {
 			return out
 		}}
 		t.root = t.build(whereChild{node: r})
+		key := fmt.Sprint(t.root, t.nodes)
+		if first := alike[key]; first != nil {
+			for i, v := range t.values {
+				for o, y := range v {
+					first.values[i][o] += y
+				}
+			}
+			continue
+		}
+		alike[key] = t
+		trees = append(trees, t)
+	}
+	shift := make([]int64, count)
+	var most int64
+	for _, t := range trees {
 		for o := range count {
 			lo := t.values[0][o]
 			for _, v := range t.values {
@@ -56,7 +72,6 @@ func (p *plan) laySelect(outputs []form) error {
 				most = max(most, v[o])
 			}
 		}
-		trees[i] = t
 	}
 	sp := &selectPlan{digits: 1}
 	digit := p.leafDigit

@@ -2,6 +2,7 @@ package tfhe
 
 import (
 	"crypto/rand"
+	"fmt"
 
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/ring"
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
@@ -24,7 +25,6 @@ type Encryptor struct {
 	seed Seed
 	next uint64
 	mask []uint64
-	gad  []uint64
 }
 
 // NewEncryptor returns an encryptor under a fresh seed.
@@ -32,11 +32,14 @@ func NewEncryptor(sk *SecretKey) *Encryptor { return newEncryptor(sk, NewSeed(),
 
 func newEncryptor(sk *SecretKey, seed Seed, first uint64) *Encryptor {
 	n := sk.params.N()
-	return &Encryptor{sk: sk, src: rng.New(), seed: seed, next: first, mask: make([]uint64, n), gad: make([]uint64, n)}
+	return &Encryptor{sk: sk, src: rng.New(), seed: seed, next: first, mask: make([]uint64, n)}
 }
 
 // Seed returns the seed of the masks.
 func (e *Encryptor) Seed() Seed { return e.seed }
+
+// Format hides the encryptor's state from every verb of package fmt.
+func (e Encryptor) Format(f fmt.State, _ rune) { fmt.Fprint(f, "tfhe.Encryptor("+e.sk.id.String()+")") }
 
 // GLWE sets body (N words) to the body of a fresh encryption of the torus polynomial message, which may alias it:
 // body = sum_i a_i s_i + message + e.
@@ -112,6 +115,9 @@ type Decryptor struct {
 func NewDecryptor(sk *SecretKey) *Decryptor {
 	return &Decryptor{sk: sk, acc: make([]uint64, sk.params.N()), ring: sk.ring}
 }
+
+// Format hides from every verb of package fmt the decryptor's scratch memory, which holds products with the key.
+func (d Decryptor) Format(f fmt.State, _ rune) { fmt.Fprint(f, "tfhe.Decryptor("+d.sk.id.String()+")") }
 
 // GLWE sets phase (N words) to the phase of ct: message plus noise.
 func (d *Decryptor) GLWE(phase []uint64, ct GLWECiphertext) {

@@ -99,10 +99,10 @@ func (sk *SecretKey) Parameters() Parameters { return sk.params }
 func (sk *SecretKey) ID() KeyID { return sk.id }
 
 // String hides the key: it says which one it is and nothing more.
-func (sk *SecretKey) String() string { return "tfhe.SecretKey(" + sk.id.String() + ")" }
+func (sk SecretKey) String() string { return "tfhe.SecretKey(" + sk.id.String() + ")" }
 
 // GoString hides the key from %#v.
-func (sk *SecretKey) GoString() string { return sk.String() }
+func (sk SecretKey) GoString() string { return sk.String() }
 
-// Format hides the key from every verb of package fmt.
-func (sk *SecretKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, sk.String()) }
+// Format hides the key from every verb of package fmt, be it printed by value or by pointer.
+func (sk SecretKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, sk.String()) }

@@ -37,8 +37,7 @@ func openRows(path string, info *models.Info, target string, most int) (*rows, e
 func pick(table *datasets.Table, info *models.Info, target string, most int) (*rows, error) {
 	r := &rows{path: table.Name(), table: table, columns: info.Features}
 	header := table.Columns()
-	if target == "" && slices.Contains(header, defaultTarget) && !(info.Named && slices.Contains(info.Features, defaultTarget)) &&
-		table.NumColumns() != len(info.Features) {
+	if target == "" && slices.Contains(header, defaultTarget) && !(info.Named && slices.Contains(info.Features, defaultTarget)) {
 		target = defaultTarget
 	}
 	features := table

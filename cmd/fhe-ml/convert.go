@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/importers"
+	"github.com/fhe-ml/fhe-ml/importers/onnx"
+	"github.com/fhe-ml/fhe-ml/models"
+)
+
+// Extensions of the files that convert writes.
+const (
+	modelExt  = ".fheml"
+	clientExt = ".client.fheml"
+)
+
+// convertOptions are the flags of convert.
+type convertOptions struct {
+	calibration, target, name        string
+	prefer, task, rounding, lowering string
+	bits                             int
+	failureLog2                      float64
+	hideThresholds, json             bool
+}
+
+func (a *app) convertCommand() *cobra.Command {
+	o := convertOptions{failureLog2: -128}
+	cmd := &cobra.Command{
+		Use:   "convert MODEL",
+		Short: "Turn an ONNX model into a program for encrypted rows",
+		Long: `Convert reads a trained model from an ONNX file and writes two files:
+
+  NAME.fheml         everything: the float model, its integer form and the encrypted program. It stays on the server.
+  NAME.client.fheml  what a client needs to encrypt rows and read answers. It holds no weights and no leaves.
+
+Linear models and networks need --calibration: rows like those that the model will see, without labels. Trees need none.
+DATA is a .csv file with a header row, or a two-dimensional .npy file. Columns are matched by name where the model names
+its inputs, else by order; a column that is no feature is named with --target (a column called "target" is known).`,
+		Example: `  fhe-ml convert forest.onnx
+  fhe-ml convert logreg.onnx --calibration train.csv --target label
+  fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
+  fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json`,
+		Args:              one("MODEL"),
+		ValidArgsFunction: fileArgument("onnx"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			return a.convert(cmd.Context(), args[0], o)
+		},
+	}
+	addFile(cmd, &o.calibration, "calibration", "`DATA` with rows like those that the model will see", "csv", "npy")
+	cmd.Flags().Var(&number{&o.bits, 1, 7, "auto"}, "bits", "bits of an input code (auto: as the accuracy needs)")
+	cmd.Flags().Var(&failure{&o.failureLog2}, "failure", "largest probability that one prediction is wrong by noise")
+	addChoice(cmd, &o.prefer, "prefer", "what to make small: time plus upload at 10 MB/s, time, or upload", "balanced", "time", "upload")
+	addChoice(cmd, &o.task, "task", "what the model is, where the file leaves it open", "auto", "classify", "regress")
+	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` of the calibration data that is no feature")
+	cmd.Flags().StringVar(&o.rounding, "rounding", "exact", "how wide values lose their low bits: exact")
+	cmd.Flags().StringVar(&o.lowering, "lowering", "auto", "form of the encrypted program: auto")
+	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "not in this version")
+	cmd.Flags().Lookup("hide-thresholds").Hidden = true
+	cmd.Flags().StringVarP(&o.name, "output", "o", "", "write `NAME`.fheml and NAME.client.fheml (default: the model's file name, here)")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the summary as one JSON object")
+	return cmd
+}
+
+// check refuses what no file could make right.
+func (o *convertOptions) check(cmd *cobra.Command) error {
+	for flag, value := range map[string]string{"rounding": o.rounding, "lowering": o.lowering} {
+		only := cmd.Flags().Lookup(flag).DefValue
+		if value == only {
+			continue
+		}
+		if flag == "rounding" && value != "approximate" {
+			return usagef("--rounding %q: want exact; see fhe-ml convert --help", value)
+		}
+		return usagef("--%s %s: this version does not have it yet; leave it out, or use --%s %s", flag, value, flag, only)
+	}
+	if o.hideThresholds {
+		return usagef("--hide-thresholds: this version does not have it yet; leave it out")
+	}
+	if cmd.Flags().Changed("output") {
+		base := filepath.Base(o.name)
+		if o.name == "" || base == "." || base == ".." || os.IsPathSeparator(o.name[len(o.name)-1]) {
+			return usagef("-o %q: is no file name; give the name without an extension, like -o build/model", o.name)
+		}
+	}
+	if o.target != "" && o.calibration == "" {
+		return usagef("--target names a column of the calibration data; give that with --calibration")
+	}
+	return nil
+}
+
+// paths are the files to write for a model file.
+func (o *convertOptions) paths(model string) (server, client string) {
+	name := o.name
+	if name == "" {
+		name = filepath.Base(model)
+		if ext := filepath.Ext(name); strings.EqualFold(ext, ".onnx") && len(name) > len(ext) {
+			name = name[:len(name)-len(ext)]
+		}
+	} else if trimmed := strings.TrimSuffix(strings.TrimSuffix(name, modelExt), ".client"); trimmed != "" && strings.HasSuffix(name, modelExt) {
+		name = trimmed
+	}
+	return name + modelExt, name + clientExt
+}
+
+// compileOptions translates the flags.
+func (o *convertOptions) compileOptions() models.CompileOptions {
+	prefer := map[string]compiler.Prefer{"balanced": compiler.PreferBalanced, "time": compiler.PreferTime, "upload": compiler.PreferUpload}
+	return models.CompileOptions{Bits: o.bits, Log2PFail: o.failureLog2, Prefer: prefer[o.prefer]}
+}
+
+// importOptions translates the flags.
+func (o *convertOptions) importOptions() importers.Options {
+	task := map[string]onnx.TaskChoice{"auto": onnx.TaskAuto, "classify": onnx.TaskClassify, "regress": onnx.TaskRegress}
+	return importers.Options{Task: task[o.task]}
+}
+
+// converted is the JSON object of convert.
+type converted struct {
+	models.Summary
+	Task      string   `json:"task"`
+	Producer  string   `json:"producer"`
+	Notes     []string `json:"notes"`
+	Files     []string `json:"files"` // the server's, the client's
+	FileBytes []int64  `json:"file_bytes"`
+	ConvertMs float64  `json:"convert_ms"`
+}
+
+func (a *app) convert(ctx context.Context, path string, o convertOptions) error {
+	start := time.Now()
+	serverPath, clientPath := o.paths(path)
+	if err := checkFolder(serverPath); err != nil {
+		return err
+	}
+	for _, p := range []string{serverPath, clientPath} {
+		if _, err := place(p); err != nil {
+			return err
+		}
+	}
+	if err := readable(path); err != nil {
+		return err
+	}
+	m, imported, err := importers.OpenWith(path, o.importOptions())
+	if err != nil {
+		return err
+	}
+	var calibration [][]float64
+	if o.calibration != "" {
+		r, err := openRows(o.calibration, m.Meta(), o.target, 0)
+		if err != nil {
+			return err
+		}
+		if err := r.checkMissing(m); err != nil {
+			return err
+		}
+		calibration = r.x
+	}
+	compiled, err := await(ctx, func() (*models.Compiled, error) { return models.Compile(m, o.compileOptions(), calibration) })
+	if errors.Is(err, models.ErrCalibration) {
+		return fmt.Errorf("%s: a %s model needs example rows to be quantized; give some with --calibration DATA (.csv or .npy, no labels needed)", path, models.Kind(m))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var sizes [2]int64
+	err = writeAll(ctx,
+		output{serverPath, func(w io.Writer) (err error) { sizes[0], err = compiled.WriteTo(w); return err }},
+		output{clientPath, func(w io.Writer) (err error) { sizes[1], err = compiled.ClientFile().WriteTo(w); return err }})
+	if err != nil {
+		return err
+	}
+	result := converted{Summary: compiled.Summary(), Task: compiled.Quantized.Post.Task.String(), Producer: m.Meta().Producer,
+		Notes: slices.Concat([]string{}, compiled.Quantized.Notes, imported.Warnings), Files: []string{serverPath, clientPath},
+		FileBytes: sizes[:], ConvertMs: ms(time.Since(start))}
+	if o.json {
+		return a.emit(func(w io.Writer) error { return writeJSON(w, result) })
+	}
+	if a.quiet {
+		return nil
+	}
+	var s sheet
+	s.line("model", "%s (%s)", path, result.Producer)
+	s.summary(&result.Summary)
+	s.list("notes", result.Notes)
+	s.line("server file", "%s (%s): the whole model, keep it on the server", serverPath, size(sizes[0]))
+	s.line("client file", "%s (%s): give it to clients", clientPath, size(sizes[1]))
+	s.list("it reveals", result.Reveals)
+	s.line("next", "fhe-ml predict %s --input DATA", quote(serverPath))
+	return a.emit(func(w io.Writer) error { _, err := io.WriteString(w, s.String()); return err })
+}
+
+// readable refuses model files of a kind that a later version reads, and those that are none.
+func readable(path string) error {
+	const export = "export the model to ONNX with skl2onnx, onnxmltools or torch.onnx"
+	if strings.EqualFold(filepath.Ext(path), ".py") {
+		return fmt.Errorf("%s: this version does not read Python functions; %s", path, export)
+	}
+	kind, err := peek(path)
+	if err != nil {
+		return err
+	}
+	if kind != 0 {
+		return fmt.Errorf("%s: is a %s of fhe-ml already; convert takes the .onnx file it was made from", path, kind)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var magic [2]byte
+	if n, _ := io.ReadFull(f, magic[:]); n == 2 && magic == [2]byte{0x1f, 0x8b} {
+		return fmt.Errorf("%s: is a gzip archive, perhaps saved by golearn; this version reads ONNX files only: %s", path, export)
+	}
+	return nil
+}
+
+// summary adds what a compiled model is and costs.
+func (s *sheet) summary(m *models.Summary) {
+	s.line("kind", "%s", m.Kind)
+	s.line("features", "%d", m.Features)
+	s.line("classes", "%s", some(m.Classes, 12))
+	if m.Lookups+m.Selects+m.Affines > 0 {
+		s.line("operations", "%s, %s, %s a row", plural(m.Affines, "affine"), plural(m.Selects, "select"), plural(m.Lookups, "lookup"))
+	}
+	s.line("input codes", "up to %s", plural(m.InputBits, "bit"))
+	s.line("evaluation key", "%s", keySize(m))
+	s.line("request", "%s a row", size(m.RequestBytes))
+	s.line("response", "%s a row", size(m.ResponseBytes))
+	s.line("failure", "%s a prediction", probability(m.FailureLog2))
+	s.line("security", "%d bits", m.SecurityBits)
+	if m.EstimatedMs > 0 {
+		s.line("estimated time", "%s a row on one core", milliseconds(m.EstimatedMs))
+	}
+}
+
+// keySize writes the size of the evaluation key.
+func keySize(m *models.Summary) string {
+	if m.EvaluationKeyBytes == 0 {
+		return "none"
+	}
+	return size(m.EvaluationKeyBytes)
+}
+
+// quote makes a file name safe to paste into a shell.
+func quote(name string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(`._-/\:+,@%`, r)
+	}
+	if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !safe(r) }) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

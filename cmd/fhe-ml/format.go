@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// plural counts things: 1 row, 2 rows.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	if base, ok := strings.CutSuffix(thing, "ss"); ok {
+		return fmt.Sprintf("%d %sses", n, base)
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// size writes bytes in powers of 1000, to three digits.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v := float64(n)
+	for _, unit := range []string{"kB", "MB", "GB"} {
+		v /= 1000
+		if v < 999.5 || unit == "GB" {
+			return digits(v) + " " + unit
+		}
+	}
+	return ""
+}
+
+// milliseconds writes a time to three digits.
+func milliseconds(ms float64) string {
+	switch {
+	case ms < 0.001:
+		return "under 0.001 ms"
+	case ms < 1000:
+		return digits(ms) + " ms"
+	}
+	return digits(ms/1000) + " s"
+}
+
+// digits writes a positive number to three digits or to its units.
+func digits(v float64) string {
+	switch {
+	case v >= 99.95:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 9.995:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 0.9995:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+// ms is a duration in milliseconds.
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// median of durations in milliseconds; 0 of none.
+func median(ds []time.Duration) float64 {
+	if len(ds) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(ds))
+	n := len(sorted)
+	return (ms(sorted[(n-1)/2]) + ms(sorted[n/2])) / 2
+}
+
+// probability writes a probability given by its log2.
+func probability(log2 float64) string {
+	if log2 < -1000 {
+		return "under 2^-1000"
+	}
+	return fmt.Sprintf("2^%.1f", log2)
+}
+
+// number as a result holds it: the shortest decimal that parses back.
+func shortest(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// jsonFloat is a number that JSON can always hold: null for infinities and NaN.
+type jsonFloat float64
+
+func (f jsonFloat) MarshalJSON() ([]byte, error) {
+	if v := float64(f); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return []byte(shortest(v)), nil
+	}
+	return []byte("null"), nil
+}
+
+// writeJSON writes one object.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// emit writes results to standard output through a buffer.
+func (a *app) emit(write func(io.Writer) error) error {
+	w := bufio.NewWriter(a.stdout)
+	err := write(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("standard output: cannot be written: %w", cause(err))
+	}
+	return nil
+}
+
+// sheet is text of aligned "name  value" lines, for people.
+type sheet struct{ strings.Builder }
+
+// sheetIndent is where values start.
+const sheetIndent = 20
+
+// line adds a value under a name; an empty value is left out. A long value goes on below itself.
+func (s *sheet) line(name, format string, args ...any) {
+	value := fmt.Sprintf(format, args...)
+	if value == "" {
+		return
+	}
+	for _, part := range wrap(value, 100-sheetIndent) {
+		fmt.Fprintf(&s.Builder, "%-*s%s\n", sheetIndent, name, part)
+		name = ""
+	}
+}
+
+// list adds a line for each item.
+func (s *sheet) list(name string, items []string) {
+	for _, item := range items {
+		for i, part := range wrap(item, 98-sheetIndent) {
+			mark := "- "
+			if i > 0 {
+				mark = "  "
+			}
+			fmt.Fprintf(&s.Builder, "%-*s%s%s\n", sheetIndent, name, mark, part)
+			name = ""
+		}
+	}
+}
+
+// wrap breaks text between words.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// some lists names, the first most of them.
+func some(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s, ... (%d in all)", strings.Join(names[:most], ", "), len(names))
+}
+
+// grid is text in aligned columns, the first one to the left and the others to the right.
+func grid(rows [][]string) string {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == 0 {
+				b.WriteString(cell + pad)
+			} else {
+				b.WriteString("  " + pad + cell)
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

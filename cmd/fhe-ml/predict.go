@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fhe-ml/fhe-ml/models"
+	"github.com/fhe-ml/fhe-ml/quantize"
+)
+
+// predictOptions are the flags of predict.
+type predictOptions struct {
+	input, mode, target, output string
+	rows                        int
+	json                        bool
+}
+
+func (a *app) predictCommand() *cobra.Command {
+	var o predictOptions
+	cmd := &cobra.Command{
+		Use:   "predict NAME.fheml --input DATA",
+		Short: "Predict rows encrypted, quantized or in floating point",
+		Long: `Predict computes the model's answer for every row of DATA, in order, and writes CSV: label,score_<class>,... for
+classifiers; prediction, or prediction_<i>, for regressors.
+
+  --mode encrypted   makes fresh keys, encrypts each row, runs the program on the ciphertexts, decrypts (the default)
+  --mode quantized   the same integers computed in the clear; equals encrypted exactly
+  --mode float       the imported model in floating point
+
+With a target column (--target, or a column called "target") the accuracy or R2 is printed to standard error.`,
+		Example: `  fhe-ml predict model.fheml --input rows.csv
+  fhe-ml predict model.fheml --input rows.csv --mode quantized --target label --output answers.csv
+  fhe-ml predict model.fheml --input rows.npy --rows 10 --json`,
+		Args:              one("NAME.fheml"),
+		ValidArgsFunction: fileArgument("fheml"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.mode == "simulated" {
+				return usagef("--mode simulated: this version does not have it yet; use float, quantized or encrypted")
+			}
+			mode, err := models.ParseMode(o.mode)
+			if err != nil {
+				return usagef("--mode %q: want float, quantized or encrypted; see fhe-ml predict --help", o.mode)
+			}
+			if o.input == "" {
+				return usagef("predict: --input is missing; give the rows as a .csv or .npy file")
+			}
+			return a.predict(cmd.Context(), args[0], mode, o)
+		},
+	}
+	addFile(cmd, &o.input, "input", "`DATA` with the rows to predict: .csv with a header row, or .npy", "csv", "npy")
+	cmd.Flags().StringVar(&o.mode, "mode", "encrypted", "float, quantized or encrypted")
+	must(cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"encrypted", "quantized", "float"}, cobra.ShellCompDirectiveNoFileComp)))
+	cmd.Flags().Var(&number{&o.rows, 1, 1 << 40, "all"}, "rows", "predict only the first N rows")
+	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` with the true answers; it is no feature")
+	addFile(cmd, &o.output, "output", "write to `FILE`; - is standard output", "csv", "json")
+	cmd.Flags().BoolVar(&o.json, "json", false, "write one JSON object, with times")
+	return cmd
+}
+
+// predicted is what predictions of a table gave.
+type predicted struct {
+	predictions           []quantize.Prediction
+	keyGen, keyLoad       time.Duration
+	encrypt, run, decrypt []time.Duration // of each row
+	clippedRows           []int           // per column of the model: rows outside the calibrated range
+	clippedCells          int
+}
+
+func (a *app) predict(ctx context.Context, path string, mode models.Mode, o predictOptions) error {
+	if o.output != "" && o.output != "-" {
+		if _, err := place(o.output); err != nil {
+			return err
+		}
+	}
+	c, err := openModel(path)
+	if err != nil {
+		return err
+	}
+	r, err := openRows(o.input, c.Model.Meta(), o.target, o.rows)
+	if err != nil {
+		return err
+	}
+	if err := r.checkMissing(c.Model); err != nil {
+		return err
+	}
+	p, err := a.predictRows(ctx, c, mode, r.x)
+	if err != nil {
+		return err
+	}
+	post := &c.Quantized.Post
+	s, err := r.score(post, p.predictions)
+	if err != nil {
+		return err
+	}
+	for f, n := range p.clippedRows {
+		if n > 0 {
+			a.note("%s: column %q: %d of %s outside the calibrated range; the nearest value inside was used", o.input, r.columns[f], n, plural(len(r.x), "row"))
+		}
+	}
+	if s != nil {
+		a.note("%s", s)
+	} else if r.target != "" {
+		a.note("column %q is no target of %d numbers a row; no score", r.target, post.Outputs)
+	}
+	write := func(w io.Writer) error { return writeCSV(w, post, p.predictions) }
+	if o.json {
+		write = func(w io.Writer) error { return writeJSON(w, p.json(o.mode, post, s)) }
+	}
+	if o.output == "" || o.output == "-" {
+		return a.emit(write)
+	}
+	return writeAll(ctx, output{o.output, write})
+}
+
+// predictRows predicts rows that hold no value the model cannot take.
+func (a *app) predictRows(ctx context.Context, c *models.Compiled, mode models.Mode, x [][]float64) (*predicted, error) {
+	p := &predicted{clippedRows: make([]int, len(c.Model.Meta().Features))}
+	predict, err := a.predictor(ctx, c, mode, len(x), p)
+	if err != nil {
+		return nil, err
+	}
+	bar := a.progress("predict", len(x))
+	defer bar.done()
+	for i, row := range x {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		prediction, t, err := predict(row)
+		if err != nil {
+			return nil, fmt.Errorf("row %d: %w", i+1, err)
+		}
+		p.predictions = append(p.predictions, prediction)
+		p.encrypt, p.run, p.decrypt = append(p.encrypt, t.Encrypt), append(p.run, t.Run), append(p.decrypt, t.Decrypt)
+		counted := map[int]bool{} // a column may have several codes
+		for _, f := range t.Clipped {
+			if !counted[f] {
+				counted[f] = true
+				p.clippedRows[f]++
+				p.clippedCells++
+			}
+		}
+		bar.step()
+	}
+	return p, nil
+}
+
+// predictor returns the function of one row, with fresh keys where the mode needs some.
+func (a *app) predictor(ctx context.Context, c *models.Compiled, mode models.Mode, rows int, p *predicted) (func([]float64) (quantize.Prediction, models.Timing, error), error) {
+	switch mode {
+	case models.ModeFloat:
+		return func(row []float64) (quantize.Prediction, models.Timing, error) {
+			start := time.Now()
+			prediction, err := models.Predict(c.Model, row)
+			return prediction, models.Timing{Run: time.Since(start)}, err
+		}, nil
+	case models.ModeQuantized:
+		q, err := models.NewPredictor(c.Quantized)
+		if err != nil {
+			return nil, err
+		}
+		codes := make([]int64, len(c.Quantized.Pre.Coders))
+		return func(row []float64) (quantize.Prediction, models.Timing, error) {
+			clipped, err := c.Quantized.Pre.Encode(codes, row)
+			if err != nil {
+				return quantize.Prediction{}, models.Timing{}, err
+			}
+			start := time.Now()
+			prediction, err := q.Predict(row)
+			return prediction, models.Timing{Run: time.Since(start), Clipped: clipped}, err
+		}, nil
+	}
+	a.announce(c, rows)
+	bar := a.progress("keys", 0)
+	session, err := c.NewSession(ctx, bar.reporter())
+	bar.done()
+	if err != nil {
+		return nil, err
+	}
+	session.Server.SetThreads(a.threads)
+	p.keyGen, p.keyLoad = session.KeyGen, session.KeyLoad
+	return func(row []float64) (quantize.Prediction, models.Timing, error) { return session.Predict(ctx, row) }, nil
+}
+
+// slowMs is from when on work is announced.
+const slowMs = 5000
+
+// announce says before slow work how long it may take: the estimate is for one core, so it is an upper bound.
+func (a *app) announce(c *models.Compiled, rows int) {
+	if total := c.Circuit.Costs.EstimatedMs * float64(rows); total > slowMs {
+		a.note("%s, about %s of server time on one core", plural(rows, "encrypted row"), milliseconds(total))
+	}
+}
+
+// scoreColumns names the scores of a prediction.
+func scoreColumns(post *quantize.Postprocessing) []string {
+	if post.Task == quantize.Regress {
+		if post.Outputs == 1 {
+			return []string{"prediction"}
+		}
+		names := make([]string, post.Outputs)
+		for i := range names {
+			names[i] = "prediction_" + strconv.Itoa(i)
+		}
+		return names
+	}
+	classes := post.Classes
+	if post.Outputs == 1 && post.Pair == quantize.PairNone {
+		classes = classes[1:] // the one score is the second class's
+	}
+	var names []string
+	for _, c := range classes {
+		names = append(names, "score_"+c.String())
+	}
+	return names
+}
+
+// writeCSV writes a header and a line for each prediction.
+func writeCSV(w io.Writer, post *quantize.Postprocessing, predictions []quantize.Prediction) error {
+	out := csv.NewWriter(w)
+	classify := post.Task == quantize.Classify
+	record := scoreColumns(post)
+	if classify {
+		record = append([]string{"label"}, record...)
+	}
+	out.Write(record)
+	for _, p := range predictions {
+		record = record[:0]
+		if classify {
+			record = append(record, p.Label.String())
+		}
+		for _, s := range p.Scores {
+			record = append(record, shortest(s))
+		}
+		out.Write(record)
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// predictedJSON is the JSON object of predict. Times are medians of the rows in milliseconds, but for those of the keys.
+type predictedJSON struct {
+	Mode        string           `json:"mode"`
+	Rows        int              `json:"rows"`
+	Predictions []predictionJSON `json:"predictions"`
+	KeyGenMs    float64          `json:"keygen_ms"`
+	KeyLoadMs   float64          `json:"keyload_ms"`
+	EncryptMs   float64          `json:"encrypt_ms"`
+	RunMs       float64          `json:"run_ms"`
+	DecryptMs   float64          `json:"decrypt_ms"`
+	Clipped     int              `json:"clipped"` // values outside the calibrated range
+	Score       *score           `json:"score,omitempty"`
+}
+
+// predictionJSON is a label with the score of each class, or one number or several.
+type predictionJSON struct {
+	Label      *string     `json:"label,omitempty"`
+	Scores     []jsonFloat `json:"scores,omitempty"`
+	Prediction any         `json:"prediction,omitempty"`
+}
+
+func (p *predicted) json(mode string, post *quantize.Postprocessing, s *score) predictedJSON {
+	out := predictedJSON{Mode: mode, Rows: len(p.predictions), Predictions: []predictionJSON{}, KeyGenMs: ms(p.keyGen), KeyLoadMs: ms(p.keyLoad),
+		EncryptMs: median(p.encrypt), RunMs: median(p.run), DecryptMs: median(p.decrypt), Clipped: p.clippedCells, Score: s}
+	for _, prediction := range p.predictions {
+		scores := make([]jsonFloat, len(prediction.Scores))
+		for i, v := range prediction.Scores {
+			scores[i] = jsonFloat(v)
+		}
+		var j predictionJSON
+		switch {
+		case post.Task == quantize.Classify:
+			label := prediction.Label.String()
+			j.Label, j.Scores = &label, scores
+		case len(scores) == 1:
+			j.Prediction = scores[0]
+		default:
+			j.Prediction = scores
+		}
+		out.Predictions = append(out.Predictions, j)
+	}
+	return out
+}

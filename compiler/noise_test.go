@@ -1,0 +1,150 @@
+package compiler_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// deviation returns the root mean square of the noise of all decoded coefficients over runs of random rows, as log2 relative to q. It reads the
+// phases itself and compares them with the exact results only by their distance to the nearest multiple of the item's step.
+func (h *harness) deviation(r *rand.Rand, x *compiler.Node, rows int) float64 {
+	h.t.Helper()
+	p := h.keys.Secret.Parameters()
+	dec := tfhe.NewDecryptor(h.keys.Secret)
+	product := make([]uint64, p.N())
+	sum, count := 0.0, 0
+	for range rows {
+		res := h.run(randomRow(r, x))
+		for i, it := range res.Items {
+			dec.MaskProduct(product, it.Mask)
+			spec := h.circuit.Spec.Items[i]
+			step := uint64(1) << (64 - spec.Width)
+			for j, c := range spec.Coeffs {
+				e := int64(it.Bodies[j] - product[c])
+				e = int64(uint64(e)+step/2)&int64(step-1) - int64(step/2)
+				sum += math.Ldexp(float64(e), -64) * math.Ldexp(float64(e), -64)
+				count++
+			}
+		}
+	}
+	return math.Log2(sum/float64(count)) / 2
+}
+
+// TestNoisePrediction compares the measured noise of every lowering with the prediction that parameters are chosen by: never above it, and not so far
+// below that the prediction costs speed for nothing.
+func TestNoisePrediction(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 90))
+	stumps := func(g *compiler.Graph, count, features int) *compiler.Node {
+		x := g.Input("x", []int{features}, []int64{0}, []int64{12})
+		var sum *compiler.Node
+		for i := range count {
+			tree := g.Where(g.LessEqual(g.GetItem(x, i%features), g.Scalar(5)), g.Scalar(r.Int64N(1<<16)), g.Scalar(r.Int64N(1<<16)))
+			if sum == nil {
+				sum = tree
+			} else {
+				sum = g.Add(sum, tree)
+			}
+		}
+		g.Output(sum)
+		return x
+	}
+	for _, c := range []struct {
+		name  string
+		rows  int
+		build func(g *compiler.Graph) *compiler.Node
+	}{
+		{"packed", 60, func(g *compiler.Graph) *compiler.Node {
+			x := g.Input("x", []int{30}, []int64{0}, []int64{127})
+			// All results have the same norm, as the prediction is that of the largest.
+			w := randomArray(r, 500, 1000, 30, 4)
+			g.Output(g.MatMul(x, g.Constant(w)))
+			return x
+		}},
+		{"trees", 12, func(g *compiler.Graph) *compiler.Node {
+			x := g.Input("x", []int{5}, []int64{0}, []int64{12})
+			sum := fullTree(r, g, x, 6)
+			for range 7 {
+				sum = g.Add(sum, fullTree(r, g, x, 6))
+			}
+			g.Output(sum)
+			return x
+		}},
+		{"stumps", 40, func(g *compiler.Graph) *compiler.Node { return stumps(g, 40, 40) }},
+		{"stumps on one test", 40, func(g *compiler.Graph) *compiler.Node { return stumps(g, 60, 1) }},
+		{"shared lowest tests", 12, func(g *compiler.Graph) *compiler.Node {
+			x := g.Input("x", []int{20}, []int64{0}, []int64{12})
+			var sum *compiler.Node
+			for i := range 40 {
+				leaf := func() *compiler.Node { return g.Scalar(r.Int64N(1 << 16)) }
+				low := g.LessEqual(g.GetItem(x, 0), g.Scalar(5))
+				tree := g.Where(g.LessEqual(g.GetItem(x, 1+i%19), g.Scalar(int64(5+i/19))), g.Where(low, leaf(), leaf()), g.Where(low, leaf(), leaf()))
+				if sum == nil {
+					sum = tree
+				} else {
+					sum = g.Add(sum, tree)
+				}
+			}
+			g.Output(sum)
+			return x
+		}},
+		{"rotate", 20, func(g *compiler.Graph) *compiler.Node {
+			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
+			z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(randomArray(r, -60, 60, 24, 8)))
+			g.Output(g.SumAll(g.Lookup(z, randomTable(r, z, -1<<16, 1<<16))))
+			return x
+		}},
+		{"rotate of alike units", 20, func(g *compiler.Graph) *compiler.Node {
+			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
+			w := randomArray(r, -60, 60, 24, 1)
+			all := compiler.Array{Shape: []int{24, 32}}
+			for _, v := range w.Data {
+				for range 32 {
+					all.Data = append(all.Data, v)
+				}
+			}
+			z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(all))
+			table := compiler.Table{}
+			for h := range 32 {
+				table.Lo = append(table.Lo, z.Lo[h])
+				row := make([]int64, z.Hi[h]-z.Lo[h]+1)
+				for i := range row {
+					row[i] = max(0, (z.Lo[h]+int64(i))*16+int64(h))
+				}
+				table.Values = append(table.Values, row)
+			}
+			g.Output(g.SumAll(g.Lookup(z, table)))
+			return x
+		}},
+		{"lookup", 5, func(g *compiler.Graph) *compiler.Node {
+			x := g.Input("x", []int{2}, []int64{0}, []int64{15})
+			z := g.Lookup(x, randomTable(r, x, 0, 15))
+			a := g.MatMul(z, g.Constant(compiler.Array{Shape: []int{2, 8}, Data: []int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}}))
+			g.Output(g.Lookup(a, randomTable(r, a, 0, 31)))
+			return x
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := compiler.NewGraph()
+			x := c.build(g)
+			h := newHarness(t, g, compiler.CompileOptions{})
+			got, want := h.deviation(r, x, c.rows), h.circuit.Costs.Log2Noise
+			t.Logf("deviation 2^%.2f measured, 2^%.2f predicted (ratio %.2f)", got, want, math.Exp2(got-want))
+			if got > want+math.Log2(1.1) || got < want-2 {
+				t.Errorf("deviation 2^%.2f measured, 2^%.2f predicted", got, want)
+			}
+		})
+	}
+}
+
+// fullTree is a complete tree of random tests.
+func fullTree(r *rand.Rand, g *compiler.Graph, x *compiler.Node, depth int) *compiler.Node {
+	if depth == 0 {
+		return g.Scalar(r.Int64N(1 << 16))
+	}
+	cond := g.LessEqual(g.GetItem(x, r.IntN(x.Size())), g.Scalar(r.Int64N(12)))
+	return g.Where(cond, fullTree(r, g, x, depth-1), fullTree(r, g, x, depth-1))
+}

@@ -1,0 +1,300 @@
+package onnx
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/fhe-ml/fhe-ml/quantize"
+)
+
+// columnsAxis checks that axis is the only one behind the rows.
+func columnsAxis(v *vector, axis int64) error {
+	if len(v.shape) != 1 || axis != 1 && axis != -1 {
+		return fmt.Errorf("axis 1 of a value with one axis behind the rows, not axis %d of shape %v", axis, v.shape)
+	}
+	return nil
+}
+
+func gather(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 2, 2)
+	if err != nil {
+		return nil, err
+	}
+	axis := o.int("axis", 0)
+	if l, ok := in[1].(*labels); ok {
+		return mapLabels(in[0], l, axis == 0)
+	}
+	idx, ok := in[1].(*constant)
+	if !ok {
+		return nil, fmt.Errorf("constant indices")
+	}
+	index, err := idx.integers()
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	switch v := in[0].(type) {
+	case *constant:
+		if axis < 0 {
+			axis += int64(len(v.shape))
+		}
+		if axis < 0 || axis >= int64(len(v.shape)) {
+			return nil, malformed("axis %d of shape %v", axis, v.shape)
+		}
+		c, err := v.gather(int(axis), index, idx.shape)
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(c), nil
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		if err := columnsAxis(v, axis); err != nil {
+			return nil, err
+		}
+		return pickColumns(v, index, idx.shape)
+	}
+	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+// pickColumns selects columns of v by index (negative ones count from the end).
+func pickColumns(v *vector, index []int64, shape []int) ([]value, error) {
+	if len(index) == 0 || len(index) > maxFeatures {
+		return nil, malformed("%d columns", len(index))
+	}
+	pos := make([]int, len(index))
+	for i, k := range index {
+		if k < 0 {
+			k += int64(len(v.cols))
+		}
+		if k < 0 || k >= int64(len(v.cols)) {
+			return nil, malformed("column %d of %d", k, len(v.cols))
+		}
+		pos[i] = int(k)
+	}
+	return one(v.pick(pos, shape)), nil
+}
+
+// mapLabels replaces the labels, which must be 0, 1, ..., by the elements of a constant.
+func mapLabels(classes value, l *labels, axisOK bool) ([]value, error) {
+	c, ok := classes.(*constant)
+	if !ok || !axisOK {
+		return nil, fmt.Errorf("a constant list of classes")
+	}
+	names, err := c.labels()
+	if err != nil {
+		return nil, malformed("classes: %v", err)
+	}
+	out := make([]quantize.Label, len(l.classes))
+	for i, k := range l.classes {
+		if !k.IsInt || k.Int < 0 || k.Int >= int64(len(names)) {
+			return nil, malformed("label %s of %d classes", k, len(names))
+		}
+		out[i] = names[k.Int]
+	}
+	return one(&labels{l.scores, out}), nil
+}
+
+func arrayFeatureExtractor(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 2, 2)
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := in[1].(*labels); ok {
+		return mapLabels(in[0], l, true)
+	}
+	idx, ok := in[1].(*constant)
+	if !ok {
+		return nil, fmt.Errorf("constant indices")
+	}
+	index, err := idx.integers()
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	switch v := in[0].(type) {
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		if len(v.shape) != 1 {
+			return nil, fmt.Errorf("a value with one axis behind the rows")
+		}
+		return pickColumns(v, index, []int{len(index)})
+	case *constant:
+		if len(v.shape) == 0 {
+			return nil, malformed("a scalar input")
+		}
+		c, err := v.gather(len(v.shape)-1, index, []int{len(index)})
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(c), nil
+	}
+	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+// slice handles the forms of every opset: starts, ends, axes, steps as attributes or inputs.
+func slice(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 5)
+	if err != nil {
+		return nil, err
+	}
+	part := func(k int, name string) ([]int64, error) {
+		if in[k] == nil {
+			return o.ints(name), nil
+		}
+		c, ok := in[k].(*constant)
+		if !ok {
+			return nil, fmt.Errorf("constant bounds")
+		}
+		return c.integers()
+	}
+	var p [4][]int64
+	for k, name := range []string{"starts", "ends", "axes", "steps"} {
+		if p[k], err = part(k+1, name); err != nil {
+			return nil, err
+		}
+	}
+	if len(p[0]) != 1 || len(p[1]) != 1 || len(p[2]) > 1 || len(p[3]) > 1 {
+		return nil, fmt.Errorf("one sliced axis")
+	}
+	axis, step := int64(0), int64(1)
+	if len(p[2]) == 1 {
+		axis = p[2][0]
+	}
+	if len(p[3]) == 1 {
+		step = p[3][0]
+	}
+	if step < 1 {
+		return nil, fmt.Errorf("a positive step")
+	}
+	index := func(n int) []int64 {
+		var out []int64
+		for k := int64(bound(p[0][0], n)); k < int64(bound(p[1][0], n)); k += min(step, int64(n)) {
+			out = append(out, k)
+		}
+		return out
+	}
+	switch v := in[0].(type) {
+	case *constant:
+		if axis < 0 {
+			axis += int64(len(v.shape))
+		}
+		if axis < 0 || axis >= int64(len(v.shape)) {
+			return nil, malformed("axis %d of shape %v", axis, v.shape)
+		}
+		k := index(v.shape[axis])
+		c, err := v.gather(int(axis), k, []int{len(k)})
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(c), nil
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		if err := columnsAxis(v, axis); err != nil {
+			return nil, err
+		}
+		k := index(len(v.cols))
+		return pickColumns(v, k, []int{len(k)})
+	}
+	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+func concat(t *translator, o *operation, in []value) ([]value, error) {
+	if len(in) == 0 {
+		return nil, malformed("no inputs")
+	}
+	axis := o.int("axis", 1)
+	var vecs []*vector
+	var consts []*constant
+	for _, x := range in {
+		switch x := x.(type) {
+		case *vector:
+			vecs = append(vecs, x)
+		case *constant:
+			consts = append(consts, x)
+		}
+	}
+	switch {
+	case len(consts) == len(in):
+		return t.concatConstants(consts, axis)
+	case len(vecs) != len(in):
+		return nil, fmt.Errorf("either constants or computed numbers, not both")
+	}
+	acc := vecs[0]
+	if acc.open {
+		return nil, fmt.Errorf("inputs with a fixed number of columns")
+	}
+	if err := columnsAxis(acc, axis); err != nil {
+		return nil, err
+	}
+	// The joined columns carry a scaler only when all do; parts is rebuilt after each change of basis.
+	for _, v := range vecs[1:] {
+		if err := columnsAxis(v, axis); err != nil {
+			return nil, err
+		}
+		if len(acc.cols)+len(v.cols) > maxFeatures {
+			return nil, fmt.Errorf("at most %d columns", maxFeatures)
+		}
+		a, b, err := t.common(acc, v)
+		if err != nil {
+			return nil, fmt.Errorf("values of one layer: %w", err)
+		}
+		if err := t.spend(0, len(a.cols)+len(b.cols)); err != nil {
+			return nil, err
+		}
+		cols := slices.Concat(a.cols, b.cols)
+		next := a.with(cols, []int{len(cols)})
+		next.integer = a.integer && b.integer
+		if a.scale != nil && b.scale != nil {
+			next.offset, next.scale = slices.Concat(a.offset, b.offset), slices.Concat(a.scale, b.scale)
+		}
+		acc = next
+	}
+	return one(acc), nil
+}
+
+func (t *translator) concatConstants(cs []*constant, axis int64) ([]value, error) {
+	r := len(cs[0].shape)
+	if axis < 0 {
+		axis += int64(r)
+	}
+	if axis < 0 || axis >= int64(r) {
+		return nil, malformed("axis %d of shape %v", axis, cs[0].shape)
+	}
+	k := int(axis)
+	outer := product(cs[0].shape[:k])
+	shape := slices.Clone(cs[0].shape)
+	shape[k] = 0
+	integer, texts := true, true
+	for _, c := range cs {
+		if len(c.shape) != r || !slices.Equal(c.shape[:k], shape[:k]) || !slices.Equal(c.shape[k+1:], shape[k+1:]) {
+			return nil, malformed("shapes %v and %v", cs[0].shape, c.shape)
+		}
+		shape[k] += c.shape[k]
+		integer = integer && c.ints != nil
+		texts = texts && c.text != nil
+	}
+	if shape[k] > t.maxConstant() || shape[k] > 0 && product(shape)/shape[k] > t.maxConstant()/shape[k] {
+		return nil, errBudget
+	}
+	out := &constant{typ: cs[0].typ, shape: shape}
+	for i := range outer {
+		for _, c := range cs {
+			n := len(c.data) / outer
+			out.data = append(out.data, c.data[i*n:(i+1)*n]...)
+			if integer {
+				out.ints = append(out.ints, c.ints[i*n:(i+1)*n]...)
+			}
+			if texts {
+				out.text = append(out.text, c.text[i*n:(i+1)*n]...)
+			}
+		}
+	}
+	if len(out.data) != product(shape) {
+		return nil, malformed("shapes that do not join")
+	}
+	return one(out), nil
+}
