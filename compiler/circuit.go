@@ -123,9 +123,6 @@ func (c *Circuit) Validate() error {
 	if err := c.Spec.Validate(); err != nil {
 		return err
 	}
-	if _, err := c.Spec.Parameters(); err != nil {
-		return err
-	}
 	sizes := make([]int, len(c.Steps)) // vector length; -1 for a GLWE ciphertext
 	for i := range c.Steps {
 		size, err := c.checkStep(i, sizes)
@@ -140,6 +137,9 @@ func (c *Circuit) Validate() error {
 	for i, r := range c.Results {
 		if r.Step < 0 || int(r.Step) >= len(c.Steps) || r.Element < -1 || (r.Element == -1) != (sizes[r.Step] == -1) || int(r.Element) >= max(sizes[r.Step], 0) {
 			return fmt.Errorf("compiler: result %d points at element %d of step %d", i, r.Element, r.Step)
+		}
+		if it := c.Spec.Items[i]; r.Element >= 0 && (len(it.Coeffs) != 1 || it.Coeffs[0] != 0) {
+			return fmt.Errorf("compiler: result %d is one value where its item has %d coefficients", i, len(it.Coeffs))
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 // tester is what tests and property tests have in common.
 type tester interface {
+	Context() context.Context
 	Helper()
 	Fatal(args ...any)
 	Fatalf(format string, args ...any)

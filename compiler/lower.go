@@ -30,6 +30,7 @@ type lowerer struct {
 	elems     [][]*elem // by node ID
 	vectors   []*vector // in the order of computation
 	diagrams  map[int32]*whereNode
+	forest    *forest // the diagrams of all outputs, once a plan needs them
 }
 
 // whereNode is a where of the graph with a scalar client bit as condition: a node of a decision diagram.

@@ -11,7 +11,7 @@ import (
 
 // deviation returns the root mean square of the noise of all decoded coefficients over runs of random rows, as log2 relative to q. It reads the
 // phases itself and compares them with the exact results only by their distance to the nearest multiple of the item's step.
-func (h *harness) deviation(r *rand.Rand, x *compiler.Node, rows int) float64 {
+func (h *harness) deviation(r *rand.Rand, x *compiler.Node, rows int) (log2 float64, samples int) {
 	h.t.Helper()
 	p := h.keys.Secret.Parameters()
 	dec := tfhe.NewDecryptor(h.keys.Secret)
@@ -31,11 +31,12 @@ func (h *harness) deviation(r *rand.Rand, x *compiler.Node, rows int) float64 {
 			}
 		}
 	}
-	return math.Log2(sum/float64(count)) / 2
+	return math.Log2(sum/float64(count)) / 2, count
 }
 
 // TestNoisePrediction compares the measured noise of every lowering with the prediction that parameters are chosen by: never above it, and not so far
-// below that the prediction costs speed for nothing.
+// below that the prediction costs speed for nothing. Stumps are an exception: what clear leaves leave is bounded by the largest digits, and is far below
+// any other noise.
 func TestNoisePrediction(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 90))
 	stumps := func(g *compiler.Graph, count, features int) *compiler.Node {
@@ -55,16 +56,17 @@ func TestNoisePrediction(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		rows  int
+		slack float64 // how far below the prediction the noise may be, as a factor
 		build func(g *compiler.Graph) *compiler.Node
 	}{
-		{"packed", 60, func(g *compiler.Graph) *compiler.Node {
+		{"packed", 60, 1.5, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{30}, []int64{0}, []int64{127})
 			// All results have the same norm, as the prediction is that of the largest.
 			w := randomArray(r, 500, 1000, 30, 4)
 			g.Output(g.MatMul(x, g.Constant(w)))
 			return x
 		}},
-		{"trees", 12, func(g *compiler.Graph) *compiler.Node {
+		{"trees", 12, 4, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{5}, []int64{0}, []int64{12})
 			sum := fullTree(r, g, x, 6)
 			for range 7 {
@@ -73,9 +75,9 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
-		{"stumps", 40, func(g *compiler.Graph) *compiler.Node { return stumps(g, 40, 40) }},
-		{"stumps on one test", 40, func(g *compiler.Graph) *compiler.Node { return stumps(g, 60, 1) }},
-		{"shared lowest tests", 12, func(g *compiler.Graph) *compiler.Node {
+		{"stumps", 20, 64, func(g *compiler.Graph) *compiler.Node { return stumps(g, 40, 40) }},
+		{"stumps on one test", 20, 512, func(g *compiler.Graph) *compiler.Node { return stumps(g, 60, 1) }},
+		{"shared lowest tests", 20, 4, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{20}, []int64{0}, []int64{12})
 			var sum *compiler.Node
 			for i := range 40 {
@@ -91,24 +93,40 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
-		{"rotate", 20, func(g *compiler.Graph) *compiler.Node {
+		{"shared subtrees", 20, 6, func(g *compiler.Graph) *compiler.Node {
+			// Trees that share a subtree carry the same noise where they take it.
+			x := g.Input("x", []int{20}, []int64{0}, []int64{12})
+			shared := fullTree(r, g, x, 4)
+			var sum *compiler.Node
+			for i := range 40 {
+				tree := g.Where(g.LessEqual(g.GetItem(x, i%20), g.Scalar(int64(10+i/20))), shared, g.Scalar(r.Int64N(1<<16)))
+				if sum == nil {
+					sum = tree
+				} else {
+					sum = g.Add(sum, tree)
+				}
+			}
+			g.Output(sum)
+			return x
+		}},
+		{"rotate", 20, 4, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
 			z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(randomArray(r, -60, 60, 24, 8)))
 			g.Output(g.SumAll(g.Lookup(z, randomTable(r, z, -1<<16, 1<<16))))
 			return x
 		}},
-		{"rotate of alike units", 20, func(g *compiler.Graph) *compiler.Node {
+		{"rotate of alike units", 8, 4, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
 			w := randomArray(r, -60, 60, 24, 1)
-			all := compiler.Array{Shape: []int{24, 32}}
+			all := compiler.Array{Shape: []int{24, 16}}
 			for _, v := range w.Data {
-				for range 32 {
+				for range 16 {
 					all.Data = append(all.Data, v)
 				}
 			}
 			z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(all))
 			table := compiler.Table{}
-			for h := range 32 {
+			for h := range 16 {
 				table.Lo = append(table.Lo, z.Lo[h])
 				row := make([]int64, z.Hi[h]-z.Lo[h]+1)
 				for i := range row {
@@ -119,7 +137,7 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(g.SumAll(g.Lookup(z, table)))
 			return x
 		}},
-		{"lookup", 5, func(g *compiler.Graph) *compiler.Node {
+		{"lookup", 5, 4, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{2}, []int64{0}, []int64{15})
 			z := g.Lookup(x, randomTable(r, x, 0, 15))
 			a := g.MatMul(z, g.Constant(compiler.Array{Shape: []int{2, 8}, Data: []int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}}))
@@ -131,9 +149,15 @@ func TestNoisePrediction(t *testing.T) {
 			g := compiler.NewGraph()
 			x := c.build(g)
 			h := newHarness(t, g, compiler.CompileOptions{})
-			got, want := h.deviation(r, x, c.rows), h.circuit.Costs.Log2Noise
+			rows := c.rows
+			if long() {
+				rows *= 12
+			}
+			got, samples := h.deviation(r, x, rows)
+			want := h.circuit.Costs.Log2Noise
 			t.Logf("deviation 2^%.2f measured, 2^%.2f predicted (ratio %.2f)", got, want, math.Exp2(got-want))
-			if got > want+math.Log2(1.1) || got < want-2 {
+			// The estimate of a deviation from n samples has a relative error of 1/sqrt(2n).
+			if got > want+math.Log2(1.1+4/math.Sqrt(2*float64(samples))) || got < want-math.Log2(c.slack) {
 				t.Errorf("deviation 2^%.2f measured, 2^%.2f predicted", got, want)
 			}
 		})

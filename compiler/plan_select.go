@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -11,68 +12,18 @@ type selectPlan struct {
 	step   SelectStep
 	digits int
 	lo     [][]int64 // smallest value of each digit sum, [output][digit]
-	depths []int     // longest path of each root
+	noise  noise     // bound on the sum of all roots
 }
 
 // laySelect builds the diagrams from the outputs' forms over where nodes. Leaves are shifted so that each tree's smallest is zero, then cut into
 // digits that are summed over the trees side by side: the score's width costs coefficients, not noise.
 func (p *plan) laySelect(outputs []form) error {
 	count := len(outputs)
-	// For every root: which components of its value enter which output, with which weight.
-	type entry struct {
-		output, component int
-		w                 int64
+	if p.l.forest == nil {
+		p.l.forest = newForest(p.l, outputs)
 	}
-	uses := map[int32][]entry{}
-	var roots []int32
-	for o, f := range outputs {
-		for _, t := range f.terms {
-			if uses[t.a] == nil {
-				roots = append(roots, t.a)
-			}
-			uses[t.a] = append(uses[t.a], entry{o, int(t.b), t.w})
-		}
-	}
-	// Diagrams of the same tests, such as stumps on one threshold, are one diagram with summed leaves. That saves selects, and it keeps
-	// the noise of different trees independent: equal differences of leaves would make equal noise.
-	var trees []*tree
-	alike := map[string]*tree{}
-	for _, r := range roots {
-		t := &tree{l: p.l, index: map[int32]int32{}, leaves: map[string]int32{}, transform: func(leaf []int64) []int64 {
-			out := make([]int64, count)
-			for _, e := range uses[r] {
-				out[e.output] += e.w * leaf[e.component]
-			}
-			return out
-		}}
-		t.root = t.build(whereChild{node: r})
-		key := fmt.Sprint(t.root, t.nodes)
-		if first := alike[key]; first != nil {
-			for i, v := range t.values {
-				for o, y := range v {
-					first.values[i][o] += y
-				}
-			}
-			continue
-		}
-		alike[key] = t
-		trees = append(trees, t)
-	}
-	shift := make([]int64, count)
-	var most int64
-	for _, t := range trees {
-		for o := range count {
-			lo := t.values[0][o]
-			for _, v := range t.values {
-				lo = min(lo, v[o])
-			}
-			shift[o] += lo
-			for _, v := range t.values {
-				v[o] -= lo
-				most = max(most, v[o])
-			}
-		}
-	}
+	forest := p.l.forest
+	trees, shift, most := forest.trees, forest.shift, forest.most
 	sp := &selectPlan{digits: 1}
 	digit := p.leafDigit
 	if digit > 0 {
@@ -98,13 +49,120 @@ func (p *plan) laySelect(outputs []form) error {
 	sp.step.Roots = append(sp.step.Roots, ^int32(len(sp.step.Leaves)-1))
 	sp.step.Width = max(1, bits.Len64(uint64(slices.Max(hi))))
 	p.selected = sp
-	var n noise
-	for _, d := range sp.depths {
-		n.cmux += float64(max(d-1, 0))
-		n.bottom += float64(min(d, 1))
-	}
-	p.events = append(p.events, event{log2Gap: -float64(sp.step.Width + 1), noise: n, count: c, width: sp.step.Width, digits: c})
+	p.events = append(p.events, event{log2Gap: -float64(sp.step.Width + 1), noise: sp.noise, count: c, width: sp.step.Width, digits: c})
 	return nil
+}
+
+// forest is the decision diagrams of all outputs, which every candidate cuts into digits in its own way.
+type forest struct {
+	trees []*tree
+	shift []int64 // what every output's trees had subtracted
+	most  int64   // largest leaf after that
+}
+
+func newForest(l *lowerer, outputs []form) *forest {
+	count := len(outputs)
+	// For every root: which components of its value enter which output, with which weight.
+	type entry struct {
+		output, component int
+		w                 int64
+	}
+	uses := map[int32][]entry{}
+	var roots []int32
+	for o, f := range outputs {
+		for _, t := range f.terms {
+			if uses[t.a] == nil {
+				roots = append(roots, t.a)
+			}
+			uses[t.a] = append(uses[t.a], entry{o, int(t.b), t.w})
+		}
+	}
+	// Diagrams of the same tests, such as stumps on one threshold, are one diagram with summed leaves. That saves selects, and it keeps
+	// the noise of different trees independent: equal differences of leaves would make equal noise.
+	var trees []*tree
+	alike := map[string]*tree{}
+	for _, r := range roots {
+		t := &tree{l: l, index: map[int32]int32{}, leaves: map[string]int32{}, transform: func(leaf []int64) []int64 {
+			out := make([]int64, count)
+			for _, e := range uses[r] {
+				out[e.output] += e.w * leaf[e.component]
+			}
+			return out
+		}}
+		t.root = t.build(whereChild{node: r})
+		key := fmt.Sprint(t.root, t.nodes)
+		if first := alike[key]; first != nil {
+			for i, v := range t.values {
+				for o, y := range v {
+					first.values[i][o] += y
+				}
+			}
+			continue
+		}
+		alike[key] = t
+		trees = append(trees, t)
+	}
+	f := &forest{trees: trees, shift: make([]int64, count)}
+	for _, t := range trees {
+		for o := range count {
+			lo := t.values[0][o]
+			for _, v := range t.values {
+				lo = min(lo, v[o])
+			}
+			f.shift[o] += lo
+			for _, v := range t.values {
+				v[o] -= lo
+				f.most = max(f.most, v[o])
+			}
+		}
+	}
+	f.countShared()
+	return f
+}
+
+// countShared finds equal subtrees, up to a constant, in different trees. They are the same ciphertext up to that constant: their noise does not add up
+// like that of independent ones.
+func (f *forest) countShared() {
+	ids := map[string]int32{}
+	users := map[int32]int32{}
+	all := make([][]int32, len(f.trees))
+	for i, t := range f.trees {
+		all[i] = make([]int32, len(t.nodes))
+		first := make([]int32, len(t.nodes)) // leftmost leaf of each node, which the others are seen from
+		of := func(c int32) (id, leaf int32) {
+			if c < 0 {
+				return -1, ^c
+			}
+			return all[i][c], first[c]
+		}
+		seen := map[int32]bool{}
+		var key []byte
+		for j, nd := range t.nodes {
+			lo, a := of(nd.Lo)
+			hi, b := of(nd.Hi)
+			first[j] = a
+			key = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(key[:0], int64(nd.Selector)), int64(lo)), int64(hi))
+			for o, y := range t.values[a] {
+				key = binary.AppendVarint(key, t.values[b][o]-y)
+			}
+			id, ok := ids[string(key)]
+			if !ok {
+				id = int32(len(ids))
+				ids[string(key)] = id
+			}
+			all[i][j] = id
+			if !seen[id] {
+				seen[id] = true
+				users[id]++
+			}
+		}
+	}
+	for i, t := range f.trees {
+		t.shared = make([]int32, len(t.nodes))
+		for j, id := range all[i] {
+			t.shared[j] = users[id]
+		}
+	}
 }
 
 // addTree appends a tree's nodes and digit leaves to the step, and its largest digits to hi.
@@ -134,24 +192,29 @@ func (p *plan) addTree(sp *selectPlan, t *tree, digit int, hi []int64) {
 		}
 		return c + node0
 	}
-	depth := make([]int, len(t.nodes))
-	deep := func(c int32) int {
+	// The noise of a node that c of m trees with it take has c^2 times the variance of one: the sum of c^2 over all nodes is the sum of c over the paths of
+	// all trees, and c is at most m.
+	path := make([]float64, len(t.nodes)) // largest sum of m on a path down from the node
+	along := func(c int32) float64 {
 		if c < 0 {
 			return 0
 		}
-		return depth[c]
+		return path[c]
 	}
+	bottom := 0.0
 	for i, nd := range t.nodes {
-		depth[i] = 1 + max(deep(nd.Lo), deep(nd.Hi))
-		if depth[i] == 1 {
+		m := float64(t.shared[i])
+		if nd.Lo < 0 && nd.Hi < 0 {
 			p.bottoms++
+			bottom = max(bottom, m)
 		} else {
 			p.cmux++
+			path[i] = m + max(along(nd.Lo), along(nd.Hi))
 		}
 		sp.step.Nodes = append(sp.step.Nodes, SelectNode{Selector: p.use(nd.Selector), Lo: place(nd.Lo), Hi: place(nd.Hi)})
 	}
 	sp.step.Roots = append(sp.step.Roots, place(t.root))
-	sp.depths = append(sp.depths, deep(t.root))
+	sp.noise = sp.noise.plus(noise{cmux: along(t.root), bottom: bottom}, 1)
 }
 
 // tree is one root's diagram with leaves in the space of all outputs. Equal nodes and leaves are shared.
@@ -163,6 +226,7 @@ type tree struct {
 	leaves    map[string]int32
 	values    [][]int64
 	root      int32
+	shared    []int32 // for each node, how many trees have it
 }
 
 // build returns the node number, or ^leaf, of a child. Depth is that of the tree; goroutine stacks grow as needed.

@@ -52,8 +52,11 @@ type Digit struct {
 	Weight int64 `cbor:"4,keyasint"`
 }
 
-// maxCodes bounds the inputs of a circuit and the parts of a specification that comes from a file.
-const maxCodes = 1 << 16
+// maxCodes bounds the inputs of a circuit and the parts of a specification that comes from a file, maxMessage the bytes of a request or a response.
+const (
+	maxCodes   = 1 << 16
+	maxMessage = 1 << 34
+)
 
 // Parameters checks and returns the parameter set.
 func (s *ClientSpec) Parameters() (tfhe.Parameters, error) { return tfhe.NewParameters(s.Params) }
@@ -71,6 +74,9 @@ func (s *ClientSpec) Hash() [32]byte {
 func (s *ClientSpec) Validate() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("compiler: client specification: "+format, args...)
+	}
+	if _, err := s.Parameters(); err != nil {
+		return fmt.Errorf("compiler: client specification: %w", err)
 	}
 	p := s.Params
 	if len(s.Lo) != len(s.Hi) || len(s.Lo) == 0 || len(s.Lo) > maxCodes {
@@ -116,6 +122,9 @@ func (s *ClientSpec) Validate() error {
 				return bad("output %d reads coefficient %d of item %d", o, d.Coeff, d.Item)
 			}
 		}
+	}
+	if s.RequestBytes() > maxMessage || s.ResponseBytes() > maxMessage {
+		return bad("a request has %d bytes and a response %d", s.RequestBytes(), s.ResponseBytes())
 	}
 	if math.IsNaN(s.Log2PFail) || s.Log2PFail > 0 {
 		return bad("log2 of the failure probability is %g", s.Log2PFail)

@@ -47,7 +47,7 @@ func (e *Encryptor) GLWE(body, message []uint64) {
 	if &body[0] != &message[0] {
 		copy(body, message)
 	}
-	for _, s := range e.sk.polys {
+	for _, s := range e.sk.polys() {
 		rng.ExpandMask(e.mask, e.seed, e.next)
 		e.next++
 		e.sk.ring.MulAdd(body, e.mask, s)
@@ -69,7 +69,7 @@ func (e *Encryptor) GGSW(bodies []uint64, m int64, g GadgetParams) {
 			row := bodies[(i*g.Levels+j)*n:][:n]
 			scale := uint64(m) << (64 - g.BaseLog*(j+1))
 			if i < p.K() {
-				for c, s := range e.sk.coeffs[i*n : (i+1)*n] {
+				for c, s := range e.sk.coeffs()[i*n : (i+1)*n] {
 					row[c] = -(scale * uint64(s))
 				}
 			} else {
@@ -125,22 +125,23 @@ func (d *Decryptor) GLWE(phase []uint64, ct GLWECiphertext) {
 	for i := range phase {
 		phase[i] = ct.Body[i] - d.acc[i]
 	}
+	clear(d.acc) // with the public mask it is linear equations in the key
 }
 
 // MaskProduct sets dst (N words) to sum_i mask_i s_i: with it single body coefficients decrypt as body_c - dst_c.
 func (d *Decryptor) MaskProduct(dst, mask []uint64) {
 	clear(dst)
 	n := d.sk.params.N()
-	for i, s := range d.sk.polys {
+	for i, s := range d.sk.polys() {
 		d.ring.MulAdd(dst, mask[i*n:(i+1)*n], s)
 	}
 }
 
 // LWE returns the phase of ct under the big key (dimension kN) or the small one (dimension n).
 func (d *Decryptor) LWE(ct *LWECiphertext) uint64 {
-	phase := ct.Body
+	phase, coeffs := ct.Body, d.sk.coeffs()
 	for i, a := range ct.Mask {
-		phase -= a * uint64(d.sk.coeffs[i])
+		phase -= a * uint64(coeffs[i])
 	}
 	return phase
 }

@@ -106,7 +106,7 @@ func TestGGSWRows(t *testing.T) {
 				scale := uint64(c.m) << (64 - c.g.BaseLog*j)
 				want[0] = scale
 				if i < kk {
-					for x, s := range k.sk.coeffs[i*n : (i+1)*n] {
+					for x, s := range k.sk.coeffs()[i*n : (i+1)*n] {
 						want[x] = -scale * uint64(s)
 					}
 				}
@@ -137,7 +137,7 @@ func TestKeySwitchRows(t *testing.T) {
 		if !slices.Equal(mask, k.server.ksk[r*(n+1):][:n]) || body != k.server.ksk[r*(n+1)+n] {
 			t.Fatalf("row %d of the server's key is not that of the evaluation key", r)
 		}
-		want := uint64(k.sk.coeffs[n+r/ks.Levels]) << (64 - ks.BaseLog*(r%ks.Levels+1))
+		want := uint64(k.sk.coeffs()[n+r/ks.Levels]) << (64 - ks.BaseLog*(r%ks.Levels+1))
 		e := lwePhase(k.sk, mask, body) - want
 		m.add(torus(e))
 		noise = append(noise, e)
@@ -156,7 +156,7 @@ func TestBootstrappingKeyRows(t *testing.T) {
 	var m moments
 	mask := make([]uint64, kk*n)
 	for i := range k.p.lit.SmallDimension {
-		bit := k.sk.coeffs[i] * signs[i]
+		bit := k.sk.coeffs()[i] * signs[i]
 		if bit != 0 && bit != 1 {
 			t.Fatalf("coefficient %d of the small key is %d times its sign", i, bit)
 		}
@@ -168,7 +168,7 @@ func TestBootstrappingKeyRows(t *testing.T) {
 			scale := uint64(bit) << (64 - k.p.lit.BlindRotate.BaseLog*(r%l+1))
 			want[0] = scale
 			if r/l < kk {
-				for x, s := range k.sk.coeffs[r/l*n : (r/l+1)*n] {
+				for x, s := range k.sk.coeffs()[r/l*n : (r/l+1)*n] {
 					want[x] = -scale * uint64(s)
 				}
 			}

@@ -50,7 +50,7 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 	lit := p.lit
 	ek.bsk = make([]uint64, p.bskWords())
 	ek.ksk = make([]uint64, p.kskRows())
-	signs := p.Signs()
+	signs, coeffs := p.Signs(), sk.coeffs()
 	rows := (p.K() + 1) * lit.BlindRotate.Levels
 	t := lit.KeySwitch.Levels
 	var done atomic.Int64
@@ -62,7 +62,7 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 				return err
 			}
 			enc := newEncryptor(sk, ek.seed, uint64(i*rows*p.K()))
-			enc.GGSW(ek.bsk[i*rows*p.N():(i+1)*rows*p.N()], sk.coeffs[i]*signs[i], lit.BlindRotate)
+			enc.GGSW(ek.bsk[i*rows*p.N():(i+1)*rows*p.N()], coeffs[i]*signs[i], lit.BlindRotate)
 			progress.report(int(done.Add(1)), lit.SmallDimension)
 			return nil
 		})
@@ -76,9 +76,9 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 			}
 			rng.ExpandMask(mask, ek.seed, kskFirstMask+uint64(r))
 			i, j := lit.SmallDimension+r/t, r%t
-			body := uint64(sk.coeffs[i]) << (64 - lit.KeySwitch.BaseLog*(j+1))
+			body := uint64(coeffs[i]) << (64 - lit.KeySwitch.BaseLog*(j+1))
 			for c, a := range mask {
-				body += a * uint64(sk.coeffs[c])
+				body += a * uint64(coeffs[c])
 			}
 			ek.ksk[r] = body
 		}

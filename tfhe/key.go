@@ -21,9 +21,11 @@ func (id KeyID) String() string { return fmt.Sprintf("%x", id[:]) }
 type SecretKey struct {
 	params Parameters
 	id     KeyID
-	coeffs []int64       // kN coefficients
-	polys  []*ring.Small // the k polynomials, ready for exact products
 	ring   *ring.Ring
+	// The secret itself sits behind functions: a struct with an unexported key in it prints fields by reflection, past the methods below, and
+	// even follows pointers for a verb that does not fit, but a function is never more than an address.
+	coeffs func() []int64       // kN coefficients
+	polys  func() []*ring.Small // the k polynomials, ready for exact products
 }
 
 // GenerateSecretKey draws a key from the operating system's randomness. Keys whose weight lies more than two deviations above the mean are drawn
@@ -85,11 +87,13 @@ func newSecretKey(p Parameters, id KeyID, coeffs []int64) (*SecretKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tfhe: %w", err)
 	}
-	sk := &SecretKey{params: p, id: id, coeffs: coeffs, ring: r}
-	for i := range p.K() {
-		sk.polys = append(sk.polys, r.Prepare(coeffs[i*p.N():(i+1)*p.N()]))
+	polys := make([]*ring.Small, p.K())
+	for i := range polys {
+		polys[i] = r.Prepare(coeffs[i*p.N() : (i+1)*p.N()])
 	}
-	return sk, nil
+	return &SecretKey{params: p, id: id, ring: r,
+		coeffs: func() []int64 { return coeffs },
+		polys:  func() []*ring.Small { return polys }}, nil
 }
 
 // Parameters returns the set that the key was made for.

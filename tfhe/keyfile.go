@@ -39,7 +39,7 @@ func ParseParameters(data []byte) (Parameters, []byte, error) {
 // WriteTo writes the key's file. Keep it where only its owner can read it.
 func (sk *SecretKey) WriteTo(w io.Writer) (int64, error) {
 	data := AppendParameters(nil, sk.params)
-	for _, c := range sk.coeffs {
+	for _, c := range sk.coeffs() {
 		data = append(data, byte(int8(c)))
 	}
 	cw := &countingWriter{w: w}

@@ -73,7 +73,7 @@ func TestKeySwitchPrefix(t *testing.T) {
 func (k keySet) switched(ahat []int, bhat int) int {
 	z := bhat
 	for i, a := range ahat {
-		if k.sk.coeffs[i] != 0 {
+		if k.sk.coeffs()[i] != 0 {
 			z -= a
 		}
 	}

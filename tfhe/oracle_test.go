@@ -33,7 +33,7 @@ func schoolbookPhase(sk *SecretKey, mask, body []uint64) []uint64 {
 	n := len(body)
 	phase := make([]uint64, n)
 	for i := range len(mask) / n {
-		schoolbook(phase, mask[i*n:(i+1)*n], sk.coeffs[i*n:(i+1)*n])
+		schoolbook(phase, mask[i*n:(i+1)*n], sk.coeffs()[i*n:(i+1)*n])
 	}
 	for i, b := range body {
 		phase[i] = b - phase[i]
@@ -44,7 +44,7 @@ func schoolbookPhase(sk *SecretKey, mask, body []uint64) []uint64 {
 // lwePhase returns body - <mask, s>.
 func lwePhase(sk *SecretKey, mask []uint64, body uint64) uint64 {
 	for i, a := range mask {
-		body -= a * uint64(sk.coeffs[i])
+		body -= a * uint64(sk.coeffs()[i])
 	}
 	return body
 }
@@ -179,7 +179,7 @@ func keysOf(t testing.TB, lit ParametersLiteral) keySet {
 
 // weight returns |s|^2 of the large key.
 func (k keySet) weight() (w float64) {
-	for _, s := range k.sk.coeffs {
+	for _, s := range k.sk.coeffs() {
 		w += float64(s * s)
 	}
 	return w
@@ -187,7 +187,7 @@ func (k keySet) weight() (w float64) {
 
 // smallWeight returns |s|^2 of the small key.
 func (k keySet) smallWeight() (w float64) {
-	for _, s := range k.sk.coeffs[:k.p.lit.SmallDimension] {
+	for _, s := range k.sk.coeffs()[:k.p.lit.SmallDimension] {
 		w += float64(s * s)
 	}
 	return w

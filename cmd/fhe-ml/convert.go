@@ -175,16 +175,15 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	var sizes [2]int64
 	err = writeAll(ctx,
-		output{serverPath, func(w io.Writer) (err error) { sizes[0], err = compiled.WriteTo(w); return err }},
-		output{clientPath, func(w io.Writer) (err error) { sizes[1], err = compiled.ClientFile().WriteTo(w); return err }})
+		output{serverPath, func(w io.Writer) error { _, err := compiled.WriteTo(w); return err }},
+		output{clientPath, func(w io.Writer) error { _, err := compiled.ClientFile().WriteTo(w); return err }})
 	if err != nil {
 		return err
 	}
 	result := converted{Summary: compiled.Summary(), Task: compiled.Quantized.Post.Task.String(), Producer: m.Meta().Producer,
 		Notes: slices.Concat([]string{}, compiled.Quantized.Notes, imported.Warnings), Files: []string{serverPath, clientPath},
-		FileBytes: sizes[:], ConvertMs: ms(time.Since(start))}
+		FileBytes: []int64{fileBytes(serverPath), fileBytes(clientPath)}, ConvertMs: ms(time.Since(start))}
 	if o.json {
 		return a.emit(func(w io.Writer) error { return writeJSON(w, result) })
 	}
@@ -195,10 +194,10 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	s.line("model", "%s (%s)", path, result.Producer)
 	s.summary(&result.Summary)
 	s.list("notes", result.Notes)
-	s.line("server file", "%s (%s): the whole model, keep it on the server", serverPath, size(sizes[0]))
-	s.line("client file", "%s (%s): give it to clients", clientPath, size(sizes[1]))
+	s.line("server file", "%s (%s): the whole model, keep it on the server", serverPath, size(result.FileBytes[0]))
+	s.line("client file", "%s (%s): give it to clients", clientPath, size(result.FileBytes[1]))
 	s.list("it reveals", result.Reveals)
-	s.line("next", "fhe-ml predict %s --input DATA", quote(serverPath))
+	s.command("next", "fhe-ml predict "+quote(serverPath)+" --input DATA")
 	return a.emit(func(w io.Writer) error { _, err := io.WriteString(w, s.String()); return err })
 }
 

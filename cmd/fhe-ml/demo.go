@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ file. The exit status is 1 if any encrypted answer differs from the quantized on
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), rows, asJSON) },
 	}
-	cmd.Flags().Var(&number{&rows, 1, 1 << 40, "all"}, "rows", "predict only the first N of the 40 held-out rows")
+	cmd.Flags().Var(&number{&rows, 1, math.MaxInt32, "all"}, "rows", "predict only the first N of the 40 held-out rows")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }

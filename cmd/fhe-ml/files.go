@@ -57,6 +57,15 @@ func writeAll(ctx context.Context, outputs ...output) (err error) {
 	return nil
 }
 
+// stream opens what is there already and is no file or folder, such as a pipe or /dev/null: it is written as it is. It returns nil for any other path.
+func stream(path string) (io.WriteCloser, error) {
+	st, err := os.Stat(path)
+	if err != nil || st.Mode()&(os.ModeDevice|os.ModeNamedPipe) == 0 {
+		return nil, nil
+	}
+	return os.OpenFile(path, os.O_WRONLY, 0)
+}
+
 // place follows links, so that the file they point to is replaced and not they, and refuses what cannot be replaced.
 func place(path string) (string, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {

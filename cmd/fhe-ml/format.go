@@ -18,8 +18,8 @@ func plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	if base, ok := strings.CutSuffix(thing, "ss"); ok {
-		return fmt.Sprintf("%d %sses", n, base)
+	if thing == "leaf" {
+		return fmt.Sprintf("%d leaves", n)
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
@@ -84,7 +84,7 @@ func probability(log2 float64) string {
 	return fmt.Sprintf("2^%.1f", log2)
 }
 
-// number as a result holds it: the shortest decimal that parses back.
+// shortest writes a number as a result holds it: the shortest decimal that parses back.
 func shortest(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 // jsonFloat is a number that JSON can always hold: null for infinities and NaN.
@@ -134,6 +134,11 @@ func (s *sheet) line(name, format string, args ...any) {
 		fmt.Fprintf(&s.Builder, "%-*s%s\n", sheetIndent, name, part)
 		name = ""
 	}
+}
+
+// command adds a line that is to be typed, and so is never broken.
+func (s *sheet) command(name, command string) {
+	fmt.Fprintf(&s.Builder, "%-*s%s\n", sheetIndent, name, command)
 }
 
 // list adds a line for each item.

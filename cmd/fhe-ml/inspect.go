@@ -100,7 +100,7 @@ func (a *app) inspectONNX(path string, asJSON bool) error {
 		if _, tree := m.(*models.TreeEnsemble); !tree {
 			next += " --calibration DATA"
 		}
-		s.line("next", "%s", next)
+		s.command("next", next)
 	}
 	if showErr := a.show(asJSON, out, &s); showErr != nil {
 		return showErr

@@ -5,6 +5,8 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"strconv"
 	"time"
 
@@ -56,7 +58,7 @@ With a target column (--target, or a column called "target") the accuracy or R2 
 	addFile(cmd, &o.input, "input", "`DATA` with the rows to predict: .csv with a header row, or .npy", "csv", "npy")
 	cmd.Flags().StringVar(&o.mode, "mode", "encrypted", "float, quantized or encrypted")
 	must(cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"encrypted", "quantized", "float"}, cobra.ShellCompDirectiveNoFileComp)))
-	cmd.Flags().Var(&number{&o.rows, 1, 1 << 40, "all"}, "rows", "predict only the first N rows")
+	cmd.Flags().Var(&number{&o.rows, 1, math.MaxInt32, "all"}, "rows", "predict only the first N rows")
 	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` with the true answers; it is no feature")
 	addFile(cmd, &o.output, "output", "write to `FILE`; - is standard output", "csv", "json")
 	cmd.Flags().BoolVar(&o.json, "json", false, "write one JSON object, with times")
@@ -73,9 +75,19 @@ type predicted struct {
 }
 
 func (a *app) predict(ctx context.Context, path string, mode models.Mode, o predictOptions) error {
-	if o.output != "" && o.output != "-" {
+	device, err := stream(o.output)
+	if err != nil {
+		return err
+	}
+	if device != nil {
+		defer device.Close()
+		a.stdout = device
+	} else if o.output != "" && o.output != "-" {
 		if _, err := place(o.output); err != nil {
 			return err
+		}
+		if sameFile(o.output, path) || sameFile(o.output, o.input) {
+			return fmt.Errorf("%s: is read by this command; give another --output", o.output)
 		}
 	}
 	c, err := openModel(path)
@@ -98,11 +110,7 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 	if err != nil {
 		return err
 	}
-	for f, n := range p.clippedRows {
-		if n > 0 {
-			a.note("%s: column %q: %d of %s outside the calibrated range; the nearest value inside was used", o.input, r.columns[f], n, plural(len(r.x), "row"))
-		}
-	}
+	a.warnClipped(r, p)
 	if s != nil {
 		a.note("%s", s)
 	} else if r.target != "" {
@@ -112,10 +120,36 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 	if o.json {
 		write = func(w io.Writer) error { return writeJSON(w, p.json(o.mode, post, s)) }
 	}
-	if o.output == "" || o.output == "-" {
+	if device != nil || o.output == "" || o.output == "-" {
 		return a.emit(write)
 	}
 	return writeAll(ctx, output{o.output, write})
+}
+
+// mostWarnings bounds the columns that warnClipped names.
+const mostWarnings = 10
+
+// warnClipped counts the values outside the calibrated range, column by column.
+func (a *app) warnClipped(r *rows, p *predicted) {
+	columns := 0
+	for f, n := range p.clippedRows {
+		if n == 0 {
+			continue
+		}
+		if columns++; columns <= mostWarnings {
+			a.note("%s: column %q: %d of %s outside the calibrated range; the nearest value inside was used", r.path, r.columns[f], n, plural(len(r.x), "row"))
+		}
+	}
+	if columns > mostWarnings {
+		a.note("%s: and %s more with values outside the calibrated range", r.path, plural(columns-mostWarnings, "column"))
+	}
+}
+
+// sameFile reports whether two names are of one file that exists.
+func sameFile(a, b string) bool {
+	sa, errA := os.Stat(a)
+	sb, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(sa, sb)
 }
 
 // predictRows predicts rows that hold no value the model cannot take.

@@ -1,0 +1,229 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fhe-ml/fhe-ml/compiler"
+	"github.com/fhe-ml/fhe-ml/compiler/client"
+	"github.com/fhe-ml/fhe-ml/compiler/server"
+	"github.com/fhe-ml/fhe-ml/tfhe"
+)
+
+// ends are both ends of a compiled graph, and the graph's own answers.
+type ends struct {
+	graph   *compiler.Graph
+	circuit *compiler.Circuit
+	keys    *client.Keys
+	client  *client.Client
+	server  *server.Server
+}
+
+func newEnds(t *testing.T, g *compiler.Graph) *ends {
+	t.Helper()
+	c, err := compiler.Compile(g, compiler.CompileOptions{Log2PFail: -40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := client.GenerateKeys(t.Context(), &c.Spec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := client.New(&c.Spec, keys.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &ends{graph: g, circuit: c, keys: keys, client: cl, server: s}
+}
+
+func (e *ends) encrypt(t *testing.T, x ...int64) *compiler.Request {
+	t.Helper()
+	req, err := e.client.Encrypt(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+// check runs a row and compares with the graph; errors only, so that goroutines may call it.
+func (e *ends) check(t *testing.T, x ...int64) {
+	want, err := e.graph.Eval(map[string][]int64{"x": x})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	req, err := e.client.Encrypt(x)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	res, err := e.server.Run(t.Context(), req)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	got, err := e.client.Decrypt(res, req)
+	if err != nil || !slices.Equal(got, want[0]) {
+		t.Errorf("x = %v: %v encrypted, %v in the clear (%v)", x, got, want[0], err)
+	}
+}
+
+// leveled mixes a linear part, a tree and a table of inputs.
+func leveled() *compiler.Graph {
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{2}, []int64{0}, []int64{7})
+	sum := g.MatMul(x, g.Constant(compiler.Array{Shape: []int{2, 1}, Data: []int64{11, -7}}))
+	tree := g.Where(g.LessEqual(g.GetItem(x, 0), g.Scalar(3)), g.Where(g.Greater(g.GetItem(x, 1), g.Scalar(5)), g.Scalar(100), g.Scalar(-200)), g.Scalar(40))
+	square := make([]int64, 15)
+	for i := range square {
+		square[i] = int64(i * i)
+	}
+	table := g.Lookup(g.SumAll(x), compiler.Table{Lo: []int64{0}, Values: [][]int64{square}})
+	g.Output(g.Add(sum, g.Reshape(g.Add(tree, table), 1)))
+	return g
+}
+
+// bootstrapped looks count computed values up.
+func bootstrapped(count int) *compiler.Graph {
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{2}, []int64{0}, []int64{7})
+	row := []int64{3, 1, 0, 2, 1, 3, 3, 0}
+	a := g.Lookup(x, compiler.Table{Lo: []int64{0}, Values: [][]int64{row}})
+	w := compiler.Array{Shape: []int{2, count}, Data: make([]int64, 2*count)}
+	for i := range w.Data {
+		w.Data[i] = 1
+	}
+	z := g.MatMul(a, g.Constant(w))
+	var tables compiler.Table
+	for i := range count {
+		tables.Lo = append(tables.Lo, 0)
+		tables.Values = append(tables.Values, []int64{5, int64(i), 7, -1, 2, 2, 9})
+	}
+	g.Output(g.Lookup(z, tables))
+	return g
+}
+
+func TestServerErrors(t *testing.T) {
+	e := newEnds(t, leveled())
+	e.check(t, 3, 4) // a circuit without lookups runs without an evaluation key
+	if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
+	e.check(t, 7, 0)
+
+	other := newEnds(t, leveled()) // the same circuit, another key
+	if _, err := e.server.Run(t.Context(), other.encrypt(t, 1, 2)); !errors.Is(err, tfhe.ErrMismatch) {
+		t.Errorf("request under another key: %v", err)
+	}
+	g := compiler.NewGraph()
+	g.Output(g.SumAll(g.Input("x", []int{2}, []int64{0}, []int64{7})))
+	another := newEnds(t, g)
+	if _, err := e.server.Run(t.Context(), another.encrypt(t, 1, 2)); !errors.Is(err, tfhe.ErrMismatch) {
+		t.Errorf("another model's request: %v", err)
+	}
+	if err := e.server.LoadKey(t.Context(), another.keys.Evaluation, nil); !errors.Is(err, tfhe.ErrMismatch) {
+		t.Errorf("evaluation key for other parameters: %v", err)
+	}
+	for name, damage := range map[string]func(r *compiler.Request){
+		"no packed words": func(r *compiler.Request) { r.Packed = nil },
+		"more packed":     func(r *compiler.Request) { r.Packed = append(r.Packed, 1) },
+		"no selectors":    func(r *compiler.Request) { r.GGSW = nil },
+		"fewer selectors": func(r *compiler.Request) { r.GGSW = r.GGSW[1:] },
+	} {
+		req := e.encrypt(t, 1, 2)
+		damage(req)
+		if _, err := e.server.Run(t.Context(), req); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	e.check(t, 0, 7)
+	bad := *e.circuit
+	bad.Results = nil
+	if _, err := server.New(&bad); err == nil {
+		t.Error("an invalid circuit is taken")
+	}
+}
+
+func TestMissingKeyAndCancellation(t *testing.T) {
+	e := newEnds(t, bootstrapped(200))
+	if !e.server.NeedsKey() {
+		t.Fatal("the circuit needs no evaluation key")
+	}
+	req := e.encrypt(t, 1, 2)
+	if _, err := e.server.Run(t.Context(), req); !errors.Is(err, server.ErrNoKey) {
+		t.Errorf("without a key: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := e.server.LoadKey(ctx, e.keys.Evaluation, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("loading under a cancelled context: %v", err)
+	}
+	if _, err := e.server.Run(t.Context(), req); !errors.Is(err, server.ErrNoKey) {
+		t.Errorf("after a cancelled load: %v", err)
+	}
+	if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.server.Run(ctx, req); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled before: %v", err)
+	}
+	// 200 bootstraps take seconds; cancelled after a moment, the run ends long before them.
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := e.server.Run(ctx, req); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("cancelled in the run: %v", err)
+	}
+	if testing.Short() {
+		return
+	}
+	small := newEnds(t, bootstrapped(3))
+	if err := small.server.LoadKey(t.Context(), small.keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	small.server.Run(ctx, small.encrypt(t, 7, 7))
+	small.check(t, 3, 4) // usable after a cancelled run
+}
+
+// TestConcurrentRuns runs rows at once on one server while the key is loaded again; the race detector watches.
+func TestConcurrentRuns(t *testing.T) {
+	e := newEnds(t, leveled())
+	if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for i := range int64(4) {
+		group.Go(func() {
+			for j := range int64(4) {
+				e.check(t, i, j+i)
+			}
+		})
+	}
+	group.Go(func() {
+		for range 3 {
+			if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	group.Wait()
+}
+
+// TestThreads gives the same answers with any number of goroutines.
+func TestThreads(t *testing.T) {
+	e := newEnds(t, leveled())
+	for _, n := range []int{1, 3, 0} {
+		e.server.SetThreads(n)
+		e.check(t, 5, 6)
+		e.check(t, 2, 6)
+	}
+}
