@@ -8,10 +8,10 @@ FUZZTIME ?= 20s
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long lint cross fuzz clean
+.PHONY: help build demo test test-long lint cross fuzz bench-peers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/fhe-ml, one static binary
 	$(BUILD) -o bin/fhe-ml ./cmd/fhe-ml
@@ -46,6 +46,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$(dirname $$file); \
 		done; \
 	done; [ $$found = 1 ] || { echo 'no fuzz targets found' >&2; exit 1; }
+
+bench-peers: ## time our lookups against TFHE-rs 1.8.2, paired (needs cargo; BENCH_PEERS='-bits 4 -rounds 3')
+	@$(GO) run tfhe/testdata/peers/run.go $(BENCH_PEERS)
 
 clean: ## remove bin
 	rm -rf bin

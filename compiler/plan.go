@@ -97,9 +97,7 @@ func newPlan(l *lowerer, outputs []form, opts CompileOptions, leafDigit, tableDi
 	}
 	p.layWidths()
 	p.layClasses()
-	if err := p.layNoise(); err != nil {
-		return nil, err
-	}
+	p.layNoise()
 	return p, nil
 }
 
@@ -478,13 +476,10 @@ func mapTerms(terms []term) []rowTerm {
 }
 
 // layNoise follows the noise from its sources to every place where a value is decoded, and counts operations.
-func (p *plan) layNoise() error {
+func (p *plan) layNoise() {
 	for _, vp := range p.vectors {
 		if vp.width == 0 {
 			vp.width = 1 // computed but not used by any output
-		}
-		if vp.width > 60 {
-			return fmt.Errorf("compiler: values of %d bits do not fit", vp.width)
 		}
 		planes := vp.digits
 		if vp.inputs {
@@ -515,7 +510,6 @@ func (p *plan) layNoise() error {
 		p.affines++
 		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth})
 	}
-	return nil
 }
 
 func sq(x float64) float64 { return x * x }

@@ -43,6 +43,11 @@ func (p *plan) price(limit float64) (candidate, error) {
 			return candidate{}, fmt.Errorf("compiler: a result of %d bits is wider than %d", e.width, maxPlanWidth)
 		}
 	}
+	for _, vp := range p.vectors {
+		if vp.width > maxPlanWidth {
+			return candidate{}, fmt.Errorf("compiler: values of %d bits are wider than %d", vp.width, maxPlanWidth)
+		}
+	}
 	if p.lookups > 0 {
 		return p.priceLookups(limit)
 	}

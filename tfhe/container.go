@@ -46,6 +46,14 @@ func (k Kind) String() string {
 	return fmt.Sprintf("unknown kind %d", uint16(k))
 }
 
+// withArticle returns the kind's name for a sentence: "a model", "an evaluation key".
+func (k Kind) withArticle() string {
+	if k == KindEvaluationKey || k < KindSecretKey || k > KindClient {
+		return "an " + k.String()
+	}
+	return "a " + k.String()
+}
+
 // Header is what every file of fhe-ml starts with. It ties the files of one key and one request together.
 type Header struct {
 	Kind    Kind
@@ -100,10 +108,10 @@ func ReadFile(r io.Reader, kind Kind, version uint16) (Header, []byte, error) {
 		if n == 0 && err == io.EOF {
 			return h, nil, io.EOF
 		}
-		return h, nil, fmt.Errorf("not a %s of fhe-ml: it has only %d bytes", kind, n)
+		return h, nil, fmt.Errorf("not %s of fhe-ml: it has only %d bytes", kind.withArticle(), n)
 	}
 	if string(head[:8]) != magic {
-		return h, nil, fmt.Errorf("not a %s of fhe-ml: its first bytes are not those of an fhe-ml file", kind)
+		return h, nil, fmt.Errorf("not %s of fhe-ml: its first bytes are not those of an fhe-ml file", kind.withArticle())
 	}
 	h.Kind = Kind(binary.LittleEndian.Uint16(head[8:]))
 	h.Version = binary.LittleEndian.Uint16(head[10:])
@@ -112,7 +120,7 @@ func ReadFile(r io.Reader, kind Kind, version uint16) (Header, []byte, error) {
 	copy(h.Request[:], head[64:])
 	length := binary.LittleEndian.Uint64(head[80:])
 	if h.Kind != kind {
-		return h, nil, fmt.Errorf("this is a %s of fhe-ml where a %s is needed", h.Kind, kind)
+		return h, nil, fmt.Errorf("this is %s of fhe-ml where %s is needed", h.Kind.withArticle(), kind.withArticle())
 	}
 	if h.Version != version {
 		return h, nil, fmt.Errorf("%s of format version %d; this fhe-ml reads version %d", kind, h.Version, version)

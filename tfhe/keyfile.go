@@ -108,7 +108,7 @@ func ReadEvaluationKey(r io.Reader) (*EvaluationKey, error) {
 
 func eofIsShort(err error, kind Kind) error {
 	if err == io.EOF {
-		return fmt.Errorf("not a %s of fhe-ml: it is empty", kind)
+		return fmt.Errorf("not %s of fhe-ml: it is empty", kind.withArticle())
 	}
 	return err
 }

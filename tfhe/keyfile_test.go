@@ -87,11 +87,11 @@ func TestSecretKeyFileForged(t *testing.T) {
 		{"parameters of nothing", h, []byte{0, 0, 0, 0}, "parameters"},
 		{"parameters that announce too much", h, []byte{255, 255, 255, 255}, "cut short"},
 		{"another version", Header{Kind: KindSecretKey, Version: keyVersion + 1}, nil, "version"},
-		{"another kind", Header{Kind: KindEvaluationKey, Version: keyVersion}, nil, "this is a evaluation key"},
-		{"an insecure set", Header{Kind: KindSecretKey, Version: keyVersion, Params: toyKey.params.Hash()}, secretKeyFile(t, toyKey)[headerBytes:], "needs"},
+		{"another kind", Header{Kind: KindEvaluationKey, Version: keyVersion}, nil, "this is an evaluation key of fhe-ml where a secret key"},
+		{"an insecure set", Header{Kind: KindSecretKey, Version: keyVersion, Params: toyKey.params.Hash()}, secretKeyFile(t, toyKey)[headerBytes:], "128 bits"},
 	} {
 		_, err := ReadSecretKey(bytes.NewReader(fileOf(t, c.h, c.payload)))
-		if err == nil || !strings.Contains(err.Error(), strings.Replace(c.want, "a eva", "a", 1)) && !strings.Contains(err.Error(), c.want) && c.name != "an insecure set" {
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

@@ -33,7 +33,7 @@ type SearchSpace struct {
 	// Model returns the noise model of lookups with a GLWE key of dim = kN and a small key of n coordinates.
 	Model func(dim, n int) NoiseModel
 	// PartCost is the cost of one part's rotation, from N, K, SmallDim and BR.Levels. SharedCost is the rest of the cost of a lookup, from those
-	// and KS.Levels. No other field is set when they are called: bases cost nothing. Neither is negative, and neither may fall when only a
+	// and KS.Levels. They may read no other field, which need not be set yet: bases cost nothing. Neither is negative, and neither may fall when only a
 	// number of levels rises; what they do in the dimensions is free. Their unit is that of SearchResult.Cost.
 	PartCost, SharedCost func(s BootstrapShape) float64
 }

@@ -153,7 +153,7 @@ func TestServerErrors(t *testing.T) {
 }
 
 func TestMissingKeyAndCancellation(t *testing.T) {
-	e := newEnds(t, bootstrapped(200))
+	e := newEnds(t, bootstrapped(100))
 	if !e.server.NeedsKey() {
 		t.Fatal("the circuit needs no evaluation key")
 	}
@@ -175,7 +175,7 @@ func TestMissingKeyAndCancellation(t *testing.T) {
 	if _, err := e.server.Run(ctx, req); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: %v", err)
 	}
-	// 200 bootstraps take seconds; cancelled after a moment, the run ends long before them.
+	// 100 bootstraps take seconds; cancelled after a moment, the run ends long before them.
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := e.server.Run(ctx, req); !errors.Is(err, context.DeadlineExceeded) {

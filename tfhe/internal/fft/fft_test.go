@@ -1,7 +1,6 @@
 package fft
 
 import (
-	"fmt"
 	"math"
 	"math/big"
 	"testing"
@@ -63,7 +62,9 @@ func deviation(got, want []uint64) (mean, square float64) {
 }
 
 // The definition: the value of the polynomial at the roots that Monomial says the points stand for.
-func TestForwardDefinition(t *testing.T) {
+func TestForwardDefinition(t *testing.T) { eachLevel(t, testForwardDefinition) }
+
+func testForwardDefinition(t *testing.T) {
 	for _, n := range degrees {
 		p := For(n)
 		x := make([]float64, n)
@@ -113,7 +114,9 @@ func TestRootsDistinct(t *testing.T) {
 }
 
 // Small products are exact: their true error is far below half a word.
-func TestProductExact(t *testing.T) {
+func TestProductExact(t *testing.T) { eachLevel(t, testProductExact) }
+
+func testProductExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.SampledFrom(degrees[:3]).Draw(t, "n")
 		dBound := rapid.Int64Range(0, 1<<16).Draw(t, "digit bound")
@@ -134,7 +137,9 @@ func TestProductExact(t *testing.T) {
 }
 
 // Extreme inputs: the largest digits and words, all of one sign or alternating, where sums are largest and wrap most often.
-func TestProductExtremes(t *testing.T) {
+func TestProductExtremes(t *testing.T) { eachLevel(t, testProductExtremes) }
+
+func testProductExtremes(t *testing.T) {
 	for _, n := range degrees {
 		for _, digit := range []int64{1, -1, 1 << 22, -1 << 22, 1 << 27} {
 			for _, word := range []uint64{1 << 63, 1<<63 - 1, math.MaxUint64, 1 << 62} {
@@ -187,7 +192,9 @@ func measureError(n, logBase, rows int) (constant, mean float64) {
 }
 
 // ErrorVariance is an upper bound within a factor 2 of what is measured at every degree and base, and errors have no mean.
-func TestErrorVariance(t *testing.T) {
+func TestErrorVariance(t *testing.T) { eachLevel(t, testErrorVariance) }
+
+func testErrorVariance(t *testing.T) {
 	for _, n := range degrees {
 		for _, logBase := range []int{4, 8, 12, 16, 20, 22, 24, 28} {
 			for _, rows := range []int{1, 6} {
@@ -209,7 +216,9 @@ func TestErrorVariance(t *testing.T) {
 }
 
 // Long sums in the Fourier domain keep to the growth that ErrorVariance states.
-func TestErrorVarianceLongSum(t *testing.T) {
+func TestErrorVarianceLongSum(t *testing.T) { eachLevel(t, testErrorVarianceLongSum) }
+
+func testErrorVarianceLongSum(t *testing.T) {
 	const rows = 64
 	c, _ := measureError(2048, 22, rows)
 	t.Logf("%d rows: 2^%.2f", rows, math.Log2(c))
@@ -218,7 +227,9 @@ func TestErrorVarianceLongSum(t *testing.T) {
 	}
 }
 
-func TestRoundTrip(t *testing.T) {
+func TestRoundTrip(t *testing.T) { eachLevel(t, testRoundTrip) }
+
+func testRoundTrip(t *testing.T) {
 	for _, n := range degrees {
 		p := For(n)
 		x, dst := make([]float64, n), make([]uint64, n)
@@ -247,7 +258,9 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // Words as large as the torus come back to within the conversion to float64 and the transform.
-func TestRoundTripTorus(t *testing.T) {
+func TestRoundTripTorus(t *testing.T) { eachLevel(t, testRoundTripTorus) }
+
+func testRoundTripTorus(t *testing.T) {
 	for _, n := range degrees {
 		p := For(n)
 		k := words(source(8), n)
@@ -263,7 +276,9 @@ func TestRoundTripTorus(t *testing.T) {
 	}
 }
 
-func TestLinearity(t *testing.T) {
+func TestLinearity(t *testing.T) { eachLevel(t, testLinearity) }
+
+func testLinearity(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.SampledFrom(degrees).Draw(t, "n")
 		s := rng.NewSeeded([32]byte{rapid.Byte().Draw(t, "seed"), 1})
@@ -329,7 +344,9 @@ func TestMonomial(t *testing.T) {
 	}
 }
 
-func TestMulXa(t *testing.T) {
+func TestMulXa(t *testing.T) { eachLevel(t, testMulXa) }
+
+func testMulXa(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.SampledFrom(degrees).Draw(t, "n")
 		a := rapid.IntRange(0, 2*n-1).Draw(t, "a")
@@ -366,7 +383,9 @@ func TestMulXa(t *testing.T) {
 }
 
 // Pointwise operations against complex128, with destinations of their own and in place.
-func TestPointwise(t *testing.T) {
+func TestPointwise(t *testing.T) { eachLevel(t, testPointwise) }
+
+func testPointwise(t *testing.T) {
 	const n = 256
 	s := source(9)
 	vec := func() []float64 {
@@ -400,35 +419,69 @@ func TestPointwise(t *testing.T) {
 	}
 }
 
+// nearest returns 2^64 x rounded half to even, modulo 2^64.
+func nearest(x float64) uint64 {
+	modulus := new(big.Int).Lsh(big.NewInt(1), 64)
+	v := new(big.Rat).SetFloat64(x)
+	v.Mul(v, new(big.Rat).SetInt(modulus))
+	q, r := new(big.Int), new(big.Int)
+	q.DivMod(v.Num(), v.Denom(), r)
+	switch r.Lsh(r, 1).Cmp(v.Denom()) {
+	case 1:
+		q.Add(q, big.NewInt(1))
+	case 0:
+		if q.Bit(0) == 1 {
+			q.Add(q, big.NewInt(1))
+		}
+	}
+	return q.Mod(q, modulus).Uint64()
+}
+
 // Words nearest to real values, ties to even, against big floats.
 func TestTorusRounding(t *testing.T) {
-	modulus := new(big.Int).Lsh(big.NewInt(1), 64)
-	nearest := func(x float64) uint64 { // 2^64 x, rounded half to even, modulo 2^64
-		v := new(big.Rat).SetFloat64(x)
-		v.Mul(v, new(big.Rat).SetInt(modulus))
-		q, r := new(big.Int), new(big.Int)
-		q.DivMod(v.Num(), v.Denom(), r)
-		switch r.Lsh(r, 1).Cmp(v.Denom()) {
-		case 1:
-			q.Add(q, big.NewInt(1))
-		case 0:
-			if q.Bit(0) == 1 {
-				q.Add(q, big.NewInt(1))
+	values := roundingValues()
+	for _, x := range values {
+		if got, want := torus(x), nearest(x); got != want {
+			t.Errorf("%g (%x) of the torus: %#x, want %#x", x, x, got, want)
+		}
+	}
+	// The last pass joins four equal quarters to their sum and zeros.
+	eachLevel(t, func(t *testing.T) {
+		const n = 2048
+		p := For(n)
+		for ; len(values) >= 0; values = values[min(len(values), n/8):] {
+			src, dst := make([]float64, n), make([]uint64, n)
+			for i, x := range values[:min(len(values), n/8)] {
+				for q := range 4 {
+					src[q*n/4+i/8*16+i%8] = x / 4 / p.scale
+					src[q*n/4+i/8*16+i%8+8] = -x / 4 / p.scale
+				}
+			}
+			p.unfold(dst, src, false)
+			for i, x := range values[:min(len(values), n/8)] {
+				if got, want := dst[i], nearest(x/4*4); got != want {
+					t.Errorf("%g (%x) of the torus: %#x, want %#x", x, x, got, want)
+				}
+				if got, want := dst[n/2+i], nearest(-(x / 4 * 4)); got != want {
+					t.Errorf("%g (%x) of the torus: %#x, want %#x", -x, -x, got, want)
+				}
+			}
+			if len(values) == 0 {
+				break
 			}
 		}
-		return q.Mod(q, modulus).Uint64()
-	}
+		values = roundingValues()
+	})
+}
+
+func roundingValues() []float64 {
 	values := []float64{0, 0.5, -0.5, 1.5, -1.5, 0.25, 0x1p-64, 0x1p-65, 3 * 0x1p-65, -0x1p-65, 5 * 0x1p-66, 0.5 - 0x1p-54, -0.5 + 0x1p-54, 1 << 39, -1 << 39, 1<<38 + 0.5, 0x1p-13, -0x1p-13, 3 * 0x1p-13, 0x1p-13 + 0x1p-65, -0x1p-13 - 0x1p-65,
 		0x1p-33, -0x1p-33, 0x1p-33 + 0x1p-65, 0x1p-1000, 0x1.fffffffffffffp-2, 5e-324, 123456789.123456789}
 	s := source(10)
 	for range 2000 {
 		values = append(values, math.Ldexp(float64(int64(s.Uint64())), -int(s.Uint64n(100))-24))
 	}
-	for _, x := range values {
-		if got, want := torus(x), nearest(x); got != want {
-			t.Errorf("%g (%x) of the torus: %#x, want %#x", x, x, got, want)
-		}
-	}
+	return values
 }
 
 // Every root is the float64 nearest to the true value, by big floats: roots of one are repeated square roots, z -> sqrt(z), and
@@ -493,6 +546,15 @@ func TestMisuse(t *testing.T) {
 		"negative monomial": func() { p.Monomial(x, -1) },
 		"large monomial":    func() { p.MulXaAdd(x, x, 512) },
 		"lengths":           func() { MulAdd(x, x, x[:128]) },
+		"no digits":         func() { p.ForwardDigit(x, make([]uint64, 256), 0, 60, 0) },
+		"wide digits":       func() { p.ForwardDigit(x, make([]uint64, 256), 0, 12, 52) },
+		"digit shift":       func() { p.ForwardDigit(x, make([]uint64, 256), 0, 64, 4) },
+		"digit source":      func() { p.ForwardDigit(x, make([]uint64, 255), 0, 60, 4) },
+		"no rows":           func() { MulRows2(x[:64], x[64:128], nil, nil) },
+		"row lengths":       func() { MulRows2(x[:64], x[64:128], [][]float64{x[128:160]}, make([]float64, 128)) },
+		"key rows":          func() { MulAddRows2(x[:64], x[64:128], [][]float64{x[128:192]}, make([]float64, 112)) },
+		"half rows":         func() { InterleaveRows2(x[:64], x[64:128], 64) },
+		"empty":             func() { Mul(nil, nil, nil) },
 		"zero shift":        func() { p.MulXaMinus1Add(x, x[:16], 0) },
 	} {
 		func() {
@@ -506,45 +568,5 @@ func TestMisuse(t *testing.T) {
 	}
 	if For(1024) != For(1024) || For(1024).N() != 1024 {
 		t.Error("plans are not shared")
-	}
-}
-
-func BenchmarkForward(b *testing.B) {
-	for _, n := range degrees {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			p, x, d := For(n), make([]float64, n), digits(source(0), n, 1<<20)
-			for b.Loop() {
-				p.ForwardInt64(x, d)
-			}
-		})
-	}
-}
-
-func BenchmarkInverse(b *testing.B) {
-	for _, n := range degrees {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			p, x, dst := For(n), make([]float64, n), make([]uint64, n)
-			p.ForwardTorus(x, words(source(0), n))
-			y := append([]float64(nil), x...)
-			for b.Loop() {
-				copy(x, y) // without it values would grow to infinity
-				p.InverseAddTorus(dst, x)
-			}
-		})
-	}
-}
-
-func BenchmarkMulAdd2(b *testing.B) {
-	var v [5][2048]float64
-	for b.Loop() {
-		MulAdd2(v[0][:], v[1][:], v[2][:], v[3][:], v[4][:])
-	}
-}
-
-func BenchmarkMulXaMinus1Add(b *testing.B) {
-	var v [2][2048]float64
-	p := For(2048)
-	for b.Loop() {
-		p.MulXaMinus1Add(v[0][:], v[1][:], 1234)
 	}
 }

@@ -1,10 +1,15 @@
 package fft
 
+import (
+	"fmt"
+	"unsafe"
+)
+
 // ForwardInt64 transforms a polynomial of integers (gadget digits, tables, clear weights) into dst. Both have N elements.
 // Integers of up to 53 bits are taken exactly.
 func (p *Plan) ForwardInt64(dst []float64, src []int64) {
 	p.check(len(dst), len(src))
-	fold(dst, src, &p.first)
+	p.foldInt64(dst, src)
 	p.descend(dst)
 }
 
@@ -12,12 +17,46 @@ func (p *Plan) ForwardInt64(dst []float64, src []int64) {
 // Both have N elements.
 func (p *Plan) ForwardTorus(dst []float64, src []uint64) {
 	p.check(len(dst), len(src))
-	fold(dst, src, &p.first)
+	p.foldInt64(dst, unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(src))), len(src)))
 	p.descend(dst)
 }
 
+// ForwardDigit transforms a polynomial of signed gadget digits, cut out of torus words as they are loaded, into dst. Both have N elements.
+// With B = 2^baseLog the digit of an even coefficient x is
+//
+//	(x+offset)>>shift mod B - B/2,
+//
+// and that of an odd one minus the same of -x. Digit j of l in base B has shift 64-(j+1) baseLog, and
+// offset the half unit of the last digit, which rounds, plus B/2 at the place of each digit, which keeps the fields from borrowing
+// from one another. It panics unless 1 <= baseLog <= 51 and shift <= 63.
+func (p *Plan) ForwardDigit(dst []float64, src []uint64, offset uint64, shift, baseLog uint) {
+	p.check(len(dst), len(src))
+	if baseLog < 1 || baseLog > 51 || shift > 63 {
+		panic(fmt.Sprintf("fft: no digits of %d bits at bit %d", baseLog, shift))
+	}
+	p.foldDigit(dst, src, offset, shift, uint64(1)<<baseLog-1, uint64(1)<<(baseLog-1))
+	p.descend(dst)
+}
+
+// foldDigit is fold of the digits of src.
+func foldDigit(dst []float64, src []uint64, w *roots4, offset uint64, shift uint, mask, half uint64) {
+	out, in := vectors(dst), octets(src)
+	real, imag := in[:len(out)], in[len(out):][:len(out)]
+	shift &= 63
+	for j := range out {
+		x, y, d := &real[j], &imag[j], &out[j]
+		for u := 0; u < 8; u += 2 {
+			d[u] = float64(int64((x[u]+offset)>>shift&mask - half))
+			d[u+1] = float64(int64(half - (offset-x[u+1])>>shift&mask))
+			d[u+8] = float64(int64((y[u]+offset)>>shift&mask - half))
+			d[u+9] = float64(int64(half - (offset-y[u+1])>>shift&mask))
+		}
+	}
+	descend4(out, w)
+}
+
 // fold is the first pass: conversion, fold of the upper half of src into imaginary parts, and the split of the root of the tree.
-func fold[T int64 | uint64](dst []float64, src []T, w *roots4) {
+func fold(dst []float64, src []int64, w *roots4) {
 	in, out := octets(src), vectors(dst)
 	h := len(out) / 4
 	s0, s1, s2, s3 := in[:h], in[h:][:h], in[2*h:][:h], in[3*h:][:h]
@@ -30,25 +69,25 @@ func fold[T int64 | uint64](dst []float64, src []T, w *roots4) {
 		i0, i1, i2, i3 := &t0[j], &t1[j], &t2[j], &t3[j]
 		d0, d1, d2, d3 := &o0[j], &o1[j], &o2[j], &o3[j]
 		for u := range 8 {
-			x, y := float64(int64(s1[u])), float64(int64(i1[u]))
+			x, y := float64(s1[u]), float64(i1[u])
 			r1, q1 := x*re1-y*im1, x*im1+y*re1
-			x, y = float64(int64(s3[u])), float64(int64(i3[u]))
+			x, y = float64(s3[u]), float64(i3[u])
 			r3, q3 := x*re3-y*im3, x*im3+y*re3
 			sr13, sq13, dr13, dq13 := r1+r3, q1+q3, r1-r3, q1-q3
-			x, y = float64(int64(s2[u])), float64(int64(i2[u]))
+			x, y = float64(s2[u]), float64(i2[u])
 			r2, q2 := x*re2-y*im2, x*im2+y*re2
-			r0, q0 := float64(int64(s0[u])), float64(int64(i0[u]))
+			r0, q0 := float64(s0[u]), float64(i0[u])
 			sr02, sq02, dr02, dq02 := r0+r2, q0+q2, r0-r2, q0-q2
 			d0[u], d0[u+8] = sr02+sr13, sq02+sq13
-			d1[u], d1[u+8] = dr02-dq13, dq02+dr13
-			d2[u], d2[u+8] = sr02-sr13, sq02-sq13
+			d1[u], d1[u+8] = sr02-sr13, sq02-sq13
+			d2[u], d2[u+8] = dr02-dq13, dq02+dr13
 			d3[u], d3[u+8] = dr02+dq13, dq02-dr13
 		}
 	}
 }
 
-// descend runs the passes after the first one.
-func (p *Plan) descend(x []float64) {
+// descendGo runs the passes after the first one.
+func (p *Plan) descendGo(x []float64) {
 	v := vectors(x)
 	size := len(v) / 4 // of a node
 	for _, pass := range p.outer {
@@ -82,8 +121,8 @@ func descend4(x []vector, w *roots4) {
 			r0, q0 := d0[u], d0[u+8]
 			sr02, sq02, dr02, dq02 := r0+r2, q0+q2, r0-r2, q0-q2
 			d0[u], d0[u+8] = sr02+sr13, sq02+sq13
-			d1[u], d1[u+8] = dr02-dq13, dq02+dr13
-			d2[u], d2[u+8] = sr02-sr13, sq02-sq13
+			d1[u], d1[u+8] = sr02-sr13, sq02-sq13
+			d2[u], d2[u+8] = dr02-dq13, dq02+dr13
 			d3[u], d3[u+8] = dr02+dq13, dq02-dr13
 		}
 	}
@@ -114,8 +153,8 @@ func (p *Plan) leaves64(x []float64) {
 				r0, q0 := d0[u], d0[u+8]
 				sr02, sq02, dr02, dq02 := r0+r2, q0+q2, r0-r2, q0-q2
 				o0[u], o0[u+16] = sr02+sr13, sq02+sq13
-				o1[u], o1[u+16] = dr02-dq13, dq02+dr13
-				o2[u], o2[u+16] = sr02-sr13, sq02-sq13
+				o1[u], o1[u+16] = sr02-sr13, sq02-sq13
+				o2[u], o2[u+16] = dr02-dq13, dq02+dr13
 				o3[u], o3[u+16] = dr02+dq13, dq02-dr13
 			}
 		}
@@ -134,8 +173,8 @@ func (p *Plan) leaves64(x []float64) {
 				sr02, sq02, dr02, dq02 := r0+r2, q0+q2, r0-r2, q0-q2
 				out := (*[20]float64)(b[u][4*s:])
 				out[0], out[16] = sr02+sr13, sq02+sq13
-				out[1], out[17] = dr02-dq13, dq02+dr13
-				out[2], out[18] = sr02-sr13, sq02-sq13
+				out[1], out[17] = sr02-sr13, sq02-sq13
+				out[2], out[18] = dr02-dq13, dq02+dr13
 				out[3], out[19] = dr02+dq13, dq02-dr13
 			}
 		}
@@ -165,8 +204,8 @@ func (p *Plan) leaves32(x []float64) {
 				r0, q0 := d[u], d[u+8]
 				sr02, sq02, dr02, dq02 := r0+r2, q0+q2, r0-r2, q0-q2
 				o[0][u], o[0][u+8] = sr02+sr13, sq02+sq13
-				o[1][u], o[1][u+8] = dr02-dq13, dq02+dr13
-				o[2][u], o[2][u+8] = sr02-sr13, sq02-sq13
+				o[1][u], o[1][u+8] = sr02-sr13, sq02-sq13
+				o[2][u], o[2][u+8] = dr02-dq13, dq02+dr13
 				o[3][u], o[3][u+8] = dr02+dq13, dq02-dr13
 			}
 		}
@@ -206,8 +245,8 @@ func leaves4(group *[128]float64, b *quads, w *[16]roots4) {
 			sr02, sq02, dr02, dq02 := r0+r2, q0+q2, r0-r2, q0-q2
 			o := (*[57]float64)(out[64*odd:])
 			o[0], o[8] = sr02+sr13, sq02+sq13
-			o[16], o[24] = dr02-dq13, dq02+dr13
-			o[32], o[40] = sr02-sr13, sq02-sq13
+			o[16], o[24] = sr02-sr13, sq02-sq13
+			o[32], o[40] = dr02-dq13, dq02+dr13
 			o[48], o[56] = dr02+dq13, dq02-dr13
 		}
 	}

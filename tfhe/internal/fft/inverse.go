@@ -11,14 +11,14 @@ import "math"
 func (p *Plan) InverseAddTorus(dst []uint64, src []float64) {
 	p.check(len(dst), len(src))
 	p.ascend(src)
-	unfold(dst, src, &p.first, true)
+	p.unfold(dst, src, true)
 }
 
 // InverseTorus is InverseAddTorus to a dst of zeros: it overwrites dst.
 func (p *Plan) InverseTorus(dst []uint64, src []float64) {
 	p.check(len(dst), len(src))
 	p.ascend(src)
-	unfold(dst, src, &p.first, false)
+	p.unfold(dst, src, false)
 }
 
 // Adding 1.5*2^(52-s) to a float64 of magnitude at most 2^(51-s) leaves round(2^s x) in the low bits of the representation.
@@ -36,13 +36,12 @@ func torus(x float64) uint64 {
 	return math.Float64bits(high)<<52 + math.Float64bits(low+toLow) - lowOne
 }
 
-// unfold is the last pass: it joins the four nodes under the root of the tree, scales by 2^-64 / (N/2), rounds and stores the imaginary parts
-// in the upper half of dst.
-func unfold(dst []uint64, src []float64, w *roots4, add bool) {
+// unfold is the last pass: it joins the four nodes under the root of the tree, scales, rounds and stores the imaginary parts in the upper
+// half of dst. w has the scale in it.
+func unfold(dst []uint64, src []float64, w *roots4, scale float64, add bool) {
 	in, out := vectors(src), octets(dst)
 	h := len(in) / 4
-	scale := 0x1p-64 / float64(len(src)/2) // a power of two: exact wherever it is applied
-	ascend4(in, &roots4{scale * w.re1, scale * w.im1, scale * w.re2, scale * w.im2, scale * w.re3, scale * w.im3})
+	ascend4(in, w)
 	real, imag := out[:len(in)], out[len(in):][:len(in)]
 	for j := range in {
 		v, d, e := &in[j], &real[j], &imag[j]
@@ -61,8 +60,8 @@ func unfold(dst []uint64, src []float64, w *roots4, add bool) {
 	}
 }
 
-// ascend runs the passes before the last one.
-func (p *Plan) ascend(x []float64) {
+// ascendGo runs the passes before the last one.
+func (p *Plan) ascendGo(x []float64) {
 	if p.sixteen {
 		p.join64(x)
 	} else {
@@ -86,8 +85,8 @@ func ascend4(x []vector, w *roots4) {
 	for j := range x0 {
 		d0, d1, d2, d3 := &x0[j], &x1[j], &x2[j], &x3[j]
 		for u := range 8 {
-			sr13, sq13, dr13, dq13 := d1[u]+d3[u], d1[u+8]+d3[u+8], d1[u]-d3[u], d1[u+8]-d3[u+8]
-			sr02, sq02, dr02, dq02 := d0[u]+d2[u], d0[u+8]+d2[u+8], d0[u]-d2[u], d0[u+8]-d2[u+8]
+			sr13, sq13, dr13, dq13 := d2[u]+d3[u], d2[u+8]+d3[u+8], d2[u]-d3[u], d2[u+8]-d3[u+8]
+			sr02, sq02, dr02, dq02 := d0[u]+d1[u], d0[u+8]+d1[u+8], d0[u]-d1[u], d0[u+8]-d1[u+8]
 			d0[u], d0[u+8] = sr02+sr13, sq02+sq13
 			x, y := sr02-sr13, sq02-sq13
 			d2[u], d2[u+8] = x*re2+y*im2, y*re2-x*im2
@@ -111,8 +110,8 @@ func (p *Plan) join64(x []float64) {
 			w, out := &mid[s], &a[s]
 			for u := range 4 {
 				in := (*[20]float64)(b[u][4*s:])
-				sr13, sq13, dr13, dq13 := in[1]+in[3], in[17]+in[19], in[1]-in[3], in[17]-in[19]
-				sr02, sq02, dr02, dq02 := in[0]+in[2], in[16]+in[18], in[0]-in[2], in[16]-in[18]
+				sr13, sq13, dr13, dq13 := in[2]+in[3], in[18]+in[19], in[2]-in[3], in[18]-in[19]
+				sr02, sq02, dr02, dq02 := in[0]+in[1], in[16]+in[17], in[0]-in[1], in[16]-in[17]
 				out[u], out[u+16] = sr02+sr13, sq02+sq13
 				x, y := sr02-sr13, sq02-sq13
 				out[u+8], out[u+24] = x*w.re2+y*w.im2, y*w.re2-x*w.im2
@@ -128,8 +127,8 @@ func (p *Plan) join64(x []float64) {
 			d0, d1, d2, d3 := (*[16]float64)(group[16*half:]), (*[16]float64)(group[32+16*half:]), (*[16]float64)(group[64+16*half:]), (*[16]float64)(group[96+16*half:])
 			o0, o1, o2, o3 := (*[24]float64)(a[0][8*half:]), (*[24]float64)(a[1][8*half:]), (*[24]float64)(a[2][8*half:]), (*[24]float64)(a[3][8*half:])
 			for u := range 8 {
-				sr13, sq13, dr13, dq13 := o1[u]+o3[u], o1[u+16]+o3[u+16], o1[u]-o3[u], o1[u+16]-o3[u+16]
-				sr02, sq02, dr02, dq02 := o0[u]+o2[u], o0[u+16]+o2[u+16], o0[u]-o2[u], o0[u+16]-o2[u+16]
+				sr13, sq13, dr13, dq13 := o2[u]+o3[u], o2[u+16]+o3[u+16], o2[u]-o3[u], o2[u+16]-o3[u+16]
+				sr02, sq02, dr02, dq02 := o0[u]+o1[u], o0[u+16]+o1[u+16], o0[u]-o1[u], o0[u+16]-o1[u+16]
 				d0[u], d0[u+8] = sr02+sr13, sq02+sq13
 				x, y := sr02-sr13, sq02-sq13
 				d2[u], d2[u+8] = x*re2+y*im2, y*re2-x*im2
@@ -165,8 +164,8 @@ func (p *Plan) join32(x []float64) {
 			d := (*[64]float64)(group[64*half:])
 			o := (*[4][16]float64)(a[4*half:])
 			for u := range 8 {
-				sr13, sq13, dr13, dq13 := o[1][u]+o[3][u], o[1][u+8]+o[3][u+8], o[1][u]-o[3][u], o[1][u+8]-o[3][u+8]
-				sr02, sq02, dr02, dq02 := o[0][u]+o[2][u], o[0][u+8]+o[2][u+8], o[0][u]-o[2][u], o[0][u+8]-o[2][u+8]
+				sr13, sq13, dr13, dq13 := o[2][u]+o[3][u], o[2][u+8]+o[3][u+8], o[2][u]-o[3][u], o[2][u+8]-o[3][u+8]
+				sr02, sq02, dr02, dq02 := o[0][u]+o[1][u], o[0][u+8]+o[1][u+8], o[0][u]-o[1][u], o[0][u+8]-o[1][u+8]
 				d[u], d[u+8] = sr02+sr13, sq02+sq13
 				x, y := sr02-sr13, sq02-sq13
 				d[u+32], d[u+40] = x*re2+y*im2, y*re2-x*im2
@@ -188,8 +187,8 @@ func join4(group *[128]float64, b *quads, w *[16]roots4) {
 			c := (2*v + odd) & 15
 			w := &w[c]
 			o := (*[57]float64)(in[64*odd:])
-			sr13, sq13, dr13, dq13 := o[16]+o[48], o[24]+o[56], o[16]-o[48], o[24]-o[56]
-			sr02, sq02, dr02, dq02 := o[0]+o[32], o[8]+o[40], o[0]-o[32], o[8]-o[40]
+			sr13, sq13, dr13, dq13 := o[32]+o[48], o[40]+o[56], o[32]-o[48], o[40]-o[56]
+			sr02, sq02, dr02, dq02 := o[0]+o[16], o[8]+o[24], o[0]-o[16], o[8]-o[24]
 			b0[c], b0[c+16] = sr02+sr13, sq02+sq13
 			x, y := sr02-sr13, sq02-sq13
 			b2[c], b2[c+16] = x*w.re2+y*w.im2, y*w.re2-x*w.im2

@@ -68,9 +68,11 @@ func octets[T int64 | uint64](x []T) [][8]T {
 
 // Plan holds the constants of the transform for one degree. It is immutable and safe for concurrent use.
 type Plan struct {
-	n     int
-	first roots4     // root of the tree
-	outer [][]roots4 // passes from M/4 down to groups of 64 or 32 points: one constant set per node
+	n       int
+	first   roots4     // root of the tree
+	unfirst roots4     // times scale, for the inverse transform
+	scale   float64    // 2^-64 / (N/2): a power of two, exact wherever it is applied
+	outer   [][]roots4 // passes from M/4 down to groups of 64 or 32 points: one constant set per node
 	// The last passes work on 64 points at a time. With sixteen set (N/2 an even power of two) these are one node: a radix-4 pass to nodes of
 	// 16, then one to nodes of 4. Otherwise two nodes of 32: a radix-4 pass to nodes of 8, then a radix-2 pass to nodes of 4.
 	sixteen bool
@@ -78,6 +80,10 @@ type Plan struct {
 	mid4    []roots4     // per node of 16
 	mid2    [][2]float64 // per node of 8
 	last    []roots4     // per node of 4
+	// The assembly does the levels within a vector eight nodes of 8 at a time, and those above with sixteen set at once: with the powers
+	// w, w^2 .. w^7 of a node.
+	lane8  []float64 // per group of eight nodes of 8: 7 vectors
+	group8 []float64 // per node of 64, with sixteen set: 7 complex
 
 	monomial []complex128 // zeta^e, e in [0, 2N)
 	exponent []uint32     // exponent of the root that lane 0 of a vector is evaluated at, modulo 2N
@@ -112,13 +118,13 @@ func NewPlan(n int) *Plan {
 	// Nodes are kept by the exponent e of their constant: X^size - zeta^e, with size dividing e.
 	nodes, size := []int{m}, m
 	split := func(radix int) {
-		children := make([]int, 0, radix*len(nodes))
-		for _, e := range nodes {
-			for r := range radix {
-				children = append(children, (e/radix+r*(2*n/radix))%(2*n))
+		for ; radix > 1; radix /= 2 {
+			children := make([]int, 0, 2*len(nodes))
+			for _, e := range nodes {
+				children = append(children, e/2, (e/2+n)%(2*n))
 			}
+			nodes, size = children, size/2
 		}
-		nodes, size = children, size/radix
 	}
 	constants := func() []roots4 {
 		t := make([]roots4, len(nodes))
@@ -129,22 +135,40 @@ func NewPlan(n int) *Plan {
 		return t
 	}
 	p.first = constants()[0]
+	p.scale = 0x1p-64 / float64(m)
+	w := &p.first
+	p.unfirst = roots4{p.scale * w.re1, p.scale * w.im1, p.scale * w.re2, p.scale * w.im2, p.scale * w.re3, p.scale * w.im3}
 	for split(4); size > 64; split(4) {
 		p.outer = append(p.outer, constants())
 	}
 	p.sixteen = size == 64
 	p.group = constants()
-	split(4)
 	if p.sixteen {
-		p.mid4 = constants()
+		for _, e := range nodes {
+			for j := 1; j < 8; j++ {
+				w := p.root(j * (e / 8))
+				p.group8 = append(p.group8, real(w), imag(w))
+			}
+		}
 		split(4)
+		p.mid4 = constants()
+		split(2)
 	} else {
+		split(4)
 		for _, e := range nodes {
 			w := p.root(e / 2)
 			p.mid2 = append(p.mid2, [2]float64{real(w), imag(w)})
 		}
-		split(2)
 	}
+	p.lane8 = make([]float64, 14*len(nodes))
+	for i, e := range nodes {
+		for j := 1; j < 8; j++ {
+			w := p.root(j * (e / 8))
+			at := i/8*112 + (j-1)*16 + i%8
+			p.lane8[at], p.lane8[at+8] = real(w), imag(w)
+		}
+	}
+	split(2)
 	p.last = constants()
 	split(4)
 	// Exponents are sums of one term per digit of the leaf's index, so that of a leaf is its vector's plus its lane's.

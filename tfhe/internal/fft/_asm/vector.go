@@ -1,0 +1,162 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// width is an instruction set: kernels are written once for registers of 8 or of 4 float64.
+type width struct {
+	name  string
+	lanes int
+}
+
+func (w width) wide() bool { return w.lanes == 8 }
+
+// bytes is the size of a register.
+func (w width) bytes() int { return 8 * w.lanes }
+
+// halves is the number of registers that make up 8 lanes.
+func (w width) halves() int { return 8 / w.lanes }
+
+func (w width) vec() reg.VecVirtual {
+	if w.wide() {
+		return ZMM()
+	}
+	return YMM()
+}
+
+// cx is a register of complex numbers.
+type cx struct{ re, im reg.VecVirtual }
+
+func (w width) cx() cx { return cx{w.vec(), w.vec()} }
+
+// cmem is where the real and the imaginary parts of a register of complex numbers are in memory.
+type cmem struct{ re, im Mem }
+
+// at is the complex register at m, in the layout of the Fourier domain.
+func at(m Mem) cmem { return cmem{m, m.Offset(64)} }
+
+func (m cmem) offset(n int) cmem { return cmem{m.re.Offset(n), m.im.Offset(n)} }
+
+func (w width) load(m cmem) cx {
+	c := w.cx()
+	VMOVUPD(m.re, c.re)
+	VMOVUPD(m.im, c.im)
+	return c
+}
+
+func (c cx) store(m cmem) {
+	VMOVUPD(c.re, m.re)
+	VMOVUPD(c.im, m.im)
+}
+
+// broadcast loads a pair of float64 into all lanes of a complex register.
+func (w width) broadcast(m Mem) cx {
+	c := w.cx()
+	VBROADCASTSD(m, c.re)
+	VBROADCASTSD(m.Offset(8), c.im)
+	return c
+}
+
+// mul returns a*b.
+func (w width) mul(a, b cx) cx {
+	c := w.cx()
+	VMULPD(b.re, a.re, c.re)
+	VMULPD(b.im, a.re, c.im)
+	VFNMADD231PD(b.im, a.im, c.re)
+	VFMADD231PD(b.re, a.im, c.im)
+	return c
+}
+
+// mulConj returns a*conj(b).
+func (w width) mulConj(a, b cx) cx {
+	c := w.cx()
+	VMULPD(b.re, a.re, c.re)
+	VMULPD(b.re, a.im, c.im)
+	VFMADD231PD(b.im, a.im, c.re)
+	VFNMADD231PD(b.im, a.re, c.im)
+	return c
+}
+
+// sumDiff returns a+b and a-b.
+func (w width) sumDiff(a, b cx) (s, d cx) {
+	s, d = w.cx(), w.cx()
+	VADDPD(b.re, a.re, s.re)
+	VSUBPD(b.re, a.re, d.re)
+	VADDPD(b.im, a.im, s.im)
+	VSUBPD(b.im, a.im, d.im)
+	return s, d
+}
+
+// sumDiffI returns a+ib and a-ib.
+func (w width) sumDiffI(a, b cx) (s, d cx) {
+	s, d = w.cx(), w.cx()
+	VSUBPD(b.im, a.re, s.re)
+	VADDPD(b.im, a.re, d.re)
+	VADDPD(b.re, a.im, s.im)
+	VSUBPD(b.re, a.im, d.im)
+	return s, d
+}
+
+// sumDiffMul returns a+bc and a-bc, six fused operations: the difference is 2a - (a+bc).
+func (w width) sumDiffMul(a, b, c cx) (s, d cx) {
+	s, d = w.cx(), a
+	VMOVAPD(a.re, s.re)
+	VMOVAPD(a.im, s.im)
+	VFMADD231PD(b.re, c.re, s.re)
+	VFMADD231PD(b.re, c.im, s.im)
+	VFNMADD231PD(b.im, c.im, s.re)
+	VFMADD231PD(b.im, c.re, s.im)
+	two := w.loaded("two")
+	VFMSUB213PD(s.re, two, d.re)
+	VFMSUB213PD(s.im, two, d.im)
+	return s, d
+}
+
+// data are the addresses of the read-only constants by name.
+var data = map[string]Mem{}
+
+// constants emits the read-only data.
+func (w width) constants() {
+	lanes := func(name string, even, odd Constant) {
+		data[name] = GLOBL(name+w.name, attr.RODATA|attr.NOPTR)
+		for i := range w.lanes {
+			DATA(8*i, []Constant{even, odd}[i%2])
+		}
+	}
+	all := func(name string, v Constant) { lanes(name, v, v) }
+	all("rootHalf", F64(0x1.6a09e667f3bcdp-1))
+	all("one", F64(1))
+	all("two", F64(2))
+	all("magic", U64(0x4330<<48)) // 2^52
+	lanes("flip", U64(0), U64(1<<64-1))
+	if w.wide() {
+		all("toWord", F64(0x1p64))
+		lanes("sign", F64(1), F64(-1))
+	} else {
+		all("toHigh", F64(1.5*(1<<40)))
+		all("toLow", F64(1.5/(1<<12)))
+		all("lowOne", U64(0x3f38<<48))
+		all("magicHigh", U64(0x4530000080000000)) // 2^84 + 2^63
+		all("magicBoth", U64(0x4530000080100000)) // 2^84 + 2^63 + 2^52
+		lanes("signBit", U64(0), U64(1<<63))
+	}
+}
+
+// constant returns the named constant as an operand: a register where there are plenty, memory otherwise.
+func (w width) constant(name string) Op {
+	if w.wide() {
+		return w.loaded(name)
+	}
+	return data[name]
+}
+
+// loaded returns a register with the named constant.
+func (w width) loaded(name string) reg.VecVirtual {
+	v := w.vec()
+	VMOVUPD(data[name], v)
+	return v
+}

@@ -1,0 +1,454 @@
+package fft
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
+)
+
+// eachLevel runs a test with every instruction set of the machine.
+func eachLevel(t *testing.T, f func(t *testing.T)) {
+	for l, name := range levelNames {
+		t.Run(name, func(t *testing.T) {
+			defer setLevel(l)()
+			f(t)
+		})
+	}
+}
+
+// guarded is a slice between bands that nothing may write to, at no particular alignment.
+type guarded[T int64 | uint64 | float64] struct {
+	all []T
+	n   int
+}
+
+const band = 19
+
+func guard[T int64 | uint64 | float64](x []T) guarded[T] {
+	g := guarded[T]{make([]T, len(x)+2*band), len(x)}
+	for i := range g.all {
+		g.all[i] = T(77 + i)
+	}
+	copy(g.all[band:], x)
+	return g
+}
+
+func (g guarded[T]) x() []T { return g.all[band : band+g.n : band+g.n] }
+
+func (g guarded[T]) check(t *testing.T, name string) {
+	t.Helper()
+	for i, v := range g.all {
+		if (i < band || i >= band+g.n) && v != T(77+i) {
+			t.Fatalf("%s: written at %d, outside of %d elements", name, i-band, g.n)
+		}
+	}
+}
+
+// unchanged checks the bands and that a source is as it was.
+func unchanged[T int64 | uint64 | float64](t *testing.T, name string, g guarded[T], x []T) {
+	t.Helper()
+	g.check(t, name)
+	for i, v := range g.x() {
+		if v != x[i] {
+			t.Fatalf("%s: element %d of a source changed", name, i)
+		}
+	}
+}
+
+// weird are words that conversions and carries may get wrong.
+var weird = []uint64{0, 1, math.MaxUint64, 1<<63 - 1, 1 << 63, 1<<63 + 1, 1 << 62, 1<<53 + 1, 1 << 53, 1<<52 - 1, 1 << 52, 1 << 51, 1<<32 - 1, 1 << 32, 1 << 31, 1<<31 - 1,
+	0x8000000080000000, 0x7fffffff80000000, 0x7fffffffffffffff - 1<<10, 0xffffffff00000000, 0xfffffffffffff800, 0x5555555555555555, 0xaaaaaaaaaaaaaaaa}
+
+// weirdWords returns n words, weird ones where choose says so and random ones elsewhere.
+func weirdWords(s *rng.Source, n int, every uint64) []uint64 {
+	w := words(s, n)
+	for i := range w {
+		if s.Uint64n(every) == 0 {
+			w[i] = weird[s.Uint64n(uint64(len(weird)))]
+		}
+	}
+	return w
+}
+
+// near checks got against want up to an absolute error.
+func near(t *testing.T, name string, got, want []float64, tolerance float64) {
+	t.Helper()
+	for i := range got {
+		if !(math.Abs(got[i]-want[i]) <= tolerance) {
+			t.Fatalf("%s, element %d of %d: %g, pure Go %g, tolerance %g", name, i, len(got), got[i], want[i], tolerance)
+		}
+	}
+}
+
+// Every kernel of the transforms against the Go loops: random and weird words, bands around every slice.
+func TestTransformKernels(t *testing.T) {
+	for l, name := range levelNames {
+		for _, n := range degrees {
+			for round := range 6 {
+				p, s := For(n), source(byte(20+round))
+				src := weirdWords(s, n, []uint64{1, 2, 50}[round%3])
+				ints := make([]int64, n)
+				for i, v := range src {
+					ints[i] = int64(v)
+				}
+				name := fmt.Sprintf("%s, degree %d", name, n)
+				// Sums of N words of up to 2^63; one part in 2^50 covers a dozen roundings.
+				tolerance := 0x1p63 * float64(n) * 0x1p-50
+				dst, want := guard(make([]float64, n)), make([]float64, n)
+				in, inInts := guard(src), guard(ints)
+				fold(want, ints, &p.first)
+				p.descendGo(want)
+				restore := setLevel(l)
+				p.ForwardTorus(dst.x(), in.x())
+				near(t, name+", ForwardTorus", dst.x(), want, tolerance)
+				unchanged(t, name+", ForwardTorus", in, src)
+				dst.check(t, name+", ForwardTorus")
+				p.ForwardInt64(dst.x(), inInts.x())
+				near(t, name+", ForwardInt64", dst.x(), want, tolerance)
+				unchanged(t, name+", ForwardInt64", inInts, ints)
+				dst.check(t, name+", ForwardInt64")
+
+				// Inverse of the same values, into words that are there and over them.
+				x, out := guard(want), guard(src)
+				wantWords := append([]uint64(nil), src...)
+				y := append([]float64(nil), want...)
+				p.ascendGo(y)
+				unfold(wantWords, append([]float64(nil), y...), &p.unfirst, p.scale, true)
+				p.InverseAddTorus(out.x(), x.x())
+				compareWords(t, name+", InverseAddTorus", out.x(), wantWords)
+				out.check(t, name+", InverseAddTorus")
+				x.check(t, name+", InverseAddTorus")
+				x, out = guard(want), guard(src)
+				unfold(wantWords, y, &p.unfirst, p.scale, false)
+				p.InverseTorus(out.x(), x.x())
+				compareWords(t, name+", InverseTorus", out.x(), wantWords)
+				out.check(t, name+", InverseTorus")
+				x.check(t, name+", InverseTorus")
+				restore()
+			}
+		}
+	}
+}
+
+// compareWords allows for different roundings of values of the torus's size.
+func compareWords(t *testing.T, name string, got, want []uint64) {
+	t.Helper()
+	for i := range got {
+		if e := int64(got[i] - want[i]); e > 1<<14 || e < -1<<14 {
+			t.Fatalf("%s, coefficient %d of %d: %#x, pure Go %#x", name, i, len(got), got[i], want[i])
+		}
+	}
+}
+
+// gadgetDigits returns the digits of x in base 2^b, l of them, from the definition: the nearest multiple of q/B^l, ties up, in digits of
+// [-B/2, B/2), least significant first with carries; odd coefficients are minus those of -x.
+func gadgetDigits(x uint64, odd bool, b, l uint) []int64 {
+	if odd {
+		x = -x
+	}
+	drop := 64 - b*l
+	v := x >> drop
+	if drop > 0 {
+		v += x >> (drop - 1) & 1
+	}
+	d := make([]int64, l)
+	for j := int(l) - 1; j >= 0; j-- {
+		d[j] = int64(v & (1<<b - 1))
+		v >>= b
+		if d[j] >= 1<<(b-1) {
+			d[j] -= 1 << b
+			v++
+		}
+		if odd {
+			d[j] = -d[j]
+		}
+	}
+	return d
+}
+
+// Fused digits are the digits of the definition: their transforms are the same to the last bit.
+func TestForwardDigit(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, n := range degrees {
+			for _, g := range []struct{ b, l uint }{{1, 1}, {2, 12}, {4, 5}, {7, 9}, {8, 3}, {15, 2}, {21, 3}, {22, 1}, {23, 2}, {31, 2}, {44, 1}, {51, 1}} {
+				p, s := For(n), source(byte(40+g.b))
+				src := weirdWords(s, n, 2)
+				offset := uint64(1) << (63 - g.b*g.l)
+				for j := uint(1); j <= g.l; j++ {
+					offset += 1 << (g.b - 1) << (64 - g.b*j)
+				}
+				digits := make([][]int64, g.l)
+				for i, x := range src {
+					// Words beside the ties of the last digit.
+					if i%5 == 0 {
+						src[i] = x>>(64-g.b*g.l)<<(64-g.b*g.l) + 1<<(63-g.b*g.l) + uint64(i%3) - 1
+					}
+					for j, d := range gadgetDigits(src[i], i%2 == 1, g.b, g.l) {
+						digits[j] = append(digits[j], d)
+					}
+				}
+				in, got, want := guard(src), guard(make([]float64, n)), make([]float64, n)
+				for j := range g.l {
+					p.ForwardDigit(got.x(), in.x(), offset, 64-g.b*(j+1), g.b)
+					p.ForwardInt64(want, digits[j])
+					near(t, fmt.Sprintf("degree %d, base 2^%d, digit %d of %d", n, g.b, j, g.l), got.x(), want, 0)
+				}
+				unchanged(t, "ForwardDigit", in, src)
+				got.check(t, "ForwardDigit")
+			}
+		}
+	})
+}
+
+// A digit polynomial by one instruction set, a key row by another, the inverse by a third: one layout.
+func TestMixedLevels(t *testing.T) {
+	for _, n := range degrees {
+		s := source(60)
+		p, d, k := For(n), digits(s, n, 1<<10), words(s, n)
+		want := exact(d, k)
+		for a := range levelNames {
+			for b := range levelNames {
+				for c := range levelNames {
+					x, y, got := make([]float64, n), make([]float64, n), make([]uint64, n)
+					restore := setLevel(a)
+					p.ForwardInt64(x, d)
+					setLevel(b)
+					p.ForwardTorus(y, k)
+					setLevel(c)
+					Mul(x, x, y)
+					p.InverseTorus(got, x)
+					restore()
+					_, square := deviation(got, want)
+					if limit := 4 * float64(n) * (1 << 20) / 3 * ErrorVariance; square > limit {
+						t.Errorf("degree %d, %s, %s, %s: error variance 2^%.1f", n, levelNames[a], levelNames[b], levelNames[c], math.Log2(square))
+					}
+				}
+			}
+		}
+	}
+}
+
+// values returns n float64 that pointwise operations may get wrong: integers below 2^20, zeros of both signs, very small and large values.
+func values(s *rng.Source, n int) []float64 {
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = float64(int64(s.Uint64()>>43) - 1<<20)
+		if s.Uint64n(4) == 0 {
+			v[i] = []float64{0, math.Copysign(0, -1), 1, -1, 5e-324, 0x1p-1022, 0x1p100, -0x1p100, 0.5}[s.Uint64n(9)]
+		}
+	}
+	return v
+}
+
+// Every pointwise kernel against the Go loops, for all lengths, with bands, and in place as documented.
+func TestPointwiseKernels(t *testing.T) {
+	type call struct {
+		name         string
+		kernel, loop func(v [5][]float64)
+		alias        [][2]int // pairs of arguments that may be one slice
+	}
+	rows := func(v [5][]float64) (d [][]float64, key []float64) {
+		d = [][]float64{v[2], v[3], v[4]}
+		for range 2 * len(d) {
+			key = append(key, v[3]...)
+		}
+		for i := range key {
+			key[i] += float64(i % 11)
+		}
+		return d, key
+	}
+	calls := []call{
+		{"Mul", func(v [5][]float64) { Mul(v[0], v[2], v[3]) }, func(v [5][]float64) { mulGo(v[0], v[2], v[3]) }, [][2]int{{0, 2}, {0, 3}, {2, 3}}},
+		{"MulAdd", func(v [5][]float64) { MulAdd(v[0], v[2], v[3]) }, func(v [5][]float64) { mulAddGo(v[0], v[2], v[3]) }, [][2]int{{0, 2}, {0, 3}, {2, 3}}},
+		{"MulAdd2", func(v [5][]float64) { MulAdd2(v[0], v[1], v[2], v[3], v[4]) }, func(v [5][]float64) { mulAdd2Go(v[0], v[1], v[2], v[3], v[4]) },
+			[][2]int{{0, 2}, {1, 2}, {0, 3}, {0, 4}, {1, 3}, {1, 4}, {2, 3}, {3, 4}}},
+		{"Add", func(v [5][]float64) { Add(v[0], v[2]) }, func(v [5][]float64) { addGo(v[0], v[2]) }, [][2]int{{0, 2}}},
+		{"Sub", func(v [5][]float64) { Sub(v[0], v[2]) }, func(v [5][]float64) { subGo(v[0], v[2]) }, [][2]int{{0, 2}}},
+		{"MulRows2", func(v [5][]float64) { d, key := rows(v); MulRows2(v[0], v[1], d, key) }, func(v [5][]float64) { d, key := rows(v); mulRows2Go(v[0], v[1], d, key, false) }, nil},
+		{"MulAddRows2", func(v [5][]float64) { d, key := rows(v); MulAddRows2(v[0], v[1], d[:2], key[:4*len(v[0])]) }, func(v [5][]float64) {
+			d, key := rows(v)
+			mulRows2Go(v[0], v[1], d[:2], key[:4*len(v[0])], true)
+		}, nil},
+	}
+	eachLevel(t, func(t *testing.T) {
+		for _, c := range calls {
+			for _, n := range []int{16, 32, 48, 256, 2048, 4096} {
+				for _, alias := range append([][2]int{{0, 0}}, c.alias...) {
+					s := source(byte(n / 16))
+					var got, want [5][]float64
+					var bands [5]guarded[float64]
+					for i := range got {
+						v := values(s, n)
+						bands[i] = guard(v)
+						got[i], want[i] = bands[i].x(), v
+					}
+					got[alias[1]], want[alias[1]] = got[alias[0]], want[alias[0]]
+					c.kernel(got)
+					c.loop(want)
+					for i := range got {
+						bands[i].check(t, c.name)
+						for j := range got[i] {
+							if g, w := got[i][j], want[i][j]; !(math.Abs(g-w) <= 0x1p-50*products(bands, j)) {
+								t.Fatalf("%s, length %d, arguments %v the same: element %d of argument %d is %g, in pure Go %g", c.name, n, alias, j, i, g, w)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// products bounds the sum of the products that meet in the point of element j: roundings are relative to it.
+func products(v [5]guarded[float64], j int) float64 {
+	m := 11.
+	for i := range v {
+		point := j&^15 + j%8
+		m = max(m, math.Abs(v[i].x()[point]), math.Abs(v[i].x()[point+8]))
+	}
+	return 12 * m * m
+}
+
+// Products with monomials against the Go loops, at even and odd, small and large exponents, in place and not.
+func TestMonomialKernels(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, n := range degrees {
+			p, s := For(n), source(70)
+			for _, a := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, n / 2, n - 1, n, n + 1, 2*n - 4, 2*n - 1, int(s.Uint64n(uint64(2 * n)))} {
+				for _, minusOne := range []bool{false, true} {
+					for _, inPlace := range []bool{false, true} {
+						c, v := make([]float64, n), make([]float64, n)
+						for i := range v {
+							c[i], v[i] = float64(int64(s.Uint64()))*0x1p-63, float64(int64(s.Uint64()))*0x1p-63
+						}
+						acc, x := guard(c), guard(v)
+						if inPlace {
+							acc, c = x, v
+						}
+						if minusOne {
+							p.MulXaMinus1Add(acc.x(), x.x(), a)
+						} else {
+							p.MulXaAdd(acc.x(), x.x(), a)
+						}
+						if !inPlace {
+							unchanged(t, "monomial", x, v)
+						}
+						acc.check(t, "monomial")
+						l := p.lanes(a)
+						p.mulXaAddGo(c, v, a, &l, minusOne)
+						near(t, fmt.Sprintf("degree %d, X^%d, minus one %t, in place %t", n, a, minusOne, inPlace), acc.x(), c, 0x1p-49)
+					}
+				}
+			}
+		}
+	})
+}
+
+// benchmark runs f at each degree and level.
+func benchmark(b *testing.B, f func(b *testing.B, n int)) {
+	for _, n := range degrees {
+		for l, name := range levelNames {
+			b.Run(fmt.Sprintf("N=%d/%s", n, name), func(b *testing.B) {
+				defer setLevel(l)()
+				f(b, n)
+			})
+		}
+	}
+}
+
+func BenchmarkForwardDigit(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		p, x, w := For(n), make([]float64, n), words(source(0), n)
+		for b.Loop() {
+			p.ForwardDigit(x, w, 1<<40, 41, 23)
+		}
+	})
+}
+
+func BenchmarkForwardTorus(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		p, x, w := For(n), make([]float64, n), words(source(0), n)
+		for b.Loop() {
+			p.ForwardTorus(x, w)
+		}
+	})
+}
+
+func BenchmarkInverseAddTorus(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		p, x, dst := For(n), make([]float64, n), make([]uint64, n) // of zeros: other values would grow without bound
+		for b.Loop() {
+			p.InverseAddTorus(dst, x)
+		}
+	})
+}
+
+// polynomials returns count polynomials of small values, far enough apart not to share cache sets.
+func polynomials(n, count int) [][]float64 {
+	all := make([]float64, count*(n+96))
+	v := make([][]float64, count)
+	for i := range v {
+		v[i] = all[i*(n+96):][:n]
+	}
+	return v
+}
+
+func BenchmarkMul(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		v := polynomials(n, 3)
+		for b.Loop() {
+			Mul(v[0], v[1], v[2])
+		}
+	})
+}
+
+func BenchmarkMulAdd(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		v := polynomials(n, 3)
+		for b.Loop() {
+			MulAdd(v[0], v[1], v[2])
+		}
+	})
+}
+
+func BenchmarkMulAdd2(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		v := polynomials(n, 5)
+		for b.Loop() {
+			MulAdd2(v[0], v[1], v[2], v[3], v[4])
+		}
+	})
+}
+
+func BenchmarkMulRows2(b *testing.B) {
+	for _, rows := range []int{2, 4} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			benchmark(b, func(b *testing.B, n int) {
+				v, key := polynomials(n, 2+rows), make([]float64, 2*rows*n)
+				for b.Loop() {
+					MulRows2(v[0], v[1], v[2:], key)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkMulXaMinus1Add(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		p, v := For(n), polynomials(n, 2)
+		for b.Loop() {
+			p.MulXaMinus1Add(v[0], v[1], 235)
+		}
+	})
+}
+
+func BenchmarkSub(b *testing.B) {
+	benchmark(b, func(b *testing.B, n int) {
+		v := polynomials(n, 2)
+		for b.Loop() {
+			Sub(v[0], v[1])
+		}
+	})
+}
