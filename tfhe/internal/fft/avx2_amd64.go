@@ -6,14 +6,14 @@ package fft
 
 // foldInt64AVX2 is, in registers of 4 float64:
 //
-// fold(dst, src, w)
+// fold(dst[:n], src[:n], w)
 //
 //go:noescape
 func foldInt64AVX2(dst *float64, src *int64, w *float64, n int)
 
 // foldDigitAVX2 is, in registers of 4 float64:
 //
-// foldDigit(dst, src, w, offset, shift, mask, half)
+// foldDigit(dst[:n], src[:n], w, offset, shift, mask, half)
 //
 //go:noescape
 func foldDigitAVX2(dst *float64, src *uint64, w *float64, n int, offset uint64, shift uint64, mask uint64, half uint64)
@@ -21,7 +21,7 @@ func foldDigitAVX2(dst *float64, src *uint64, w *float64, n int, offset uint64, 
 // descend4AVX2 is, in registers of 4 float64:
 //
 //	for i := range nodes {
-//		descend4(x[i*size:(i+1)*size], &w[i])
+//		descend4(vectors(x[i*size:(i+1)*size]), &w[i])
 //	}
 //
 //go:noescape
@@ -30,8 +30,13 @@ func descend4AVX2(x *float64, w *float64, nodes int, size int)
 // leaves64AVX2 is, in registers of 4 float64:
 //
 //	for g := range groups {
-//		leaves64(x[128*g:], group[14*g:], lane[112*g:])
+//		v := (*[8]vector)(x[128*g:])
+//		splitVectors(v[:], group[14*g:], 1) // the node of 64
+//		transpose(v)
+//		splitVectors(v[:], lane[112*g:], 8) // eight nodes of 8
 //	}
+//
+// where splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).
 //
 //go:noescape
 func leaves64AVX2(x *float64, group *float64, lane *float64, groups int)
@@ -39,26 +44,28 @@ func leaves64AVX2(x *float64, group *float64, lane *float64, groups int)
 // leaves32AVX2 is, in registers of 4 float64:
 //
 //	for g := range groups {
-//		leaves32(x[128*g:], group[12*g:], lane[112*g:])
+//		v := (*[8]vector)(x[128*g:])
+//		splitVectors(v[:4], group[12*g:], 1) // the nodes of 32
+//		splitVectors(v[4:], group[12*g+6:], 1)
+//		transpose(v)
+//		splitVectors(v[:], lane[112*g:], 8) // eight nodes of 8
 //	}
+//
+// where splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).
 //
 //go:noescape
 func leaves32AVX2(x *float64, group *float64, lane *float64, groups int)
 
 // join64AVX2 is, in registers of 4 float64:
 //
-//	for g := range groups {
-//		join64(x[128*g:], group[14*g:], lane[112*g:])
-//	}
+// the inverse of leaves64 without its factor 1/64.
 //
 //go:noescape
 func join64AVX2(x *float64, group *float64, lane *float64, groups int)
 
 // join32AVX2 is, in registers of 4 float64:
 //
-//	for g := range groups {
-//		join32(x[128*g:], group[12*g:], lane[112*g:])
-//	}
+// the inverse of leaves32 without its factor 1/32.
 //
 //go:noescape
 func join32AVX2(x *float64, group *float64, lane *float64, groups int)
@@ -66,7 +73,7 @@ func join32AVX2(x *float64, group *float64, lane *float64, groups int)
 // ascend4AVX2 is, in registers of 4 float64:
 //
 //	for i := range nodes {
-//		ascend4(x[i*size:(i+1)*size], &w[i])
+//		ascend4(vectors(x[i*size:(i+1)*size]), &w[i])
 //	}
 //
 //go:noescape
@@ -74,63 +81,63 @@ func ascend4AVX2(x *float64, w *float64, nodes int, size int)
 
 // unfoldAddAVX2 is, in registers of 4 float64:
 //
-// unfold(dst, src, w, true) // without overwriting src; w is scaled
+// unfold(dst[:n], src[:n], w, scale, true) // but src stays
 //
 //go:noescape
 func unfoldAddAVX2(dst *uint64, src *float64, w *float64, n int, scale float64)
 
 // unfoldSetAVX2 is, in registers of 4 float64:
 //
-// unfold(dst, src, w, false) // without overwriting src; w is scaled
+// unfold(dst[:n], src[:n], w, scale, false) // but src stays
 //
 //go:noescape
 func unfoldSetAVX2(dst *uint64, src *float64, w *float64, n int, scale float64)
 
 // mulAVX2 is, in registers of 4 float64:
 //
-// mulGo(acc, a, b)
+// mulGo(acc, a, b) // of 16*n elements
 //
 //go:noescape
 func mulAVX2(acc *float64, a *float64, b *float64, n int)
 
 // mulAddAVX2 is, in registers of 4 float64:
 //
-// mulAddGo(acc, a, b)
+// mulAddGo(acc, a, b) // of 16*n elements
 //
 //go:noescape
 func mulAddAVX2(acc *float64, a *float64, b *float64, n int)
 
 // mulAdd2AVX2 is, in registers of 4 float64:
 //
-// mulAdd2Go(acc0, acc1, a, b0, b1)
+// mulAdd2Go(acc0, acc1, a, b0, b1) // of 16*n elements
 //
 //go:noescape
 func mulAdd2AVX2(acc0 *float64, acc1 *float64, a *float64, b0 *float64, b1 *float64, n int)
 
 // addAVX2 is, in registers of 4 float64:
 //
-// addGo(dst, x)
+// addGo(dst, x) // of 16*n elements
 //
 //go:noescape
 func addAVX2(dst *float64, x *float64, n int)
 
 // subAVX2 is, in registers of 4 float64:
 //
-// subGo(dst, x)
+// subGo(dst, x) // of 16*n elements
 //
 //go:noescape
 func subAVX2(dst *float64, x *float64, n int)
 
 // mulRows2AVX2 is, in registers of 4 float64:
 //
-// mulRows2Go(acc0, acc1, d[:rows], key, false)
+// mulRows2Go(acc0, acc1, d[:rows], key, false) // of 16*n elements
 //
 //go:noescape
 func mulRows2AVX2(acc0 *float64, acc1 *float64, d *[]float64, key *float64, rows int, n int)
 
 // mulAddRows2AVX2 is, in registers of 4 float64:
 //
-// mulRows2Go(acc0, acc1, d[:rows], key, true)
+// mulRows2Go(acc0, acc1, d[:rows], key, true) // of 16*n elements
 //
 //go:noescape
 func mulAddRows2AVX2(acc0 *float64, acc1 *float64, d *[]float64, key *float64, rows int, n int)

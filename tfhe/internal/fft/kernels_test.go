@@ -3,6 +3,7 @@ package fft
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"testing"
 
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
@@ -138,6 +139,80 @@ func compareWords(t *testing.T, name string, got, want []uint64) {
 	for i := range got {
 		if e := int64(got[i] - want[i]); e > 1<<14 || e < -1<<14 {
 			t.Fatalf("%s, coefficient %d of %d: %#x, pure Go %#x", name, i, len(got), got[i], want[i])
+		}
+	}
+}
+
+// splitVectors replaces the coefficients c_0 .. c_(k-1) of a node modulo X^k - w^k, k = 4 or 8, of each lane of v by its values at the
+// k roots, in binary order. Lane l has w^j, j = 1..k-1, at w[step*2*(j-1)+l] and step elements on; step 1 is one constant for all lanes.
+func splitVectors(v []vector, w []float64, step int) {
+	k := len(v)
+	for l := range 8 {
+		c, out := make([]complex128, k), make([]complex128, k)
+		for j := range c {
+			c[j] = complex(v[j][l], v[j][l+8])
+			if j > 0 {
+				at := 2*step*(j-1) + l%step
+				c[j] *= complex(w[at], w[at+step])
+			}
+		}
+		for r := range out {
+			root := bits.Reverse8(uint8(r)) >> 5 // the r-th root is w exp(2 pi i root/8)
+			for j := range c {
+				sin, cos := math.Sincos(2 * math.Pi * float64(int(root)*j%8) / 8)
+				out[r] += c[j] * complex(cos, sin)
+			}
+			v[r][l], v[r][l+8] = real(out[r]), imag(out[r])
+		}
+	}
+}
+
+// transpose exchanges lanes and vectors.
+func transpose(v *[8]vector) {
+	w := *v
+	for i := range v {
+		for l := range 8 {
+			v[i][l], v[i][l+8] = w[l][i], w[l][i+8]
+		}
+	}
+}
+
+// The passes within groups of 64 points, in Go and in assembly, against the definition with the constants of the assembly.
+func TestLeaves(t *testing.T) {
+	for l, name := range levelNames {
+		for _, n := range degrees {
+			p, s := For(n), source(80)
+			x, want := guard(make([]float64, n)), make([]float64, n)
+			for i := range want {
+				want[i] = float64(int64(s.Uint64()))
+				x.x()[i] = want[i]
+			}
+			for g := range n / 128 {
+				v := (*[8]vector)(vectors(want)[8*g:])
+				if p.sixteen {
+					splitVectors(v[:], p.group8[14*g:], 1)
+				} else {
+					for half := range 2 {
+						w := &p.group[2*g+half]
+						splitVectors(v[4*half:4*half+4], []float64{w.re1, w.im1, w.re2, w.im2, w.re3, w.im3}, 1)
+					}
+				}
+				transpose(v)
+				splitVectors(v[:], p.lane8[112*g:], 8)
+			}
+			inner := *p
+			inner.outer = nil
+			restore := setLevel(l)
+			inner.descend(x.x())
+			near(t, fmt.Sprintf("%s, degree %d", name, n), x.x(), want, 0x1p63*0x1p-43)
+			x.check(t, name)
+			inner.ascend(x.x())
+			restore()
+			s = source(80)
+			for i := range want {
+				want[i] = float64(int64(s.Uint64())) * map[bool]float64{true: 64, false: 32}[p.sixteen]
+			}
+			near(t, fmt.Sprintf("%s, degree %d, inverse", name, n), x.x(), want, 0x1p63*0x1p-41)
 		}
 	}
 }

@@ -38,27 +38,23 @@ func (w width) radix8(in func(j int) cx, twiddle func(j int) cx, spill *Mem, out
 		if j > 0 {
 			a = w.mul(a, twiddle(j))
 		}
-		if j == 0 {
-			s[j], d[j] = w.sumDiffMul(a, in(4), twiddle(4))
-		} else {
-			s[j], d[j] = w.sumDiff(a, w.mul(in(j+4), twiddle(j+4)))
-		}
+		s[j], d[j] = w.sumDiff(a, w.mul(in(j+4), twiddle(j+4)))
 		if spill != nil {
 			d[j].store(w.slot(*spill, j))
 		}
 	}
-	e0, f0 := w.sumDiff(s[0], s[2])
-	e1, f1 := w.sumDiff(s[1], s[3])
-	p0, p1 := w.sumDiff(e0, e1)
-	p2, p3 := w.sumDiffI(f0, f1)
+	e0, f0 := w.sumDiffEven(s[0], s[2])
+	e1, f1 := w.sumDiffEven(s[1], s[3])
+	p0, p1 := w.sumDiffEven(e0, e1)
+	p2, p3 := w.sumDiffIEven(f0, f1)
 	out(0, [4]cx{p0, p1, p2, p3})
 	if spill != nil {
 		for j := range 4 {
 			d[j] = w.load(w.slot(*spill, j))
 		}
 	}
-	e0, f0 = w.sumDiffI(d[0], d[2])
-	e1, f1 = w.sumDiffI(d[1], d[3])
+	e0, f0 = w.sumDiffIEven(d[0], d[2])
+	e1, f1 = w.sumDiffIEven(d[1], d[3])
 	half := w.loaded("rootHalf")
 	// e1 times (1+i)/sqrt 2, f1 times (-1+i)/sqrt 2
 	ediff, esum := w.vec(), w.vec()
@@ -97,11 +93,11 @@ func (w width) slot(m Mem, j int) cmem {
 // radix8Inverse is the inverse of radix8 without the factor 1/8: in returns children 4k..4k+3, out takes coefficient j times w^-j.
 func (w width) radix8Inverse(in func(k int) [4]cx, twiddle func(j int) cx, spill *Mem, out func(j int, c cx)) {
 	p := in(1)
-	e0, e1 := w.sumDiff(p[0], p[1]) // e1 still times (1-i)/sqrt 2, and f1 times -i(1-i)/sqrt 2
-	f0, f1 := w.sumDiff(p[2], p[3])
+	e0, e1 := w.sumDiffEven(p[0], p[1]) // e1 still times (1-i)/sqrt 2, and f1 times -i(1-i)/sqrt 2
+	f0, f1 := w.sumDiffEven(p[2], p[3])
 	var s, d [4]cx
-	d[0], d[2] = w.sumDiff(e0, f0) // d[2] still times -i
-	d[3], d[1] = w.sumDiffI(e1, f1)
+	d[0], d[2] = w.sumDiffEven(e0, f0) // d[2] still times -i
+	d[3], d[1] = w.sumDiffIEven(e1, f1)
 	// d[1] is still to be multiplied by (1-i)/sqrt 2, d[3] by -i(1-i)/sqrt 2 = -(1+i)/sqrt 2; here the multiplication by 1-i and by -1-i.
 	u, v := w.vec(), w.vec()
 	VADDPD(d[1].im, d[1].re, u)
@@ -117,10 +113,10 @@ func (w width) radix8Inverse(in func(k int) [4]cx, twiddle func(j int) cx, spill
 		}
 	}
 	p = in(0)
-	e0, e1 = w.sumDiff(p[0], p[1])
-	f0, f1 = w.sumDiff(p[2], p[3])
-	s[0], s[2] = w.sumDiff(e0, f0)
-	s[3], s[1] = w.sumDiffI(e1, f1) // s1 = e1 - i f1
+	e0, e1 = w.sumDiffEven(p[0], p[1])
+	f0, f1 = w.sumDiffEven(p[2], p[3])
+	s[0], s[2] = w.sumDiffEven(e0, f0)
+	s[3], s[1] = w.sumDiffIEven(e1, f1) // s1 = e1 - i f1
 	half := w.loaded("rootHalf")
 	for j := range 4 {
 		dj := d[j]

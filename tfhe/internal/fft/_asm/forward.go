@@ -142,10 +142,10 @@ func (w width) toDigit() func(m Mem) reg.VecVirtual {
 // folds emits the first passes: conversion, fold and the split of the root of the tree.
 func (w width) folds() {
 	w.begin("foldInt64", "dst *float64, src *int64, w *float64, n int",
-		"fold(dst, src, w)")
+		"fold(dst[:n], src[:n], w)")
 	w.fold(w.toFloat())
 	w.begin("foldDigit", "dst *float64, src *uint64, w *float64, n int, offset, shift, mask, half uint64",
-		"foldDigit(dst, src, w, offset, shift, mask, half)")
+		"foldDigit(dst[:n], src[:n], w, offset, shift, mask, half)")
 	w.fold(w.toDigit())
 }
 
@@ -184,7 +184,7 @@ func (w width) fold(convert func(m Mem) reg.VecVirtual) {
 func (w width) descend4() {
 	w.begin("descend4", "x *float64, w *float64, nodes, size int",
 		"for i := range nodes {",
-		"	descend4(x[i*size:(i+1)*size], &w[i])",
+		"	descend4(vectors(x[i*size:(i+1)*size]), &w[i])",
 		"}")
 	w.pass(func(q [4]Mem, roots [4]cx) {
 		p := w.radix4(func(j int) cx {
@@ -226,19 +226,21 @@ func (w width) pass(body func(q [4]Mem, roots [4]cx)) {
 	w.end()
 }
 
+// leavesDoc is the loop of leaves64 and leaves32, in terms of the functions of kernels_test.go.
+func leavesDoc(split ...string) []string {
+	return append(append([]string{"for g := range groups {", "	v := (*[8]vector)(x[128*g:])"}, split...),
+		"	transpose(v)", "	splitVectors(v[:], lane[112*g:], 8) // eight nodes of 8", "}", "",
+		"where splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).")
+}
+
 // leaves emits the last passes of the forward transform, for groups of 64 points that are one node, or two.
 func (w width) leaves() {
-	w.beginFrame("leaves64", "x, group, lane *float64, groups int",
-		"for g := range groups {",
-		"	leaves64(x[128*g:], group[14*g:], lane[112*g:])",
-		"}")
+	w.beginFrame("leaves64", "x, group, lane *float64, groups int", leavesDoc("	splitVectors(v[:], group[14*g:], 1) // the node of 64")...)
 	w.leavesLoop(112, func(in func(v int) cx, group Mem, out func(k int, c [4]cx), spill *Mem) {
 		w.radix8(in, func(j int) cx { return w.broadcast(group.Offset(16 * (j - 1))) }, spill, out)
 	})
-	w.beginFrame("leaves32", "x, group, lane *float64, groups int",
-		"for g := range groups {",
-		"	leaves32(x[128*g:], group[12*g:], lane[112*g:])",
-		"}")
+	w.beginFrame("leaves32", "x, group, lane *float64, groups int", leavesDoc("	splitVectors(v[:4], group[12*g:], 1) // the nodes of 32",
+		"	splitVectors(v[4:], group[12*g+6:], 1)")...)
 	w.leavesLoop(96, func(in func(v int) cx, group Mem, out func(k int, c [4]cx), spill *Mem) {
 		for k := range 2 {
 			out(k, w.radix4(func(j int) cx {
@@ -260,6 +262,7 @@ func (w width) leavesLoop(groupBytes uint64, split func(in func(v int) cx, group
 		return func(j int) cx { return w.load(at(Mem{Base: lane, Disp: 128*(j-1) + half*w.bytes()})) }
 	}
 	if w.wide() {
+		ones = w.loaded("one")
 		loop(groups, func() {
 			var nodes [8]cx
 			split(func(v int) cx { return w.load(vector(v, 0)) }, Mem{Base: group}, func(k int, c [4]cx) { copy(nodes[4*k:], c[:]) }, nil)

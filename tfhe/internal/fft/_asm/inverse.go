@@ -8,17 +8,11 @@ import (
 
 // joins emits the first passes of the inverse transform.
 func (w width) joins() {
-	w.beginFrame("join64", "x, group, lane *float64, groups int",
-		"for g := range groups {",
-		"	join64(x[128*g:], group[14*g:], lane[112*g:])",
-		"}")
+	w.beginFrame("join64", "x, group, lane *float64, groups int", "the inverse of leaves64 without its factor 1/64.")
 	w.joinLoop(112, func(in func(k int) [4]cx, group Mem, out func(v int, c cx), spill *Mem) {
 		w.radix8Inverse(in, func(j int) cx { return w.broadcast(group.Offset(16 * (j - 1))) }, spill, out)
 	})
-	w.beginFrame("join32", "x, group, lane *float64, groups int",
-		"for g := range groups {",
-		"	join32(x[128*g:], group[12*g:], lane[112*g:])",
-		"}")
+	w.beginFrame("join32", "x, group, lane *float64, groups int", "the inverse of leaves32 without its factor 1/32.")
 	w.joinLoop(96, func(in func(k int) [4]cx, group Mem, out func(v int, c cx), spill *Mem) {
 		for k := range 2 {
 			w.radix4Inverse(in(k), func(j int, c cx) {
@@ -52,6 +46,7 @@ func (w width) joinLoop(groupBytes uint64, join func(in func(k int) [4]cx, group
 		ADDQ(U32(7*128), lane)
 	}
 	if w.wide() {
+		ones = w.loaded("one")
 		loop(groups, func() {
 			var rows [8]cx
 			w.radix8Inverse(leaves(0), twiddle(0), nil, func(j int, c cx) { rows[j] = c })
@@ -86,7 +81,7 @@ func (w width) joinLoop(groupBytes uint64, join func(in func(k int) [4]cx, group
 func (w width) ascend4() {
 	w.begin("ascend4", "x *float64, w *float64, nodes, size int",
 		"for i := range nodes {",
-		"	ascend4(x[i*size:(i+1)*size], &w[i])",
+		"	ascend4(vectors(x[i*size:(i+1)*size]), &w[i])",
 		"}")
 	w.pass(func(q [4]Mem, roots [4]cx) {
 		var p [4]cx
@@ -107,7 +102,7 @@ func (w width) unfolds() {
 	for _, add := range []bool{true, false} {
 		name := map[bool]string{true: "unfoldAdd", false: "unfoldSet"}[add]
 		w.begin(name, "dst *uint64, src *float64, w *float64, n int, scale float64",
-			"unfold(dst, src, w, "+map[bool]string{true: "true", false: "false"}[add]+") // without overwriting src; w is scaled")
+			"unfold(dst[:n], src[:n], w, scale, "+map[bool]string{true: "true", false: "false"}[add]+") // but src stays")
 		dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 		roots := w.roots4(Mem{Base: Load(Param("w"), GP64())})
 		stride := Load(Param("n"), GP64()) // bytes of an eighth of dst, half those of a quarter of src

@@ -36,17 +36,17 @@ func (w width) each(names []string, body func(m []cmem)) {
 }
 
 func (w width) pointwise() {
-	w.begin("mul", "acc, a, b *float64, n int", "mulGo(acc, a, b)")
+	w.begin("mul", "acc, a, b *float64, n int", "mulGo(acc, a, b) // of 16*n elements")
 	w.each([]string{"acc", "a", "b"}, func(m []cmem) {
 		w.mul(w.load(m[1]), w.load(m[2])).store(m[0])
 	})
-	w.begin("mulAdd", "acc, a, b *float64, n int", "mulAddGo(acc, a, b)")
+	w.begin("mulAdd", "acc, a, b *float64, n int", "mulAddGo(acc, a, b) // of 16*n elements")
 	w.each([]string{"acc", "a", "b"}, func(m []cmem) {
 		c := w.load(m[0])
 		w.mulAdd(c, w.load(m[1]), w.load(m[2]))
 		c.store(m[0])
 	})
-	w.begin("mulAdd2", "acc0, acc1, a, b0, b1 *float64, n int", "mulAdd2Go(acc0, acc1, a, b0, b1)")
+	w.begin("mulAdd2", "acc0, acc1, a, b0, b1 *float64, n int", "mulAdd2Go(acc0, acc1, a, b0, b1) // of 16*n elements")
 	w.each([]string{"acc0", "acc1", "a", "b0", "b1"}, func(m []cmem) {
 		// Factors are loaded before the first store: an accumulator may be the other's factor.
 		c, d, x := w.load(m[0]), w.load(m[1]), w.load(m[2])
@@ -56,7 +56,7 @@ func (w width) pointwise() {
 		d.store(m[1])
 	})
 	for _, op := range []string{"add", "sub"} {
-		w.begin(op, "dst, x *float64, n int", op+"Go(dst, x)")
+		w.begin(op, "dst, x *float64, n int", op+"Go(dst, x) // of 16*n elements")
 		w.each([]string{"dst", "x"}, func(m []cmem) {
 			c := w.load(m[0])
 			if op == "add" {
@@ -72,7 +72,7 @@ func (w width) pointwise() {
 	for _, add := range []bool{false, true} {
 		name := map[bool]string{false: "mulRows2", true: "mulAddRows2"}[add]
 		w.begin(name, "acc0, acc1 *float64, d *[]float64, key *float64, rows, n int",
-			"mulRows2Go(acc0, acc1, d[:rows], key, "+map[bool]string{true: "true", false: "false"}[add]+")")
+			"mulRows2Go(acc0, acc1, d[:rows], key, "+map[bool]string{true: "true", false: "false"}[add]+") // of 16*n elements")
 		w.rows2(add)
 	}
 }

@@ -91,6 +91,42 @@ func (w width) sumDiff(a, b cx) (s, d cx) {
 	return s, d
 }
 
+// sumDiffEven is sumDiff with the differences as fused operations, which leaves half of the work to the units that multiply: for where
+// there is nothing else for them to do.
+func (w width) sumDiffEven(a, b cx) (s, d cx) {
+	if !w.wide() {
+		return w.sumDiff(a, b)
+	}
+	s, d = w.cx(), a
+	one := w.one()
+	VADDPD(b.re, a.re, s.re)
+	VFMSUB213PD(b.re, one, d.re)
+	VADDPD(b.im, a.im, s.im)
+	VFMSUB213PD(b.im, one, d.im)
+	return s, d
+}
+
+// sumDiffIEven is sumDiffI in the same way.
+func (w width) sumDiffIEven(a, b cx) (s, d cx) {
+	if !w.wide() {
+		return w.sumDiffI(a, b)
+	}
+	s, d = w.cx(), w.cx()
+	one := w.one()
+	VSUBPD(b.im, a.re, s.re)
+	d.re = a.re
+	VFMADD213PD(b.im, one, d.re)
+	VADDPD(b.re, a.im, s.im)
+	d.im = a.im
+	VFMSUB213PD(b.re, one, d.im)
+	return s, d
+}
+
+// one is a register of ones.
+func (w width) one() reg.VecVirtual { return ones }
+
+var ones reg.VecVirtual
+
 // sumDiffI returns a+ib and a-ib.
 func (w width) sumDiffI(a, b cx) (s, d cx) {
 	s, d = w.cx(), w.cx()
@@ -98,21 +134,6 @@ func (w width) sumDiffI(a, b cx) (s, d cx) {
 	VADDPD(b.im, a.re, d.re)
 	VADDPD(b.re, a.im, s.im)
 	VSUBPD(b.re, a.im, d.im)
-	return s, d
-}
-
-// sumDiffMul returns a+bc and a-bc, six fused operations: the difference is 2a - (a+bc).
-func (w width) sumDiffMul(a, b, c cx) (s, d cx) {
-	s, d = w.cx(), a
-	VMOVAPD(a.re, s.re)
-	VMOVAPD(a.im, s.im)
-	VFMADD231PD(b.re, c.re, s.re)
-	VFMADD231PD(b.re, c.im, s.im)
-	VFNMADD231PD(b.im, c.im, s.re)
-	VFMADD231PD(b.im, c.re, s.im)
-	two := w.loaded("two")
-	VFMSUB213PD(s.re, two, d.re)
-	VFMSUB213PD(s.im, two, d.im)
 	return s, d
 }
 
@@ -130,7 +151,6 @@ func (w width) constants() {
 	all := func(name string, v Constant) { lanes(name, v, v) }
 	all("rootHalf", F64(0x1.6a09e667f3bcdp-1))
 	all("one", F64(1))
-	all("two", F64(2))
 	all("magic", U64(0x4330<<48)) // 2^52
 	lanes("flip", U64(0), U64(1<<64-1))
 	if w.wide() {
