@@ -173,7 +173,7 @@ func small(g *compiler.Graph, z *compiler.Node) *compiler.Node {
 func TestEncryptedLookupProperties(t *testing.T) {
 	checks := 2
 	if long() {
-		checks = 40
+		checks = 12
 	}
 	for i := range checks {
 		r := rand.New(rand.NewPCG(uint64(i), 77))

@@ -1,0 +1,156 @@
+package tfhe
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Expander turns packed queries into rows and GGSW ciphertexts. It owns scratch memory: one for each goroutine, all sharing one
+// [ServerExpansionKey] and one [PackedQuery].
+type Expander struct {
+	key   *ServerExpansionKey
+	n     int
+	sw    *switcher
+	image []uint64         // automorphism of a mask
+	turn  GLWECiphertext   // automorphism of a node, under the key itself
+	nodes []GLWECiphertext // one a level of the tree
+}
+
+// NewExpander returns an expander.
+func NewExpander(key *ServerExpansionKey) *Expander {
+	p, pp := key.params, key.packed
+	x := &Expander{key: key, n: p.N(), sw: newSwitcher(p.N(), max(pp.Expand.Levels, pp.Switch.Levels)),
+		image: make([]uint64, p.N()), turn: NewGLWE(p), nodes: make([]GLWECiphertext, pp.Log2Slots+1)}
+	for i := range x.nodes {
+		x.nodes[i] = NewGLWE(p)
+	}
+	return x
+}
+
+// automorphism sets turn to the image of ct under the automorphism of level i, switched back to the key. The phase of ct becomes its own image: with
+// sigma that automorphism, sigma(b) - sigma(a) sigma(s) is the phase of (0, sigma(b)) plus the key switch of sigma(a) by -sigma(s).
+func (x *Expander) automorphism(ct GLWECiphertext, i int) {
+	g := expansionExponent(x.n, i)
+	automorphism(x.image, ct.Mask, g)
+	x.sw.product(x.turn, x.key.expand[i], x.image)
+	automorphism(x.image, ct.Body, g)
+	addWords(x.turn.Body, x.image)
+}
+
+// Rows calls emit with rows first..first+count-1 of the query, in order: emit(t, ct), where ct encrypts bit t/l times q/B^(t%l+1) as a
+// constant, and belongs to the expander until emit returns. Rows of a query may be divided among goroutines at any boundary; each range costs at most
+// L key switches more than its share. The query must have the expander's packed parameters.
+//
+// The tree of one ciphertext (Chen, Chillotti and Ren, CCS 2019) starts with a polynomial m of many coefficients. On level i, where only multiples of
+// 2^i are left, m + m(X^(N/2^i+1)) is twice the even ones of these multiples and (m - m(X^(N/2^i+1))) X^(-2^i) is twice the odd ones, moved down.
+func (x *Expander) Rows(q *PackedQuery, first, count int, emit func(t int, ct GLWECiphertext)) {
+	if q.pp != x.key.packed {
+		panic("tfhe: packed query and expansion key have different parameters")
+	}
+	rows := q.Rows()
+	if first < 0 || count < 0 || first > rows-count {
+		panic(fmt.Sprintf("tfhe: rows %d to %d of a query of %d", first, first+count, rows))
+	}
+	log := q.pp.Log2Slots
+	for last := first + count; first < last; {
+		c := first >> log
+		base := c << log
+		to := min(last, base+1<<log)
+		ct := q.cts[c]
+		d := q.pp.depth(q.pp.countOf(rows, c))
+		if d == 0 {
+			emit(first, ct)
+		} else {
+			x.nodes[0].Copy(ct)
+			x.split(0, d, base, first, to, emit)
+		}
+		first = to
+	}
+}
+
+// split expands the node of level i of a tree of the given depth, in nodes[i], whose first leaf is row base, for the rows first..last-1.
+func (x *Expander) split(i, depth, base, first, last int, emit func(t int, ct GLWECiphertext)) {
+	node := x.nodes[i]
+	if i == depth {
+		emit(base, node)
+		return
+	}
+	x.automorphism(node, i)
+	half := base + 1<<(depth-i-1)
+	next := x.nodes[i+1]
+	if first < half {
+		sumAndDifference(next.Mask, node.Mask, x.turn.Mask)
+		sumAndDifference(next.Body, node.Body, x.turn.Body)
+		x.split(i+1, depth, base, first, last, emit)
+	} else {
+		subWords(node.Mask, node.Mask, x.turn.Mask)
+		subWords(node.Body, node.Body, x.turn.Body)
+	}
+	if last > half {
+		mulXa(next.Mask, node.Mask, 2*x.n-1<<i)
+		mulXa(next.Body, node.Body, 2*x.n-1<<i)
+		x.split(i+1, depth, half, first, last, emit)
+	}
+}
+
+// sumAndDifference sets sum to x + y and x to x - y.
+func sumAndDifference(sum, x, y []uint64) {
+	sum, y = sum[:len(x)], y[:len(x)]
+	for i, v := range x {
+		sum[i] = v + y[i]
+		x[i] = v - y[i]
+	}
+}
+
+// Selectors sets dst to the GGSW ciphertexts of bits first..first+len(dst)-1 of the query. dst holds ciphertexts of the query's select gadget
+// ([NewFourierGGSW]); nil elements are allocated. Ranges of bits may be divided among goroutines as [Expander.Rows] says.
+func (x *Expander) Selectors(dst []*FourierGGSW, q *PackedQuery, first int) {
+	l := x.key.packed.Select.Levels
+	for i, g := range dst {
+		switch {
+		case g == nil:
+			dst[i] = NewFourierGGSW(x.key.params, x.key.packed.Select)
+		case g.gadget != x.key.packed.Select:
+			panic("tfhe: a GGSW ciphertext of another gadget than the packed query's")
+		}
+	}
+	x.Rows(q, first*l, len(dst)*l, func(t int, ct GLWECiphertext) {
+		t -= first * l
+		x.SwitchRow(dst[t/l], t%l, ct)
+	})
+}
+
+// ExpandSelectors returns the GGSW ciphertexts of all bits of the query, made on all cores. It stops early with ctx's error.
+func ExpandSelectors(ctx context.Context, key *ServerExpansionKey, q *PackedQuery) ([]*FourierGGSW, error) {
+	all := make([]*FourierGGSW, q.bits)
+	workers := max(runtime.GOMAXPROCS(0), 1)
+	// Four ranges a core balance the load; below 8 bits a range spends too much on its own path down the tree.
+	size := max((q.bits+4*workers-1)/(4*workers), 8)
+	group, ctx := errgroup.WithContext(ctx)
+	expanders := make(chan *Expander, workers)
+	for range workers {
+		expanders <- nil
+	}
+	group.SetLimit(workers)
+	for first := 0; first < q.bits; first += size {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			x := <-expanders
+			if x == nil {
+				x = NewExpander(key)
+			}
+			x.Selectors(all[first:min(first+size, q.bits)], q, first)
+			expanders <- x
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("tfhe: expanding a packed query: %w", err)
+	}
+	return all, nil
+}
