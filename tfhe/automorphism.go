@@ -13,11 +13,11 @@ func automorphism(dst, src []uint64, g int) {
 	n := len(src)
 	log := bits.TrailingZeros(uint(n))
 	dst = dst[:n]
-	to := 0
+	to := 0 // j g, below 2^25
 	for _, v := range src {
-		sign := -uint64(to >> log) // all ones where the exponent is N or more
+		sign := -uint64(to >> log & 1) // all ones where the exponent modulo 2N is N or more
 		dst[to&(n-1)] = (v ^ sign) - sign
-		to = (to + g) & (2*n - 1)
+		to += g
 	}
 }
 

@@ -18,7 +18,7 @@ type PackedNoise struct {
 
 // fusedForming is the share of the FFT's error that a fused scheme switch meets when it forms a row, which is without an inverse transform; the
 // other, whole, is that of the products with the row, whose values are as large as the digits of the switch make them.
-const fusedForming = 0.6
+const fusedForming = 0.5
 
 // NewPackedNoise describes packed queries under a key of squared norm keyWeight, and noise of deviation 2^log2Sigma in queries and keys. SquareWeight is
 // [SquareWeight] of it.
@@ -28,13 +28,13 @@ func NewPackedNoise(n int, keyWeight, log2Sigma float64) PackedNoise {
 }
 
 // SquareWeight returns the mean of |s^2|^2 over keys of zero mean and weight |s|^2: 2 |s|^4, since the values of s at the roots of X^N+1 are
-// nearly complex Gaussian. That of one key deviates from it by sqrt(10/N) of it, 7% at N = 2048 (3.5% of a standard deviation).
+// nearly complex Gaussian. That of one key deviates from it by sqrt(2/N) of it, 3% at N = 2048 (1.5% of a standard deviation).
 func SquareWeight(keyWeight float64) float64 { return 2 * keyWeight * keyWeight }
 
 // WorstSquareWeight returns SquareWeight plus two deviations: what a budget for every key assumes. WorstSquareWeight(n, p.WorstKeyWeight())
 // counts the key's weight at its worst, too.
 func WorstSquareWeight(n int, keyWeight float64) float64 {
-	return SquareWeight(keyWeight) * (1 + 2*math.Sqrt(10/float64(n)))
+	return SquareWeight(keyWeight) * (1 + 2*math.Sqrt(2/float64(n)))
 }
 
 // Automorphism returns the variance V_E that an automorphism and its key switch add:

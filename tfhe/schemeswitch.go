@@ -6,7 +6,7 @@ import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 // encryption of s^2 adds a s^2, together -s (b - a s). A GGSW ciphertext (k = 1) is made of such pairs of rows.
 
 // SwitchRow writes rows j of both kinds (-s m q/B^(j+1) and m q/B^(j+1)) of a GGSW ciphertext, j in 0..l-1, from the encryption of
-// m q/B^(j+1) that [Expander.Rows] gave.
+// m q/B^(j+1) that [Expander.Rows] gives. It may be called from its callback.
 func (x *Expander) SwitchRow(dst *FourierGGSW, j int, row GLWECiphertext) {
 	n, l := x.n, dst.gadget.Levels
 	mask, body := dst.rows[2*j*n:][:2*n], dst.rows[2*(l+j)*n:][:2*n]

@@ -421,6 +421,27 @@ func TestMonomialKernels(t *testing.T) {
 	})
 }
 
+// No operation allocates.
+func TestAllocations(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, n := range []int{1024, 2048} {
+			p, w, v, key := For(n), make([]uint64, n), polynomials(n, 5), make([]float64, 4*n)
+			if count := testing.AllocsPerRun(10, func() {
+				p.ForwardDigit(v[0], w, 1<<40, 41, 23)
+				p.ForwardTorus(v[1], w)
+				Mul(v[2], v[0], v[1])
+				MulAdd2(v[2], v[3], v[4], v[0], v[1])
+				MulRows2(v[2], v[3], v[:2], key)
+				p.MulXaMinus1Add(v[2], v[3], 99)
+				Sub(v[2], v[3])
+				p.InverseAddTorus(w, v[2])
+			}); count != 0 {
+				t.Errorf("degree %d: %g allocations", n, count)
+			}
+		}
+	})
+}
+
 // benchmark runs f at each degree and level.
 func benchmark(b *testing.B, f func(b *testing.B, n int)) {
 	for _, n := range degrees {
