@@ -225,7 +225,7 @@ type lookupTry struct {
 
 // lookupGadgets lists bootstraps at one dimension: the best base for each number of levels.
 func (p *plan) lookupGadgets(lit *tfhe.ParametersLiteral, model tfhe.NoiseModel) []lookupTry {
-	shape := tfhe.BootstrapShape{N: polyDegree, K: 1, Parts: 1, SmallDim: lit.SmallDimension, PrefixKey: true, SmallModulusLog: 64,
+	shape := tfhe.BootstrapShape{N: polyDegree, K: 1, Parts: 1, SmallDim: lit.SmallDimension, PrefixKey: true, SmallModulusLog: 32,
 		VarianceGLWE: math.Exp2(2 * lit.Log2SigmaGLWE), VarianceLWE: math.Exp2(2 * lit.Log2SigmaLWE),
 		BR: tfhe.GadgetParams{BaseLog: 22, Levels: 1}, KS: tfhe.GadgetParams{BaseLog: 3, Levels: 5}}
 	tableBits := 1

@@ -32,7 +32,7 @@ func decompose(digits []int64, src []uint64, g GadgetParams) {
 // That bit is independent of all digits, which keeps their mean square at B^2/12 + 1/6; the parity of the next digit would not be: for B = 4 it
 // raises the mean square by a tenth, since a carry then turns the next digit into a tie more often. The lowest bit of src would not do
 // either: words that an inverse Fourier transform made are multiples of 2^18 and more.
-func keySwitchDigits(digits []int64, src uint64, g GadgetParams) int64 {
+func keySwitchDigits(digits []int32, src uint64, g GadgetParams) int64 {
 	b, t := g.BaseLog, g.Levels
 	drop := 64 - b*t // at least 2 (checkGadget)
 	rounded := (src + 1<<(drop-1)) >> drop << drop
@@ -47,7 +47,7 @@ func keySwitchDigits(digits []int64, src uint64, g GadgetParams) int64 {
 			d -= base
 			x++
 		}
-		digits[j] = d
+		digits[j] = int32(d)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ type EvaluationKey struct {
 	id     KeyID
 	seed   Seed
 	bsk    []uint64 // [n][(k+1) l][N]
-	ksk    []uint64 // [kN-n][t]
+	ksk    []uint32 // [kN-n][t]
 }
 
 // kskFirstMask separates the mask numbers of the key-switching rows from those of the bootstrapping key.
@@ -49,10 +49,9 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 	}
 	lit := p.lit
 	ek.bsk = make([]uint64, p.bskWords())
-	ek.ksk = make([]uint64, p.kskRows())
+	ek.ksk = make([]uint32, p.kskRows())
 	signs, coeffs := p.Signs(), sk.coeffs()
 	rows := (p.K() + 1) * lit.BlindRotate.Levels
-	t := lit.KeySwitch.Levels
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -67,28 +66,50 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 			return nil
 		})
 	}
-	group.Go(func() error {
-		src := rng.New()
-		mask := make([]uint64, lit.SmallDimension)
-		for r := range ek.ksk {
-			if r&1023 == 0 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			rng.ExpandMask(mask, ek.seed, kskFirstMask+uint64(r))
-			i, j := lit.SmallDimension+r/t, r%t
-			body := uint64(coeffs[i]) << (64 - lit.KeySwitch.BaseLog*(j+1))
-			for c, a := range mask {
-				body += a * uint64(coeffs[c])
-			}
-			ek.ksk[r] = body
-		}
-		src.Gaussian(ek.ksk, lit.Log2SigmaLWE)
-		return nil
-	})
+	group.Go(func() error { return generateKeySwitch(ctx, sk, ek) })
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("tfhe: evaluation key: %w", err)
 	}
 	return ek, nil
+}
+
+// generateKeySwitch fills in the key-switching rows: LWE encryptions of s_i q/B^j under the small key modulo 2^32. The noise is drawn at 64 bits
+// and rounded with the body: its deviation is thousands of units of 2^-32.
+func generateKeySwitch(ctx context.Context, sk *SecretKey, ek *EvaluationKey) error {
+	lit := sk.params.lit
+	t := lit.KeySwitch.Levels
+	bodies, coeffs := make([]uint64, len(ek.ksk)), sk.coeffs()
+	mask := make([]uint32, lit.SmallDimension)
+	expand := newRowExpander(lit.SmallDimension)
+	for r := range bodies {
+		if r&1023 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		expand.row(mask, ek.seed, r)
+		i, j := lit.SmallDimension+r/t, r%t
+		body := uint64(coeffs[i]) << (64 - lit.KeySwitch.BaseLog*(j+1))
+		for c, a := range mask {
+			body += uint64(a) << 32 * uint64(coeffs[c])
+		}
+		bodies[r] = body
+	}
+	rng.New().Gaussian(bodies, lit.Log2SigmaLWE)
+	for r, b := range bodies {
+		ek.ksk[r] = round32(b)
+	}
+	return nil
+}
+
+// rowExpander expands the public masks of key-switching rows: n words of 32 bits each.
+type rowExpander struct{ words []uint64 }
+
+func newRowExpander(n int) rowExpander { return rowExpander{make([]uint64, (n+1)/2)} }
+
+func (e rowExpander) row(mask []uint32, seed Seed, r int) {
+	rng.ExpandMask(e.words, seed, kskFirstMask+uint64(r))
+	for c := range mask {
+		mask[c] = uint32(e.words[c/2] >> (32 * (c % 2)))
+	}
 }
 
 // ServerKey is an evaluation key expanded and transformed, ready for use and shared by all evaluators. Its size in memory is
@@ -96,8 +117,8 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 type ServerKey struct {
 	params Parameters
 	signs  []int64
-	bsk    []float64 // [n][(k+1) l][k+1][N] Fourier
-	ksk    []uint64  // [(kN-n) t][n+1]
+	bsk    []float64 // [n/block] blocks in the order of fft.PackBlock
+	ksk    []uint32  // [(kN-n) t][n+1]
 }
 
 // NewServerKey expands ek on all cores. It returns nil, which [NewEvaluator] takes, for parameters without lookups.
@@ -107,28 +128,25 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 		return nil, nil
 	}
 	lit := p.lit
-	n, k1 := lit.SmallDimension, p.K()+1
-	rows := k1 * lit.BlindRotate.Levels
-	sk := &ServerKey{params: p, signs: p.Signs(), bsk: make([]float64, p.bskWords()*k1), ksk: make([]uint64, p.kskRows()*(n+1))}
-	plan := fft.For(p.N())
+	n := lit.SmallDimension
+	sk := &ServerKey{params: p, signs: p.Signs(), bsk: make([]float64, 2*p.bskWords()), ksk: make([]uint32, p.kskRows()*(n+1))}
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
 		group.Go(func() error {
-			scratch := make([]uint64, p.N())
-			for i := w; i < n; i += workers {
+			load := newBlockLoader(p)
+			for b := w; b < n/lit.BlockLength; b += workers {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				words := rows * p.N()
-				masks := NewMaskReader(ek.seed).At(i * rows * p.K())
-				loadGGSW(p, plan, scratch, sk.bsk[i*words*k1:(i+1)*words*k1], ek.bsk[i*words:(i+1)*words], masks)
-				progress.report(int(done.Add(1)), n)
+				load.block(sk.block(b), ek, b)
+				progress.report(int(done.Add(1)), n/lit.BlockLength)
 			}
+			expand := newRowExpander(n)
 			for r := w; r < len(ek.ksk); r += workers {
 				row := sk.ksk[r*(n+1):][:n+1]
-				rng.ExpandMask(row[:n], ek.seed, kskFirstMask+uint64(r))
+				expand.row(row[:n], ek.seed, r)
 				row[n] = ek.ksk[r]
 			}
 			return nil
@@ -138,4 +156,32 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 		return nil, fmt.Errorf("tfhe: expanding the evaluation key: %w", err)
 	}
 	return sk, nil
+}
+
+// block returns the packed key of block number b.
+func (k *ServerKey) block(b int) []float64 {
+	size := 2 * k.params.bskWords() / k.params.lit.SmallDimension * k.params.lit.BlockLength
+	return k.bsk[b*size : (b+1)*size]
+}
+
+// blockLoader transforms the GGSW ciphertexts of a block and packs them.
+type blockLoader struct {
+	p       Parameters
+	plan    *fft.Plan
+	scratch []uint64
+	rows    []float64
+}
+
+func newBlockLoader(p Parameters) *blockLoader {
+	plan, lit := fft.For(p.N()), p.lit
+	return &blockLoader{p: p, plan: plan, scratch: make([]uint64, p.N()), rows: make([]float64, plan.BlockKeyLen(lit.BlockLength, lit.BlindRotate.Levels))}
+}
+
+func (l *blockLoader) block(dst []float64, ek *EvaluationKey, b int) {
+	lit := l.p.lit
+	rows := 2 * lit.BlindRotate.Levels * lit.BlockLength // GLWE rows of the block
+	words := rows * l.p.N()
+	masks := NewMaskReader(ek.seed).At(b * rows)
+	loadGGSW(l.p, l.plan, l.scratch, l.rows, ek.bsk[b*words:(b+1)*words], masks)
+	l.plan.PackBlock(dst, l.rows, lit.BlockLength, lit.BlindRotate.Levels)
 }

@@ -79,7 +79,7 @@ func (k *EvaluationKey) WriteTo(w io.Writer) (int64, error) {
 	data := AppendParameters(nil, k.params)
 	data = append(data, k.seed[:]...)
 	cw := &countingWriter{w: w}
-	err := WriteFile(cw, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), AppendWords(nil, k.ksk))
+	err := WriteFile(cw, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), appendWords32(nil, k.ksk))
 	return cw.n, err
 }
 
@@ -101,9 +101,24 @@ func ReadEvaluationKey(r io.Reader) (*EvaluationKey, error) {
 	rest = rest[32:]
 	if p.HasLookups() {
 		k.bsk, rest, _ = Words(rest, p.bskWords())
-		k.ksk, _, _ = Words(rest, p.kskRows())
+		k.ksk = words32(rest)
 	}
 	return k, nil
+}
+
+func appendWords32(dst []byte, words []uint32) []byte {
+	for _, w := range words {
+		dst = binary.LittleEndian.AppendUint32(dst, w)
+	}
+	return dst
+}
+
+func words32(data []byte) []uint32 {
+	words := make([]uint32, len(data)/4)
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint32(data[4*i:])
+	}
+	return words
 }
 
 func eofIsShort(err error, kind Kind) error {

@@ -1,56 +1,84 @@
 package tfhe
 
-import "math/bits"
+// smallLWE is a ciphertext under the small key modulo 2^32: a key switch's noise is far above 2^-32, and half the bytes are half the time.
+type smallLWE struct {
+	mask []uint32
+	body uint32
+}
 
-// KeySwitch sets dst (dimension n) to an encryption under the small key of what src (dimension kN) encrypts. The small key is
-// the prefix of the big one, so only the last kN - n coefficients are switched: b - <a,s> keeps its first n terms as they are.
-func (ev *Evaluator) KeySwitch(dst, src *LWECiphertext) {
-	lit := ev.p.lit
-	n, t := lit.SmallDimension, lit.KeySwitch.Levels
-	copy(dst.Mask, src.Mask[:n])
-	dst.Body = src.Body
-	signs := ev.key.signs
-	var digits [16]int64
-	var rounding int64 // sum of sign_i e_i in units of 2^8 words: kN <= 2^14 terms below 2^(63-8) stay in range for B^t >= 2^6
-	for i, a := range src.Mask[n:] {
-		e := keySwitchDigits(digits[:t], a, lit.KeySwitch)
-		rounding += signs[n+i] * (e >> 8)
-		for j, d := range digits[:t] {
-			if d == 0 {
-				continue
+func newSmallLWE(n int) smallLWE { return smallLWE{mask: make([]uint32, n)} }
+
+// keySwitcher holds the digits of a group of ciphertexts.
+type keySwitcher struct {
+	p      Parameters
+	digits []int32 // [group][kN-n][t]
+}
+
+func newKeySwitcher(p Parameters) keySwitcher {
+	return keySwitcher{p: p, digits: make([]int32, maxGroup*p.kskRows())}
+}
+
+// keySwitch sets the small ciphertext of every state to an encryption under the small key of what its source (dimension kN) encrypts. The small key is the
+// prefix of the big one, so only the last kN - n coefficients are switched: b - <a,s> keeps its first n terms as they are, rounded to 32 bits. Ciphertexts are the inner loop, so
+// that every row of the key is read once for the group.
+func (k *keySwitcher) keySwitch(key *ServerKey, states []*rotation, src []LWECiphertext) {
+	n, rows := k.p.lit.SmallDimension, k.p.kskRows()
+	for i, s := range states {
+		for c, a := range src[i].Mask[:n] {
+			s.small.mask[c] = round32(a)
+		}
+		mean := k.decompose(k.digits[i*rows:(i+1)*rows], src[i].Mask[n:], key.signs[n:])
+		s.small.body = round32(src[i].Body - mean)
+	}
+	for r := range rows {
+		row := key.ksk[r*(n+1):][:n+1]
+		for i, s := range states {
+			if d := uint32(k.digits[i*rows+r]); d != 0 {
+				subScaled(s.small.mask, row[:n], d)
+				s.small.body -= d * row[n]
 			}
-			row := ev.key.ksk[(i*t+j)*(n+1):][:n+1]
-			u := uint64(d)
-			for c, v := range row[:n] {
-				dst.Mask[c] -= u * v
-			}
-			dst.Body -= u * row[n]
 		}
 	}
-	// The rounding errors e_i meet coefficients of mean sign_i/2: their public mean is taken out of the body
-	// (mean compensation, eprint 2025/809), which leaves (kN-n) B^-2t / 48 of the rounding noise.
-	dst.Body -= uint64(rounding << 7)
 }
+
+// decompose writes the digits of all coefficients and returns the mean that their rounding errors have under a key of mean sign/2: taking it out of the body
+// (mean compensation, eprint 2025/809) leaves (kN-n) B^-2t / 48 of the rounding noise.
+func (k *keySwitcher) decompose(digits []int32, mask []uint64, signs []int64) uint64 {
+	g := k.p.lit.KeySwitch
+	var sum int64 // of sign_i e_i in units of 2^8 words: kN <= 2^14 terms below 2^(63-8) stay in range for B^t >= 2^6
+	for i, a := range mask {
+		e := keySwitchDigits(digits[i*g.Levels:(i+1)*g.Levels], a, g)
+		sum += signs[i] * (e >> 8)
+	}
+	return uint64(sum << 7)
+}
+
+// subScaled sets dst to dst - d * row modulo 2^32.
+func subScaled(dst, row []uint32, d uint32) {
+	row = row[:len(dst)]
+	for c := range dst {
+		dst[c] -= d * row[c]
+	}
+}
+
+func round32(x uint64) uint32 { return uint32((x + 1<<31) >> 32) }
 
 // modulusSwitch writes ahat_i = round(a_i 2mN/q) mod 2mN, with a_i multiplied by the key's public sign so that the key is the
 // non-negative block-binary one, and returns bhat. Rounding errors r_i meet key bits of mean P = 1/(block+1): P sum r_i is subtracted from the body
 // (centred modulus switch, eprint 2025/809), the table's shift is added, and the body is floored, which the boxes of a table are aligned to.
-func (ev *Evaluator) modulusSwitch(ahat []int, ct *LWECiphertext, shift uint64) (bhat int) {
-	lit := ev.p.lit
+func (key *ServerKey) modulusSwitch(ahat []int, ct *smallLWE, shift uint64) (bhat int) {
+	lit := key.params.lit
 	m := uint64(2 * lit.Parts * lit.PolyDegree)
-	var errs int64 // sum of rounding errors in units of 2^-52 steps: n < 2^12 terms below 2^51 stay below 2^63
-	for i, a := range ct.Mask {
-		if ev.key.signs[i] < 0 {
+	var errs int64 // sum of rounding errors in units of 2^-32 steps: n < 2^12 terms of at most 2^31
+	for i, a := range ct.mask {
+		if key.signs[i] < 0 {
 			a = -a
 		}
-		steps, frac := bits.Mul64(a, m)
-		// frac/2^64 is rounded off; read as signed it is negative exactly where the rounding goes up.
-		steps += frac >> 63
-		errs += int64(frac) >> 12
-		ahat[i] = int(steps % m)
+		steps := uint64(a) * m // below 2^32 * 2^19
+		// The low half is rounded off; read as signed it is negative exactly where the rounding goes up.
+		errs += int64(int32(steps))
+		ahat[i] = int((steps + 1<<31) >> 32 % m)
 	}
-	// P errs 2^-52 steps of q/m words each: below 2^63/(block+1) in magnitude. The product's 53 bits are far finer than a step.
-	mean := int64(float64(errs) * 4096 / float64(m*uint64(lit.BlockLength+1)))
-	steps, _ := bits.Mul64(ct.Body+shift-uint64(mean), m)
-	return int(steps)
+	mean := errs / int64(m*uint64(lit.BlockLength+1)) // P errs 2^-32 steps of 2^32/m words each
+	return int(uint64(ct.body+uint32(shift>>32)-uint32(mean)) * m >> 32)
 }

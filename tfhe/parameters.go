@@ -92,6 +92,9 @@ func checkStructure(lit ParametersLiteral) error {
 		}
 		return nil
 	}
+	if lit.GLWEDimension != 1 {
+		return fmt.Errorf("tfhe: a set with lookups has GLWE dimension 1, not %d", lit.GLWEDimension)
+	}
 	if lit.Key != BlockPrefixKey {
 		return errors.New("tfhe: a set with lookups has a key with a block-binary prefix")
 	}
@@ -176,7 +179,7 @@ func (p Parameters) EvaluationKeyBytes() int64 {
 	if !p.HasLookups() {
 		return 0
 	}
-	return 8 * (int64(p.bskWords()) + int64(p.kskRows()))
+	return 8*int64(p.bskWords()) + 4*int64(p.kskRows())
 }
 
 // EvaluationKeyMemory is the size in bytes of the evaluation key that a server holds in memory once it is expanded and transformed.
@@ -184,7 +187,7 @@ func (p Parameters) EvaluationKeyMemory() int64 {
 	if !p.HasLookups() {
 		return 0
 	}
-	return 8 * (int64(p.bskWords())*int64(p.K()+1) + int64(p.kskRows())*int64(p.lit.SmallDimension+1))
+	return 16*int64(p.bskWords()) + 4*int64(p.kskRows())*int64(p.lit.SmallDimension+1)
 }
 
 // bskWords is the number of body words of the bootstrapping key: n GGSW of (k+1) l rows.

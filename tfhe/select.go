@@ -21,25 +21,26 @@ func NewFourierGGSW(p Parameters, g GadgetParams) *FourierGGSW {
 type Evaluator struct {
 	p      Parameters
 	plan   *fft.Plan
-	key    *ServerKey // nil where there are no lookups
-	words  []uint64   // N
+	words  []uint64 // N
 	diff   GLWECiphertext
 	digits []int64     // max l * N
 	fdigit []float64   // N
 	facc   [][]float64 // (k+1) polynomials
-	boot   *bootstrapScratch
+	boot   *rotator    // nil where there are no lookups
+	state  []*rotation
 }
 
 // NewEvaluator returns an evaluator; key is nil for parameters without lookups.
 func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
-	levels := max(p.lit.Select.Levels, p.lit.BlindRotate.Levels, 1)
-	ev := &Evaluator{p: p, plan: fft.For(p.N()), key: key,
+	levels := max(p.lit.Select.Levels, 1)
+	ev := &Evaluator{p: p, plan: fft.For(p.N()),
 		words: make([]uint64, p.N()), diff: NewGLWE(p), digits: make([]int64, levels*p.N()), fdigit: make([]float64, p.N())}
 	for range p.K() + 1 {
 		ev.facc = append(ev.facc, make([]float64, p.N()))
 	}
 	if key != nil {
-		ev.boot = newBootstrapScratch(p)
+		ev.boot = newRotator(p, key)
+		ev.state = []*rotation{newRotation(p)}
 	}
 	return ev
 }

@@ -166,6 +166,7 @@ type run struct {
 	values []value
 	mu     sync.Mutex
 	evs    []*tfhe.Evaluator
+	boot   *tfhe.Bootstrapper // nil until the first lookup
 }
 
 // evaluator takes an evaluator for one goroutine, from the server's free ones if it can.
@@ -184,7 +185,7 @@ func (r *run) evaluator() *tfhe.Evaluator {
 		r.s.free = r.s.free[:n-1]
 		return ev
 	}
-	return tfhe.NewEvaluator(r.s.params, r.key)
+	return tfhe.NewEvaluator(r.s.params, nil)
 }
 
 func (r *run) put(ev *tfhe.Evaluator) {
@@ -193,8 +194,11 @@ func (r *run) put(ev *tfhe.Evaluator) {
 	r.mu.Unlock()
 }
 
-// release gives the evaluators back to the server.
+// release ends the goroutines for lookups and gives the evaluators back to the server.
 func (r *run) release() {
+	if r.boot != nil {
+		r.boot.Close()
+	}
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	if r.s.key == r.key && len(r.s.free) < r.s.threads {

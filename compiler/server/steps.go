@@ -75,38 +75,66 @@ func (r *run) affine(st *compiler.AffineStep) (value, error) {
 	return value{lwe: out}, err
 }
 
-func (r *run) lookup(i int, st *compiler.LookupStep) (value, error) {
-	src := r.values[st.Source.Step].lwe[st.Source.Element:]
-	out := make([]tfhe.LWECiphertext, len(st.Tables))
-	err := r.each(len(out), func(ev *tfhe.Evaluator, j int) {
-		out[j] = tfhe.NewLWE(r.s.params.BigDimension())
-		ev.Bootstrap(&out[j], &src[j], r.s.tables[i][j])
-	})
-	return value{lwe: out}, err
+// bootstrapper returns the run's goroutines for lookups, started on first use.
+func (r *run) bootstrapper() *tfhe.Bootstrapper {
+	if r.boot == nil {
+		r.boot = tfhe.NewBootstrapper(r.s.params, r.key, r.s.threads)
+	}
+	return r.boot
 }
 
-// round clears the lowest bits one by one. A bit is brought to the top position by a power of two, which drops all higher bits; its lookup gives it
-// back at its own place, where it is subtracted.
-func (r *run) round(i int, st *compiler.RoundStep) (value, error) {
-	src := r.values[st.Source.Step].lwe[st.Source.Element:]
-	out := make([]tfhe.LWECiphertext, st.Count)
-	err := r.each(len(out), func(ev *tfhe.Evaluator, j int) {
-		d := r.s.params.BigDimension()
-		out[j] = tfhe.NewLWE(d)
-		out[j].Copy(&src[j])
-		top, bit := tfhe.NewLWE(d), tfhe.NewLWE(d)
-		for b := range st.Drop {
-			if r.ctx.Err() != nil {
-				return
-			}
-			top.Clear()
-			top.AddScaled(1<<(st.Width-1-b), &out[j])
-			ev.BootstrapBit(&bit, &top, r.s.tables[i][b], 1<<(64-st.Width+b))
-			out[j].AddScaled(-1, &bit)
+// lookupChunk is how many lookups run between two looks at the context.
+const lookupChunk = 64
+
+// lookups runs a batch, in chunks so that a cancelled request stops soon.
+func (r *run) lookups(dst, src []tfhe.LWECiphertext, tables []*tfhe.LookupTable) error {
+	for len(src) > 0 {
+		if err := r.ctx.Err(); err != nil {
+			return err
 		}
-	})
-	if err == nil {
-		err = r.ctx.Err()
+		n := min(lookupChunk, len(src))
+		r.bootstrapper().Run(dst[:n], src[:n], tables[:n])
+		dst, src, tables = dst[n:], src[n:], tables[n:]
 	}
-	return value{lwe: out}, err
+	return r.ctx.Err()
+}
+
+func (r *run) newVector(n int) []tfhe.LWECiphertext {
+	v := make([]tfhe.LWECiphertext, n)
+	for i := range v {
+		v[i] = tfhe.NewLWE(r.s.params.BigDimension())
+	}
+	return v
+}
+
+func (r *run) lookup(i int, st *compiler.LookupStep) (value, error) {
+	src := r.values[st.Source.Step].lwe[st.Source.Element:][:len(st.Tables)]
+	out := r.newVector(len(src))
+	return value{lwe: out}, r.lookups(out, src, r.s.tables[i])
+}
+
+// round clears the lowest bits of all values, one bit of all of them at a time. A bit is brought to the top position by a power of two, which drops all higher
+// bits; its lookup gives it back at its own place, where it is subtracted.
+func (r *run) round(i int, st *compiler.RoundStep) (value, error) {
+	src := r.values[st.Source.Step].lwe[st.Source.Element:][:st.Count]
+	out, top := r.newVector(st.Count), r.newVector(st.Count)
+	for j := range out {
+		out[j].Copy(&src[j])
+	}
+	tables := make([]*tfhe.LookupTable, st.Count)
+	for b := range st.Drop {
+		for j := range out {
+			top[j].Clear()
+			top[j].AddScaled(1<<(st.Width-1-b), &out[j])
+			tables[j] = r.s.tables[i][b]
+		}
+		if err := r.lookups(top, top, tables); err != nil {
+			return value{}, err
+		}
+		for j := range out {
+			out[j].AddScaled(-1, &top[j])
+			out[j].Body -= 1 << (64 - st.Width + b) >> 1 // the half that NewSignTable leaves out
+		}
+	}
+	return value{lwe: out}, nil
 }

@@ -1,0 +1,74 @@
+package tfhe
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
+)
+
+// lookupSets are the default sets of a lookup of each width at failure 2^-128: see SearchLookup.
+func lookupSet(b testing.TB, bits int) Parameters {
+	found, err := SearchLookup(LookupRequirement{Bits: bits, Nu2: 1, Lookups: 1, Log2PFail: -128}, DefaultSearchOptions())
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := NewParameters(ParametersLiteral{PolyDegree: found.N, GLWEDimension: found.K, Key: BlockPrefixKey, Log2SigmaGLWE: found.Log2SigmaGLWE,
+		SmallDimension: found.SmallDim, BlockLength: found.BlockLength, Log2SigmaLWE: found.Log2SigmaLWE, Parts: found.Parts, BlindRotate: found.BR, KeySwitch: found.KS})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+func BenchmarkLookup(b *testing.B) {
+	for bits := 1; bits <= 8; bits++ {
+		b.Run(fmt.Sprintf("bits=%d", bits), func(b *testing.B) {
+			p := lookupSet(b, bits)
+			sk, err := GenerateSecretKey(p)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ek, err := GenerateEvaluationKey(context.Background(), sk, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			key, err := NewServerKey(context.Background(), ek, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			entries := make([]uint64, 1<<bits)
+			for i := range entries {
+				entries[i] = uint64(i) << (63 - bits)
+			}
+			table, err := NewLookupTable(p, entries)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, batch := range []int{1, 8, 16, 64} {
+				for _, threads := range []int{1, 2} {
+					b.Run(fmt.Sprintf("batch=%d/threads=%d", batch, threads), func(b *testing.B) {
+						boot := NewBootstrapper(p, key, threads)
+						defer boot.Close()
+						src := make([]LWECiphertext, batch)
+						tables := make([]*LookupTable, batch)
+						for i := range src {
+							src[i] = NewLWE(p.BigDimension())
+							rng.New().Uniform(src[i].Mask)
+							tables[i] = table
+						}
+						boot.Run(src, src, tables)
+						b.ReportAllocs()
+						b.ResetTimer()
+						for range b.N {
+							boot.Run(src, src, tables)
+						}
+						b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "lookups/s")
+						b.ReportMetric(float64(p.EvaluationKeyBytes()), "key-bytes")
+					})
+				}
+			}
+		})
+	}
+}

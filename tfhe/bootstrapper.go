@@ -1,0 +1,209 @@
+package tfhe
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// maxGroup is the largest number of ciphertexts that one goroutine takes through the key together.
+const maxGroup = 8
+
+// Bootstrapper runs many lookups on persistent goroutines. All of them walk the key in step, so that what one reads from
+// memory the others find in the shared cache. A single lookup is split over two goroutines. Call Close when done; methods are not for concurrent use.
+type Bootstrapper struct {
+	p       Parameters
+	key     *ServerKey
+	threads int
+	workers []*bootWorker
+	pace    pace
+	barrier barrier
+	done    sync.WaitGroup
+}
+
+// bootWorker is one goroutine: a rotator and the states of a group.
+type bootWorker struct {
+	rot    *rotator
+	states []*rotation
+	jobs   chan bootJob
+}
+
+// bootJob is a share of a batch: whole lookups, or one that is split.
+type bootJob struct {
+	dst, src []LWECiphertext
+	tables   []*LookupTable
+	id       int // of the worker in this round
+	split    int // number of workers that share the one lookup; 0: not split
+	state    *rotation
+}
+
+// NewBootstrapper starts the goroutines: threads of them, or as many as there are cores where threads is 0.
+func NewBootstrapper(p Parameters, key *ServerKey, threads int) *Bootstrapper {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	b := &Bootstrapper{p: p, key: key, threads: threads}
+	b.pace.at = make([]atomic.Int64, threads)
+	for range threads {
+		w := &bootWorker{rot: newRotator(p, key), jobs: make(chan bootJob)}
+		for range b.group() {
+			w.states = append(w.states, newRotation(p))
+		}
+		b.workers = append(b.workers, w)
+		go b.serve(w)
+	}
+	return b
+}
+
+// Close ends the goroutines.
+func (b *Bootstrapper) Close() {
+	for _, w := range b.workers {
+		close(w.jobs)
+	}
+}
+
+// group is how many ciphertexts a goroutine takes together: as many as its second-level cache holds beside a block of the key.
+func (b *Bootstrapper) group() int {
+	return max(1, maxGroup/(b.p.lit.Parts*b.p.lit.BlindRotate.Levels))
+}
+
+// Run sets dst[i] to the answer of tables[i] to src[i], for all i. dst and src may be the same.
+func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
+	for len(src) > 0 {
+		if len(src) == 1 && b.threads > 1 {
+			b.split(dst, src, tables)
+			return
+		}
+		// An even share for every goroutine, at most a group.
+		share := min(b.group(), (len(src)+b.threads-1)/b.threads)
+		users := min(b.threads, (len(src)+share-1)/share)
+		b.pace.start(users)
+		b.done.Add(users)
+		for id := range users {
+			n := min(share, len(src))
+			b.workers[id].jobs <- bootJob{dst: dst[:n], src: src[:n], tables: tables[:n], id: id}
+			dst, src, tables = dst[n:], src[n:], tables[n:]
+		}
+		b.done.Wait()
+	}
+}
+
+// split runs one lookup on two goroutines: each transforms its own polynomials and multiplies half of the vectors.
+func (b *Bootstrapper) split(dst, src []LWECiphertext, tables []*LookupTable) {
+	const users = 2
+	s := b.workers[0].states[0]
+	b.workers[0].rot.prepare(src, tables, []*rotation{s})
+	b.barrier.reset(users)
+	b.done.Add(users)
+	for id := range users {
+		b.workers[id].jobs <- bootJob{id: id, split: users, state: s}
+	}
+	b.done.Wait()
+	s.extract(b.p, &dst[0])
+}
+
+func (b *Bootstrapper) serve(w *bootWorker) {
+	for job := range w.jobs {
+		if job.split > 0 {
+			w.rot.rotateSplit(job.state, &b.barrier, job.id, job.split)
+		} else {
+			w.rot.lookups(job.dst, job.src, job.tables, w.states[:len(job.src)], &b.pace, job.id)
+		}
+		b.done.Done()
+	}
+}
+
+// rotateSplit is one goroutine's part of a rotation that several share. Each transforms and accumulates its own polynomials, so that two barriers a block are
+// enough: before the product, which reads all of them, and after it.
+func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
+	lit := w.p.lit
+	polys, vecs := 2*lit.Parts, w.p.N()/16
+	p0, p1 := id*polys/users, (id+1)*polys/users
+	v0, v1 := id*vecs/users, (id+1)*vecs/users
+	for first := 0; first < lit.SmallDimension; first += lit.BlockLength {
+		a := s.ahat[first : first+lit.BlockLength]
+		if allZeroInts(a) {
+			continue
+		}
+		if id == 0 {
+			w.plan.SetRotation(&s.block, a, lit.Parts)
+		}
+		w.transform(s, p0, p1)
+		bar.wait()
+		w.multiply(s, w.key.block(first/lit.BlockLength), v0, v1)
+		bar.wait()
+		w.accumulate(s, p0, p1)
+	}
+}
+
+func allZeroInts(x []int) bool {
+	for _, v := range x {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// pace keeps the goroutines of a batch within a few blocks of each other. It only saves memory traffic: a goroutine that waited long enough goes on.
+type pace struct {
+	at    []atomic.Int64
+	users int
+}
+
+const (
+	paceLead  = 16  // key coordinates that a goroutine may be ahead
+	paceTries = 200 // yields before it goes on all the same
+)
+
+func (p *pace) start(users int) {
+	p.users = users
+	for i := range users {
+		p.at[i].Store(0)
+	}
+}
+
+func (p *pace) step(id, first int) {
+	if p == nil || p.users < 2 {
+		return
+	}
+	p.at[id].Store(int64(first))
+	for range paceTries {
+		slowest := int64(first)
+		for i := range p.users {
+			slowest = min(slowest, p.at[i].Load())
+		}
+		if int64(first)-slowest <= paceLead {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// barrier lets goroutines wait for each other: they spin for a moment, since the work between two barriers is microseconds, and yield from then on.
+type barrier struct {
+	users   int64
+	arrived atomic.Int64
+	round   atomic.Int64
+}
+
+const barrierSpins = 2000
+
+func (b *barrier) reset(users int) {
+	b.users = int64(users)
+	b.arrived.Store(0)
+}
+
+func (b *barrier) wait() {
+	round := b.round.Load()
+	if b.arrived.Add(1) == b.users {
+		b.arrived.Store(0)
+		b.round.Add(1)
+		return
+	}
+	for i := 0; b.round.Load() == round; i++ {
+		if i > barrierSpins {
+			runtime.Gosched()
+		}
+	}
+}
