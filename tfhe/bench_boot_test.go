@@ -9,7 +9,7 @@ import (
 )
 
 // lookupSets are the default sets of a lookup of each width at failure 2^-128: see SearchLookup.
-func lookupSet(b testing.TB, bits int) Parameters {
+func defaultLookupSet(b testing.TB, bits int) Parameters {
 	found, err := SearchLookup(LookupRequirement{Bits: bits, Nu2: 1, Lookups: 1, Log2PFail: -128}, DefaultSearchOptions())
 	if err != nil {
 		b.Fatal(err)
@@ -25,7 +25,7 @@ func lookupSet(b testing.TB, bits int) Parameters {
 func BenchmarkLookup(b *testing.B) {
 	for bits := 1; bits <= 8; bits++ {
 		b.Run(fmt.Sprintf("bits=%d", bits), func(b *testing.B) {
-			p := lookupSet(b, bits)
+			p := defaultLookupSet(b, bits)
 			sk, err := GenerateSecretKey(p)
 			if err != nil {
 				b.Fatal(err)

@@ -1,5 +1,7 @@
 package tfhe
 
+import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
+
 // decompose writes the l signed digits of every word of src into digits (l rows of len(src)): src = sum_j digit_j q/B^(j+1) + e with
 // |e| <= q/(2 B^l) and digits in [-B/2, B/2].
 //
@@ -22,6 +24,24 @@ func decompose(digits []int64, src []uint64, g GadgetParams) {
 			row[c] = int64((src[c]+offset)>>shift&mask) - half
 			row[c+1] = half - int64((offset-src[c+1])>>shift&mask)
 		}
+	}
+}
+
+// digitOffset is what is added to a word so that its digits can be cut out by shift and mask: the half unit of the last digit, which rounds, and B/2
+// at the place of each digit, which makes all of them non-negative.
+func digitOffset(g GadgetParams) uint64 {
+	offset := uint64(1) << (63 - g.BaseLog*g.Levels)
+	for j := 1; j <= g.Levels; j++ {
+		offset += uint64(1) << (g.BaseLog - 1) << (64 - g.BaseLog*j)
+	}
+	return offset
+}
+
+// forwardDigits decomposes src and transforms its l digit polynomials into dst, [l][N], as [decompose] defines the digits.
+func forwardDigits(plan *fft.Plan, dst []float64, src []uint64, g GadgetParams) {
+	n, offset := len(src), digitOffset(g)
+	for j := range g.Levels {
+		plan.ForwardDigit(dst[j*n:(j+1)*n], src, offset, uint(64-g.BaseLog*(j+1)), uint(g.BaseLog))
 	}
 }
 

@@ -62,7 +62,6 @@ type rotator struct {
 	p       Parameters
 	plan    *fft.Plan
 	key     *ServerKey
-	digits  []int64   // [l][N]
 	scratch []float64 // [m 2 l][16]
 	live    []*rotation
 	ks      keySwitcher
@@ -70,7 +69,7 @@ type rotator struct {
 
 func newRotator(p Parameters, key *ServerKey) *rotator {
 	l := p.lit.BlindRotate.Levels
-	return &rotator{p: p, plan: fft.For(p.N()), key: key, digits: make([]int64, l*p.N()), scratch: make([]float64, p.lit.Parts*2*l*16),
+	return &rotator{p: p, plan: fft.For(p.N()), key: key, scratch: make([]float64, p.lit.Parts*2*l*16),
 		live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p)}
 }
 
@@ -78,10 +77,7 @@ func newRotator(p Parameters, key *ServerKey) *rotator {
 func (w *rotator) transform(s *rotation, from, to int) {
 	n, g := w.p.N(), w.p.lit.BlindRotate
 	for poly := from; poly < to; poly++ {
-		decompose(w.digits, s.acc[poly*n:(poly+1)*n], g)
-		for j := range g.Levels {
-			w.plan.ForwardInt64(s.d[(poly*g.Levels+j)*n:][:n], w.digits[j*n:(j+1)*n])
-		}
+		forwardDigits(w.plan, s.d[poly*g.Levels*n:][:g.Levels*n], s.acc[poly*n:(poly+1)*n], g)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // leaves the machine it was made on. Rows are in the order of [Encryptor.GGSW].
 type FourierGGSW struct {
 	gadget GadgetParams
-	rows   []float64 // [(k+1) l][k+1][N]
+	rows   []float64 // [k+1][l rows of k+1 polynomials], for k = 1 each half as fft.InterleaveRows2 puts it
 }
 
 // NewFourierGGSW allocates an empty one.
@@ -23,9 +23,9 @@ type Evaluator struct {
 	plan   *fft.Plan
 	words  []uint64 // N
 	diff   GLWECiphertext
-	digits []int64     // max l * N
-	fdigit []float64   // N
-	facc   [][]float64 // (k+1) polynomials
+	digits [][]float64 // (k+1) l polynomials: transformed digits
+	rows   []float64   // (k+1) l rows, before they are put in order
+	facc   [][]float64 // k+1 polynomials
 	boot   *rotator    // nil where there are no lookups
 	state  []*rotation
 }
@@ -34,9 +34,15 @@ type Evaluator struct {
 func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
 	levels := max(p.lit.Select.Levels, 1)
 	ev := &Evaluator{p: p, plan: fft.For(p.N()),
-		words: make([]uint64, p.N()), diff: NewGLWE(p), digits: make([]int64, levels*p.N()), fdigit: make([]float64, p.N())}
-	for range p.K() + 1 {
-		ev.facc = append(ev.facc, make([]float64, p.N()))
+		words: make([]uint64, p.N()), diff: NewGLWE(p)}
+	polys := make([]float64, (p.K()+1)*(levels+1)*p.N())
+	for i := range (p.K() + 1) * (levels + 1) {
+		poly := polys[i*p.N() : (i+1)*p.N()]
+		if i <= p.K() {
+			ev.facc = append(ev.facc, poly)
+		} else {
+			ev.digits = append(ev.digits, poly)
+		}
 	}
 	if key != nil {
 		ev.boot = newRotator(p, key)
@@ -47,7 +53,22 @@ func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
 
 // LoadGGSW expands a seeded GGSW ciphertext (its bodies as [Encryptor.GGSW] made them, its masks from m) into the Fourier domain.
 func (ev *Evaluator) LoadGGSW(dst *FourierGGSW, bodies []uint64, m *MaskReader) {
-	loadGGSW(ev.p, ev.plan, ev.words, dst.rows, bodies, m)
+	if ev.p.K() > 1 {
+		loadGGSW(ev.p, ev.plan, ev.words, dst.rows, bodies, m)
+		return
+	}
+	if len(ev.rows) != len(dst.rows) {
+		ev.rows = make([]float64, len(dst.rows))
+	}
+	loadGGSW(ev.p, ev.plan, ev.words, ev.rows, bodies, m)
+	dst.interleave(ev.rows, ev.p.N())
+}
+
+// interleave puts rows in the order in which external products read them: those that meet the mask's digits, then those that meet the body's.
+func (g *FourierGGSW) interleave(rows []float64, n int) {
+	half := len(rows) / 2
+	fft.InterleaveRows2(g.rows[:half], rows[:half], n)
+	fft.InterleaveRows2(g.rows[half:], rows[half:], n)
 }
 
 func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, bodies []uint64, m *MaskReader) {
@@ -66,6 +87,7 @@ func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, bo
 // Polynomials of ct that are all zero (the mask of a trivial ciphertext) cost nothing and add no noise.
 func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct GLWECiphertext) {
 	n, k, l := ev.p.N(), ev.p.K(), g.gadget.Levels
+	offset := digitOffset(g.gadget)
 	first := true
 	for i := range k + 1 {
 		src := ct.Body
@@ -75,12 +97,12 @@ func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct G
 		if allZero(src) {
 			continue
 		}
-		decompose(ev.digits, src, g.gadget)
-		for j := range l {
-			ev.plan.ForwardInt64(ev.fdigit, ev.digits[j*n:(j+1)*n])
-			ev.mulRow(g.rows[(i*l+j)*(k+1)*n:], first)
-			first = false
+		digits := ev.digits[i*l : (i+1)*l]
+		for j, d := range digits {
+			ev.plan.ForwardDigit(d, src, offset, uint(64-g.gadget.BaseLog*(j+1)), uint(g.gadget.BaseLog))
 		}
+		ev.mulRows(digits, g.rows[i*l*(k+1)*n:(i+1)*l*(k+1)*n], first)
+		first = false
 	}
 	if first {
 		return
@@ -91,21 +113,26 @@ func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct G
 	ev.plan.InverseAddTorus(dst.Body, ev.facc[k])
 }
 
-// mulRow multiplies the transformed digit by the k+1 polynomials of a key row into the accumulators, which it sets when first.
-func (ev *Evaluator) mulRow(row []float64, first bool) {
-	n, k := ev.p.N(), ev.p.K()
-	if first {
-		for o := range k + 1 {
-			fft.Mul(ev.facc[o], ev.fdigit, row[o*n:(o+1)*n])
+// mulRows multiplies the transformed digits of one polynomial by their key rows and adds the products to the accumulators, which it sets when first.
+func (ev *Evaluator) mulRows(digits [][]float64, rows []float64, first bool) {
+	if ev.p.K() == 1 {
+		if first {
+			fft.MulRows2(ev.facc[0], ev.facc[1], digits, rows)
+		} else {
+			fft.MulAddRows2(ev.facc[0], ev.facc[1], digits, rows)
 		}
 		return
 	}
-	if k == 1 {
-		fft.MulAdd2(ev.facc[0], ev.facc[1], ev.fdigit, row[:n], row[n:2*n])
-		return
-	}
-	for o := range k + 1 {
-		fft.MulAdd(ev.facc[o], ev.fdigit, row[o*n:(o+1)*n])
+	n, k1 := ev.p.N(), ev.p.K()+1
+	for j, d := range digits {
+		for o := range k1 {
+			row := rows[(j*k1+o)*n:][:n]
+			if first && j == 0 {
+				fft.Mul(ev.facc[o], d, row)
+			} else {
+				fft.MulAdd(ev.facc[o], d, row)
+			}
+		}
 	}
 }
 
