@@ -81,15 +81,6 @@ func newSwitchKey(plan *fft.Plan, g GadgetParams, split bool, bodies []uint64, m
 // lowPart returns the low bits of a word as a signed integer.
 func lowPart(a uint64) int64 { return int64(a<<(64-splitBits)) >> (64 - splitBits) }
 
-// digitOffset is the offset of a gadget's digits as [fft.Plan.ForwardDigit] takes it: half a unit of the last digit, and B/2 at each.
-func digitOffset(g GadgetParams) uint64 {
-	offset := uint64(1) << (63 - g.BaseLog*g.Levels)
-	for j := 1; j <= g.Levels; j++ {
-		offset += 1 << (63 - g.BaseLog*(j-1)) // B/2 q/B^j
-	}
-	return offset
-}
-
 // switcher is the scratch memory of key switches, one for each goroutine.
 type switcher struct {
 	plan   *fft.Plan

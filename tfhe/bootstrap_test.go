@@ -138,9 +138,9 @@ func (k keySet) rotationNoise(count int) (m moments) {
 		}
 		ahat[1] = 0
 		bhat := int(randomWords(1)[0] % uint64(2*total))
-		k.ev.blindRotate(ahat, bhat, table)
+		acc := k.blindRotate(ahat, bhat, table)
 		shift := k.switched(ahat, bhat)
-		for r, acc := range k.ev.boot.acc {
+		for r, acc := range acc {
 			for i, phase := range k.phase(acc) {
 				z := mod(parts*i+r+shift, 2*total)
 				want := table.words[z%total]

@@ -113,8 +113,8 @@ func (b *Bootstrapper) serve(w *bootWorker) {
 	}
 }
 
-// rotateSplit is one goroutine's part of a rotation that several share. Each transforms and accumulates its own polynomials, so that two barriers a block are
-// enough: before the product, which reads all of them, and after it.
+// rotateSplit is one goroutine's part of a rotation that several share. Each transforms and accumulates its own polynomials, so that with one level two
+// barriers a block are enough: before the product, which reads all of them, and after it.
 func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 	lit := w.p.lit
 	polys, vecs := 2*lit.Parts, w.p.N()/16
@@ -133,6 +133,9 @@ func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 		w.multiply(s, w.key.block(first/lit.BlockLength), v0, v1)
 		bar.wait()
 		w.accumulate(s, p0, p1)
+		if lit.BlindRotate.Levels > 1 {
+			bar.wait() // the second product lies where the first polynomial's second digit goes
+		}
 	}
 }
 

@@ -2,31 +2,6 @@ package tfhe
 
 import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 
-// decompose writes the l signed digits of every word of src into digits (l rows of len(src)): src = sum_j digit_j q/B^(j+1) + e with
-// |e| <= q/(2 B^l) and digits in [-B/2, B/2].
-//
-// Even coefficients use [-B/2, B/2) and round ties up, odd ones the mirror image (-B/2, B/2] and down: digits and rounding
-// errors then have no mean over a polynomial, which would otherwise add up to a visible offset at low frequencies.
-func decompose(digits []int64, src []uint64, g GadgetParams) {
-	n := len(src)
-	b, l := g.BaseLog, g.Levels
-	mask := uint64(1)<<b - 1
-	half := int64(1) << (b - 1)
-	// Adding B/2 to every digit makes all digits non-negative, so that they can be cut out by shift and mask.
-	offset := uint64(1) << (63 - b*l)
-	for j := 1; j <= l; j++ {
-		offset += uint64(half) << (64 - b*j)
-	}
-	for j := range l {
-		row := digits[j*n:][:n]
-		shift := 64 - b*(j+1)
-		for c := 0; c+1 < n; c += 2 {
-			row[c] = int64((src[c]+offset)>>shift&mask) - half
-			row[c+1] = half - int64((offset-src[c+1])>>shift&mask)
-		}
-	}
-}
-
 // digitOffset is what is added to a word so that its digits can be cut out by shift and mask: the half unit of the last digit, which rounds, and B/2
 // at the place of each digit, which makes all of them non-negative.
 func digitOffset(g GadgetParams) uint64 {
@@ -37,7 +12,11 @@ func digitOffset(g GadgetParams) uint64 {
 	return offset
 }
 
-// forwardDigits decomposes src and transforms its l digit polynomials into dst, [l][N], as [decompose] defines the digits.
+// forwardDigits decomposes src and transforms its l digit polynomials into dst, [l][N]: src = sum_j digit_j q/B^(j+1) + e with
+// |e| <= q/(2 B^l) and digits in [-B/2, B/2].
+//
+// Even coefficients use [-B/2, B/2) and round ties up, odd ones the mirror image (-B/2, B/2] and down: digits and rounding
+// errors then have no mean over a polynomial, which would otherwise add up to a visible offset at low frequencies.
 func forwardDigits(plan *fft.Plan, dst []float64, src []uint64, g GadgetParams) {
 	n, offset := len(src), digitOffset(g)
 	for j := range g.Levels {

@@ -1,6 +1,10 @@
 package tfhe
 
 import (
+	"slices"
+
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
+
 	"testing"
 
 	"pgregory.net/rapid"
@@ -88,7 +92,7 @@ func TestDecomposeExhaustively(t *testing.T) {
 // bits below are zero, as in words that come from a Fourier transform.
 func TestKeySwitchDigitsExhaustively(t *testing.T) {
 	for _, g := range smallGadgets {
-		digits := make([]int64, g.Levels)
+		raw, digits := make([]int32, g.Levels), make([]int64, g.Levels)
 		sums := make([]digitSums, g.Levels)
 		half := int64(1) << (g.BaseLog - 1)
 		bound := int64(1) << (63 - g.BaseLog*g.Levels)
@@ -96,7 +100,10 @@ func TestKeySwitchDigitsExhaustively(t *testing.T) {
 		ties := make([][2]int, g.Levels)
 		for v := range uint64(1) << (64 - free) {
 			x := v << free
-			e := keySwitchDigits(digits, x, g)
+			e := keySwitchDigits(raw, x, g)
+			for j, d := range raw {
+				digits[j] = int64(d)
+			}
 			for j, d := range digits {
 				sums[j].add(d)
 				switch d {
@@ -150,8 +157,12 @@ func TestDecomposeLarge(t *testing.T) {
 				t.Fatalf("%v: %#x recomposes with error %d", g, v, e)
 			}
 		}
-		row := make([]int64, g.Levels)
-		if e := keySwitchDigits(row, x, g); e != int64(x-recompose(row, g)) || e < -bound || e > bound {
+		raw, row := make([]int32, g.Levels), make([]int64, g.Levels)
+		e := keySwitchDigits(raw, x, g)
+		for j, d := range raw {
+			row[j] = int64(d)
+		}
+		if e != int64(x-recompose(row, g)) || e < -bound || e > bound {
 			t.Fatalf("%v: key-switch digits of %#x have error %d", g, x, e)
 		}
 	})
@@ -178,5 +189,51 @@ func TestDigitNorm(t *testing.T) {
 		// Squares of uniform digits have a relative deviation of 0.9: the mean of 2^14 is known to 0.35% of the deviation; 3% is 8 of it.
 		checkNoise(t, "digits of "+g.String(), &m, g.DigitNorm(1)/float64(g.Levels), 0.97, 1.03, 1)
 		checkNoise(t, "rounding of "+g.String(), &e, g.RoundingVariance(), 0.97, 1.03, 1)
+	}
+}
+
+// TestForwardDigits compares the digits that are cut out inside the transform with the plain loop.
+func TestForwardDigits(t *testing.T) {
+	for _, g := range []GadgetParams{{23, 1}, {14, 2}, {9, 5}, {3, 7}} {
+		for _, n := range []int{256, 2048} {
+			plan := fft.For(n)
+			src := randomWords(n)
+			copy(src, []uint64{0, 1, ^uint64(0), 1 << 63, 1<<63 - 1, 1 << 40, ^uint64(1<<40) + 1})
+			got, want := make([]float64, g.Levels*n), make([]float64, g.Levels*n)
+			forwardDigits(plan, got, src, g)
+			digits := make([]int64, g.Levels*n)
+			decompose(digits, src, g)
+			for j := range g.Levels {
+				plan.ForwardInt64(want[j*n:(j+1)*n], digits[j*n:(j+1)*n])
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%v, N=%d: transforms differ", g, n)
+			}
+		}
+	}
+}
+
+// decompose writes the l signed digits of every word of src into digits (l rows of len(src)): src = sum_j digit_j q/B^(j+1) + e with
+// |e| <= q/(2 B^l) and digits in [-B/2, B/2].
+//
+// Even coefficients use [-B/2, B/2) and round ties up, odd ones the mirror image (-B/2, B/2] and down: digits and rounding
+// errors then have no mean over a polynomial, which would otherwise add up to a visible offset at low frequencies.
+func decompose(digits []int64, src []uint64, g GadgetParams) {
+	n := len(src)
+	b, l := g.BaseLog, g.Levels
+	mask := uint64(1)<<b - 1
+	half := int64(1) << (b - 1)
+	// Adding B/2 to every digit makes all digits non-negative, so that they can be cut out by shift and mask.
+	offset := uint64(1) << (63 - b*l)
+	for j := 1; j <= l; j++ {
+		offset += uint64(half) << (64 - b*j)
+	}
+	for j := range l {
+		row := digits[j*n:][:n]
+		shift := 64 - b*(j+1)
+		for c := 0; c+1 < n; c += 2 {
+			row[c] = int64((src[c]+offset)>>shift&mask) - half
+			row[c+1] = half - int64((offset-src[c+1])>>shift&mask)
+		}
 	}
 }

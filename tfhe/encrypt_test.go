@@ -35,7 +35,7 @@ func checkLowBits(t *testing.T, name string, words []uint64) {
 // TestGLWENoise decrypts fresh ciphertexts by schoolbook arithmetic: phase minus message is Gaussian noise of the set's deviation, uniform in
 // its low bits. A deviation of 40 ciphertexts of 2048 has a standard error of 0.25%, so 2% is 8 of them (false failure 1e-15).
 func TestGLWENoise(t *testing.T) {
-	for _, lit := range []ParametersLiteral{ternarySet, set4, toyTwo} {
+	for _, lit := range []ParametersLiteral{ternarySet, set4, toyTwo, toySelect} {
 		k := keysOf(t, lit)
 		n := k.p.N()
 		enc := NewEncryptor(k.sk)
@@ -89,7 +89,7 @@ func TestGGSWRows(t *testing.T) {
 		lit ParametersLiteral
 		g   GadgetParams
 		m   int64
-	}{{ternarySet, GadgetParams{10, 3}, 1}, {ternarySet, GadgetParams{10, 3}, 0}, {set4, GadgetParams{22, 1}, 1}, {toyTwo, GadgetParams{7, 4}, -3}} {
+	}{{ternarySet, GadgetParams{10, 3}, 1}, {ternarySet, GadgetParams{10, 3}, 0}, {set4, GadgetParams{22, 1}, 1}, {toyTwo, GadgetParams{7, 4}, -3}, {toySelect, GadgetParams{7, 4}, -3}} {
 		k := keysOf(t, c.lit)
 		n, kk, l := k.p.N(), k.p.K(), c.g.Levels
 		enc := NewEncryptor(k.sk)
@@ -131,20 +131,23 @@ func TestKeySwitchRows(t *testing.T) {
 	n, ks := k.p.lit.SmallDimension, k.p.lit.KeySwitch
 	var m moments
 	var noise []uint64
-	mask := make([]uint64, n)
+	small := newSmallLWE(n)
+	expand := newRowExpander(n)
 	for r, body := range k.ek.ksk {
-		rng.ExpandMask(mask, k.ek.seed, kskFirstMask+uint64(r))
-		if !slices.Equal(mask, k.server.ksk[r*(n+1):][:n]) || body != k.server.ksk[r*(n+1)+n] {
+		expand.row(small.mask, k.ek.seed, r)
+		small.body = body
+		if !slices.Equal(small.mask, k.server.ksk[r*(n+1):][:n]) || body != k.server.ksk[r*(n+1)+n] {
 			t.Fatalf("row %d of the server's key is not that of the evaluation key", r)
 		}
 		want := uint64(k.sk.coeffs()[n+r/ks.Levels]) << (64 - ks.BaseLog*(r%ks.Levels+1))
-		e := lwePhase(k.sk, mask, body) - want
+		wide := small.wide()
+		e := lwePhase(k.sk, wide.Mask, wide.Body) - want
 		m.add(torus(e))
-		noise = append(noise, e)
+		noise = append(noise, uint64(int64(e)>>32)) // its words have 32 bits
 	}
 	checkNoise(t, "LWE n=884", &m, math.Exp2(2*k.p.lit.Log2SigmaLWE), 0.95, 1.05, 1)
 	checkLowBits(t, "LWE n=884", noise)
-	checkTails(t, noise, k.p.lit.Log2SigmaLWE)
+	checkTails(t, noise, k.p.lit.Log2SigmaLWE-32)
 }
 
 // TestBootstrappingKeyRows decrypts the GGSW ciphertexts of an evaluation key: the small key without its signs.

@@ -80,7 +80,7 @@ func FuzzReadEvaluationKey(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !ek.params.Secure() || int64(8*(len(ek.bsk)+len(ek.ksk))) != ek.params.EvaluationKeyBytes() {
+		if !ek.params.Secure() || int64(8*len(ek.bsk)+4*len(ek.ksk)) != ek.params.EvaluationKeyBytes() {
 			t.Fatal("a broken key is accepted")
 		}
 	})

@@ -74,6 +74,32 @@ func keyAdmitted(p Parameters, coeffs []int64) bool {
 	return weight(coeffs) <= p.WorstKeyWeight()
 }
 
+// keyInForm tells whether every coefficient has the public sign of its place, and no block of the prefix more than one.
+func keyInForm(p Parameters, coeffs []int64) bool {
+	if p.lit.Key == TernaryKey {
+		return true
+	}
+	used := 0
+	for i, s := range p.Signs() {
+		if coeffs[i] == -s {
+			return false
+		}
+		if i >= p.lit.SmallDimension {
+			continue
+		}
+		if i%p.lit.BlockLength == 0 {
+			used = 0
+		}
+		if coeffs[i] != 0 {
+			used++
+		}
+		if used > 1 {
+			return false
+		}
+	}
+	return true
+}
+
 // WorstKeyWeight is the largest squared norm |s|^2 of the large key that [GenerateSecretKey] admits: two deviations above the mean.
 func (p Parameters) WorstKeyWeight() float64 {
 	if p.lit.Key == TernaryKey {

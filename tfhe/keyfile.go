@@ -68,7 +68,7 @@ func ReadSecretKey(r io.Reader) (*SecretKey, error) {
 		}
 		coeffs[i] = c
 	}
-	if !keyAdmitted(p, coeffs) {
+	if !keyAdmitted(p, coeffs) || !keyInForm(p, coeffs) {
 		return nil, fmt.Errorf("tfhe: secret key is damaged: no key that fhe-ml generates has its weight")
 	}
 	return newSecretKey(p, h.Key, coeffs)

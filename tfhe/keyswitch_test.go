@@ -24,10 +24,9 @@ func TestKeySwitchNoise(t *testing.T) {
 		k := keysOf(t, lit)
 		model, shape := k.model()
 		var m moments
-		out := NewLWE(lit.SmallDimension)
 		for range samples(400, 3000) {
 			in := LWECiphertext{Mask: randomWords(k.p.BigDimension()), Body: randomWords(1)[0]}
-			k.ev.KeySwitch(&out, &in)
+			out := k.keySwitch(&in)
 			m.add(torus(lwePhase(k.sk, out.Mask, out.Body) - lwePhase(k.sk, in.Mask, in.Body)))
 		}
 		checkNoise(t, "key switch, "+describe(lit), &m, model.Bootstrap(shape, 4, 1, 0).Ks, 1-tolerance, 1+tolerance, 1)
@@ -41,10 +40,9 @@ func TestKeySwitchRounding(t *testing.T) {
 		k := keysOf(t, lit)
 		model, shape := k.model()
 		var m moments
-		out := NewLWE(lit.SmallDimension)
 		for range samples(5000, 40000) {
 			in := LWECiphertext{Mask: randomWords(k.p.BigDimension()), Body: randomWords(1)[0]}
-			k.ev.KeySwitch(&out, &in)
+			out := k.keySwitch(&in)
 			m.add(torus(lwePhase(k.sk, out.Mask, out.Body) - lwePhase(k.sk, in.Mask, in.Body)))
 		}
 		// 5000 samples give the deviation to 1%.
@@ -58,15 +56,14 @@ func TestDigitsOfLookupOutputs(t *testing.T) {
 	k := keysOf(t, set4)
 	g := k.p.lit.KeySwitch
 	sums := make([]moments, g.Levels)
-	digits := make([]int64, g.Levels)
+	digits := make([]int32, g.Levels)
 	low := uint64(0)
 	ahat := make([]int, k.p.lit.SmallDimension)
 	for range 6 {
 		for i, w := range randomWords(len(ahat)) {
 			ahat[i] = int(w % 4096)
 		}
-		k.ev.blindRotate(ahat, 0, &LookupTable{words: randomWords(2048)})
-		for _, w := range k.ev.boot.acc[0].Mask {
+		for _, w := range k.blindRotate(ahat, 0, &LookupTable{words: randomWords(2048)})[0].Mask {
 			low |= w
 			keySwitchDigits(digits, w, g)
 			for j, d := range digits {
@@ -87,16 +84,54 @@ func TestKeySwitchPrefix(t *testing.T) {
 	in := NewLWE(k.p.BigDimension())
 	copy(in.Mask, randomWords(n))
 	in.Body = 12345
-	out := NewLWE(n)
-	k.ev.KeySwitch(&out, &in)
+	in.Body = 12345 << 40
+	out := k.keySwitch(&in)
 	for i, a := range out.Mask {
-		if a != in.Mask[i] {
+		if a != uint64(round32(in.Mask[i]))<<32 {
 			t.Fatalf("coefficient %d of the prefix changed", i)
 		}
 	}
 	if out.Body != in.Body {
 		t.Fatal("body changed")
 	}
+}
+
+// keySwitch switches one ciphertext and returns it with words of 64 bits.
+func (k keySet) keySwitch(in *LWECiphertext) LWECiphertext {
+	k.ev.boot.ks.keySwitch(k.server, k.ev.state, []LWECiphertext{*in})
+	return k.ev.state[0].small.wide()
+}
+
+func (ct smallLWE) wide() LWECiphertext {
+	out := NewLWE(len(ct.mask))
+	for i, a := range ct.mask {
+		out.Mask[i] = uint64(a) << 32
+	}
+	out.Body = uint64(ct.body) << 32
+	return out
+}
+
+// randomSmall returns a uniform ciphertext modulo 2^32, also in words of 64 bits.
+func randomSmall(n int) (LWECiphertext, smallLWE) {
+	small := newSmallLWE(n)
+	for i, w := range randomWords(n) {
+		small.mask[i] = uint32(w)
+	}
+	small.body = uint32(randomWords(1)[0])
+	return small.wide(), small
+}
+
+// blindRotate returns the accumulator's parts after a rotation of the table.
+func (k keySet) blindRotate(ahat []int, bhat int, table *LookupTable) []GLWECiphertext {
+	s, n := k.ev.state[0], k.p.N()
+	copy(s.ahat, ahat)
+	s.start(k.p, bhat, table)
+	k.ev.boot.rotate(k.ev.state, nil, 0)
+	var parts []GLWECiphertext
+	for r := range k.p.lit.Parts {
+		parts = append(parts, GLWECiphertext{Mask: s.acc[2*r*n : (2*r+1)*n], Body: s.acc[(2*r+1)*n : (2*r+2)*n]})
+	}
+	return parts
 }
 
 // switched returns bhat - sum ahat_i |s_i| mod 2mN: the slot that the blind rotation reads, computed in the clear.
@@ -121,16 +156,16 @@ func TestModulusSwitchNoise(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := keySet{p: p, sk: sk, ev: NewEvaluator(p, nil)}
-		k.ev.key = &ServerKey{params: p, signs: p.Signs()} // all that a modulus switch needs
+		k := keySet{p: p, sk: sk}
+		key := &ServerKey{params: p, signs: p.Signs()} // all that a modulus switch needs
 		model, shape := k.model()
 		slots := 2 * float64(lit.Parts) * float64(lit.PolyDegree)
 		var m moments
 		ahat := make([]int, lit.SmallDimension)
 		shift := uint64(1) << 57
 		for range 20000 {
-			in := LWECiphertext{Mask: randomWords(lit.SmallDimension), Body: randomWords(1)[0]}
-			z := k.switched(ahat, k.ev.modulusSwitch(ahat, &in, shift))
+			in, small := randomSmall(lit.SmallDimension)
+			z := k.switched(ahat, key.modulusSwitch(ahat, &small, shift))
 			phase := lwePhase(sk, in.Mask, in.Body) + shift
 			e := (float64(z)+0.5)/slots - float64(phase)*0x1p-64
 			m.add(e - math.Round(e))
@@ -152,13 +187,13 @@ func TestModulusSwitchEdges(t *testing.T) {
 	k := keysOf(t, toyParts)
 	limit := 2 * k.p.lit.Parts * k.p.N()
 	ahat := make([]int, k.p.lit.SmallDimension)
-	for _, a := range []uint64{0, 1, 1 << 63, 1<<63 - 1, ^uint64(0), ^uint64(0) / 1536, 1 << 54, 1<<54 - 1} {
-		in := NewLWE(len(ahat))
-		for i := range in.Mask {
-			in.Mask[i] = a
+	for _, a := range []uint32{0, 1, 1 << 31, 1<<31 - 1, ^uint32(0), ^uint32(0) / 1536, 1 << 22, 1<<22 - 1} {
+		in := newSmallLWE(len(ahat))
+		for i := range in.mask {
+			in.mask[i] = a
 		}
-		for _, in.Body = range []uint64{0, 1, 1 << 63, ^uint64(0)} {
-			bhat := k.ev.modulusSwitch(ahat, &in, 1<<60)
+		for _, in.body = range []uint32{0, 1, 1 << 31, ^uint32(0)} {
+			bhat := k.server.modulusSwitch(ahat, &in, 1<<60)
 			if bhat < 0 || bhat >= limit {
 				t.Fatalf("body in slot %d of %d", bhat, limit)
 			}

@@ -102,7 +102,7 @@ func samples(short, longer int) int {
 var (
 	toy       = lookupSet(512, 1, 64, 1, GadgetParams{15, 2}, GadgetParams{4, 5}, -55, -30)
 	toyParts  = lookupSet(256, 1, 64, 3, GadgetParams{15, 2}, GadgetParams{4, 5}, -55, -30)
-	toyTwo    = lookupSet(256, 2, 64, 2, GadgetParams{20, 1}, GadgetParams{4, 5}, -55, -30)
+	toyTwo    = lookupSet(256, 1, 64, 2, GadgetParams{20, 1}, GadgetParams{4, 5}, -55, -30)
 	toySelect = ParametersLiteral{PolyDegree: 256, GLWEDimension: 2, Key: TernaryKey, Log2SigmaGLWE: -55, Select: GadgetParams{14, 2}}
 
 	set4       = realLookupSet(884, 1, GadgetParams{22, 1}, GadgetParams{3, 5})

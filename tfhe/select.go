@@ -17,6 +17,17 @@ func NewFourierGGSW(p Parameters, g GadgetParams) *FourierGGSW {
 	return &FourierGGSW{gadget: g, rows: make([]float64, k1*g.Levels*k1*p.N())}
 }
 
+// setRow writes row j of one half, two polynomials of n elements (k = 1); half 0 are the rows that meet the mask's digits, half 1 the body's.
+func (g *FourierGGSW) setRow(half, j int, row []float64, n int) {
+	l := g.gadget.Levels
+	out := g.rows[half*2*l*n:][:2*l*n]
+	for i := 0; i < n; i += 16 {
+		at := 2 * (i*l + 16*j)
+		copy(out[at:at+16], row[i:i+16])
+		copy(out[at+16:at+32], row[n+i:n+i+16])
+	}
+}
+
 // Evaluator computes on ciphertexts. It owns scratch memory: one evaluator for each goroutine, all sharing one [ServerKey].
 type Evaluator struct {
 	p      Parameters
@@ -96,6 +107,9 @@ func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct G
 		}
 		if allZero(src) {
 			continue
+		}
+		for len(ev.digits) < (k+1)*l { // a gadget of more levels than the set's own
+			ev.digits = append(ev.digits, make([]float64, n))
 		}
 		digits := ev.digits[i*l : (i+1)*l]
 		for j, d := range digits {
