@@ -134,9 +134,9 @@ func TestKeySwitchRows(t *testing.T) {
 	small := newSmallLWE(n)
 	expand := newRowExpander(n)
 	for r, body := range k.ek.ksk {
-		expand.row(small.mask, k.ek.seed, r)
-		small.body = body
-		if !slices.Equal(small.mask, k.server.ksk[r*(n+1):][:n]) || body != k.server.ksk[r*(n+1)+n] {
+		expand.row(small.mask(), k.ek.seed, r)
+		*small.body() = body
+		if !slices.Equal(small.words[:n+1], k.server.switchRow(r)) {
 			t.Fatalf("row %d of the server's key is not that of the evaluation key", r)
 		}
 		want := uint64(k.sk.coeffs()[n+r/ks.Levels]) << (64 - ks.BaseLog*(r%ks.Levels+1))

@@ -118,7 +118,7 @@ type ServerKey struct {
 	params Parameters
 	signs  []int64
 	bsk    []float64 // [n/block] blocks in the order of fft.PackBlock
-	ksk    []uint32  // [(kN-n) t][n+1]
+	ksk    []uint32  // [tiles of 64 columns][(kN-n) t][64]: n mask words, the body, zeros
 }
 
 // NewServerKey expands ek on all cores. It returns nil, which [NewEvaluator] takes, for parameters without lookups.
@@ -129,7 +129,7 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 	}
 	lit := p.lit
 	n := lit.SmallDimension
-	sk := &ServerKey{params: p, signs: p.Signs(), bsk: make([]float64, 2*p.bskWords()), ksk: make([]uint32, p.kskRows()*(n+1))}
+	sk := &ServerKey{params: p, signs: p.Signs(), bsk: make([]float64, 2*p.bskWords()), ksk: make([]uint32, p.kskRows()*switchColumns(n))}
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -144,10 +144,13 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 				progress.report(int(done.Add(1)), n/lit.BlockLength)
 			}
 			expand := newRowExpander(n)
+			row := make([]uint32, switchColumns(n))
 			for r := w; r < len(ek.ksk); r += workers {
-				row := sk.ksk[r*(n+1):][:n+1]
 				expand.row(row[:n], ek.seed, r)
 				row[n] = ek.ksk[r]
+				for c := 0; c < len(row); c += switchTile {
+					copy(sk.ksk[c*len(ek.ksk)+r*switchTile:][:switchTile], row[c:])
+				}
 			}
 			return nil
 		})

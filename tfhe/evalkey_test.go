@@ -25,7 +25,7 @@ func TestEvaluationKeyMasks(t *testing.T) {
 	}
 	for r := range k.ek.ksk {
 		var row [4]uint64
-		for i, a := range k.server.ksk[r*885:][:8] {
+		for i, a := range k.server.switchRow(r)[:8] {
 			row[i/2] |= uint64(a) << (32 * (i % 2))
 		}
 		seen[row] = true

@@ -1,43 +1,59 @@
 package tfhe
 
+import "github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
+
 // smallLWE is a ciphertext under the small key modulo 2^32: a key switch's noise is far above 2^-32, and half the bytes are half the time.
 type smallLWE struct {
-	mask []uint32
-	body uint32
+	words []uint32 // n mask words, the body, and zeros up to whole tiles of the key
+	n     int
 }
 
-func newSmallLWE(n int) smallLWE { return smallLWE{mask: make([]uint32, n)} }
+func newSmallLWE(n int) smallLWE { return smallLWE{words: make([]uint32, switchColumns(n)), n: n} }
+
+func (ct *smallLWE) mask() []uint32 { return ct.words[:ct.n] }
+
+func (ct *smallLWE) body() *uint32 { return &ct.words[ct.n] }
+
+// switchTile is the width in words of a tile of the key-switching key: what stays in registers over all rows.
+const switchTile = 64
+
+// switchColumns is n+1 rounded up to whole tiles.
+func switchColumns(n int) int { return (n + 1 + switchTile - 1) / switchTile * switchTile }
 
 // keySwitcher holds the digits of a group of ciphertexts.
 type keySwitcher struct {
 	p      Parameters
-	digits []int32 // [group][kN-n][t]
+	digits [][]int32  // [group][(kN-n) t]
+	dst    [][]uint32 // [group] a tile of each ciphertext
 }
 
 func newKeySwitcher(p Parameters) keySwitcher {
-	return keySwitcher{p: p, digits: make([]int32, maxGroup*p.kskRows())}
+	k := keySwitcher{p: p, dst: make([][]uint32, maxGroup)}
+	for range maxGroup {
+		k.digits = append(k.digits, make([]int32, p.kskRows()))
+	}
+	return k
 }
 
 // keySwitch sets the small ciphertext of every state to an encryption under the small key of what its source (dimension kN) encrypts. The small key is the
 // prefix of the big one, so only the last kN - n coefficients are switched: b - <a,s> keeps its first n terms as they are, rounded to 32 bits. Ciphertexts are the inner loop, so
-// that every row of the key is read once for the group.
+// that the key is read once for the group.
 func (k *keySwitcher) keySwitch(key *ServerKey, states []*rotation, src []LWECiphertext) {
 	n, rows := k.p.lit.SmallDimension, k.p.kskRows()
 	for i, s := range states {
 		for c, a := range src[i].Mask[:n] {
-			s.small.mask[c] = round32(a)
+			s.small.words[c] = round32(a)
 		}
-		mean := k.decompose(k.digits[i*rows:(i+1)*rows], src[i].Mask[n:], key.signs[n:])
-		s.small.body = round32(src[i].Body - mean)
+		mean := k.decompose(k.digits[i], src[i].Mask[n:], key.signs[n:])
+		clear(s.small.words[n:])
+		*s.small.body() = round32(src[i].Body - mean)
 	}
-	for r := range rows {
-		row := key.ksk[r*(n+1):][:n+1]
+	dst := k.dst[:len(states)]
+	for c := 0; c < switchColumns(n); c += switchTile {
 		for i, s := range states {
-			if d := uint32(k.digits[i*rows+r]); d != 0 {
-				subScaled(s.small.mask, row[:n], d)
-				s.small.body -= d * row[n]
-			}
+			dst[i] = s.small.words[c : c+switchTile]
 		}
+		vec.SubMul32(dst, k.digits[:len(states)], key.ksk[c*rows:(c+switchTile)*rows], switchTile)
 	}
 }
 
@@ -53,14 +69,6 @@ func (k *keySwitcher) decompose(digits []int32, mask []uint64, signs []int64) ui
 	return uint64(sum << 7)
 }
 
-// subScaled sets dst to dst - d * row modulo 2^32.
-func subScaled(dst, row []uint32, d uint32) {
-	row = row[:len(dst)]
-	for c := range dst {
-		dst[c] -= d * row[c]
-	}
-}
-
 func round32(x uint64) uint32 { return uint32((x + 1<<31) >> 32) }
 
 // modulusSwitch writes ahat_i = round(a_i 2mN/q) mod 2mN, with a_i multiplied by the key's public sign so that the key is the
@@ -70,7 +78,7 @@ func (key *ServerKey) modulusSwitch(ahat []int, ct *smallLWE, shift uint64) (bha
 	lit := key.params.lit
 	m := uint64(2 * lit.Parts * lit.PolyDegree)
 	var errs int64 // sum of rounding errors in units of 2^-32 steps: n < 2^12 terms of at most 2^31
-	for i, a := range ct.mask {
+	for i, a := range ct.mask() {
 		if key.signs[i] < 0 {
 			a = -a
 		}
@@ -80,5 +88,5 @@ func (key *ServerKey) modulusSwitch(ahat []int, ct *smallLWE, shift uint64) (bha
 		ahat[i] = int((steps + 1<<31) >> 32 % m)
 	}
 	mean := errs / int64(m*uint64(lit.BlockLength+1)) // P errs 2^-32 steps of 2^32/m words each
-	return int(uint64(ct.body+uint32(shift>>32)-uint32(mean)) * m >> 32)
+	return int(uint64(*ct.body()+uint32(shift>>32)-uint32(mean)) * m >> 32)
 }

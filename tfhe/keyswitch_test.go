@@ -103,11 +103,11 @@ func (k keySet) keySwitch(in *LWECiphertext) LWECiphertext {
 }
 
 func (ct smallLWE) wide() LWECiphertext {
-	out := NewLWE(len(ct.mask))
-	for i, a := range ct.mask {
+	out := NewLWE(ct.n)
+	for i, a := range ct.mask() {
 		out.Mask[i] = uint64(a) << 32
 	}
-	out.Body = uint64(ct.body) << 32
+	out.Body = uint64(*ct.body()) << 32
 	return out
 }
 
@@ -115,9 +115,9 @@ func (ct smallLWE) wide() LWECiphertext {
 func randomSmall(n int) (LWECiphertext, smallLWE) {
 	small := newSmallLWE(n)
 	for i, w := range randomWords(n) {
-		small.mask[i] = uint32(w)
+		small.words[i] = uint32(w)
 	}
-	small.body = uint32(randomWords(1)[0])
+	*small.body() = uint32(randomWords(1)[0])
 	return small.wide(), small
 }
 
@@ -132,6 +132,16 @@ func (k keySet) blindRotate(ahat []int, bhat int, table *LookupTable) []GLWECiph
 		parts = append(parts, GLWECiphertext{Mask: s.acc[2*r*n : (2*r+1)*n], Body: s.acc[(2*r+1)*n : (2*r+2)*n]})
 	}
 	return parts
+}
+
+// switchRow gathers row r of the key-switching key: n mask words and the body.
+func (key *ServerKey) switchRow(r int) []uint32 {
+	n, rows := key.params.lit.SmallDimension, key.params.kskRows()
+	var row []uint32
+	for c := 0; c < switchColumns(n); c += switchTile {
+		row = append(row, key.ksk[c*rows+r*switchTile:][:switchTile]...)
+	}
+	return row[:n+1]
 }
 
 // switched returns bhat - sum ahat_i |s_i| mod 2mN: the slot that the blind rotation reads, computed in the clear.
@@ -189,10 +199,10 @@ func TestModulusSwitchEdges(t *testing.T) {
 	ahat := make([]int, k.p.lit.SmallDimension)
 	for _, a := range []uint32{0, 1, 1 << 31, 1<<31 - 1, ^uint32(0), ^uint32(0) / 1536, 1 << 22, 1<<22 - 1} {
 		in := newSmallLWE(len(ahat))
-		for i := range in.mask {
-			in.mask[i] = a
+		for i := range in.mask() {
+			in.words[i] = a
 		}
-		for _, in.body = range []uint32{0, 1, 1 << 31, ^uint32(0)} {
+		for _, *in.body() = range []uint32{0, 1, 1 << 31, ^uint32(0)} {
 			bhat := k.server.modulusSwitch(ahat, &in, 1<<60)
 			if bhat < 0 || bhat >= limit {
 				t.Fatalf("body in slot %d of %d", bhat, limit)

@@ -187,7 +187,7 @@ func (p Parameters) EvaluationKeyMemory() int64 {
 	if !p.HasLookups() {
 		return 0
 	}
-	return 16*int64(p.bskWords()) + 4*int64(p.kskRows())*int64(p.lit.SmallDimension+1)
+	return 16*int64(p.bskWords()) + 4*int64(p.kskRows())*int64(switchColumns(p.lit.SmallDimension))
 }
 
 // bskWords is the number of body words of the bootstrapping key: n GGSW of (k+1) l rows.
