@@ -17,18 +17,18 @@ type candidate struct {
 	log2Noise float64
 }
 
-// costs are the times in microseconds that choices are made with: medians of this code's kernels on one core, N = 2048. They are the same on every machine, so
-// that a model compiles to the same circuit everywhere.
+// costs are the times in microseconds that choices are made with, of this code's AVX-512 kernels on one Zen 4 core at N = 2048. They are the same on every
+// machine, so that a model compiles to the same circuit everywhere; those of a lookup are [tfhe.DefaultLookupCosts].
 type costs struct {
 	forward, inverse float64 // one transform, with decomposition or rounding
-	mulAdd           float64 // one polynomial product in the Fourier domain
-	monomial         float64 // one product by X^a - 1 in the Fourier domain
-	expand           float64 // expanding one mask polynomial
+	mulAdd           float64 // one digit polynomial by one polynomial of a key row
+	difference       float64 // the difference of two branches, or of an accumulator and its rotation
+	load             float64 // one row of a GGSW ciphertext: expanding its mask, two transforms, its place in memory
 	plainProduct     float64 // one exact polynomial product
-	switchWord       float64 // one word of the key-switching key
+	affineTerm       float64 // one scaled addition of LWE ciphertexts
 }
 
-var unitCosts = costs{forward: 18, inverse: 20, mulAdd: 1.6, monomial: 3.5, expand: 4, plainProduct: 130, switchWord: 0.0005}
+var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 14, plainProduct: 90, affineTerm: 0.7}
 
 // uploadUsPerByte is --prefer balanced's price of a request byte: 10 MB/s.
 const uploadUsPerByte = 0.1
@@ -146,14 +146,22 @@ func (p *plan) tooNoisy(least float64) error {
 // leveledUs is the time of everything but lookups with a gadget of the given levels.
 func (p *plan) leveledUs(levels int) float64 {
 	u, l := unitCosts, float64(levels)
-	load := float64(len(p.selectors)) * 2 * l * (2*u.forward + u.expand)
-	cmux := float64(p.cmux) * (2*l*(u.forward+2*u.mulAdd) + 2*u.inverse)
-	bottoms := float64(p.bottoms) * (l*(u.forward+2*u.mulAdd) + 2*u.inverse)
-	packed := 0.0
+	load := float64(len(p.selectors)) * 2 * l * u.load
+	cmux := float64(p.cmux) * (2*l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
+	bottoms := float64(p.bottoms) * (l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
+	packed, terms := 0.0, 0
 	if p.packed != nil {
-		packed = u.expand + u.plainProduct*2*float64(len(p.packed.steps))
+		packed = u.plainProduct * 3 * float64(len(p.packed.steps)) // the weights' own transform, mask, body
 	}
-	return load + cmux + bottoms + packed + float64(p.affines)*2
+	for _, r := range p.rows {
+		terms += len(r.terms)
+	}
+	for _, vp := range p.vectors {
+		for _, src := range vp.srcs {
+			terms += len(src)
+		}
+	}
+	return load + cmux + bottoms + packed + float64(terms)*u.affineTerm
 }
 
 // cost is what the search minimises, in milliseconds.
@@ -248,6 +256,7 @@ func (p *plan) lookupGadgets(lit *tfhe.ParametersLiteral, model tfhe.NoiseModel)
 		}))
 	}
 	var tries []lookupTry
+	lookupCosts := tfhe.DefaultLookupCosts()
 	for _, br := range rotations {
 		for _, ks := range switches {
 			for m := 1; m <= maxTableParts; m++ {
@@ -256,7 +265,8 @@ func (p *plan) lookupGadgets(lit *tfhe.ParametersLiteral, model tfhe.NoiseModel)
 				}
 				shape.BR, shape.KS, shape.Parts = br, ks, m
 				b := model.Bootstrap(shape, 1, 1, 0)
-				t := lookupTry{lit: *lit, br: b.Br, before: b.Ks + b.Ms, us: lookupUs(lit.SmallDimension, lit.BlockLength, m, br, ks)}
+				t := lookupTry{lit: *lit, br: b.Br, before: b.Ks + b.Ms, us: lookupCosts.Lookup(tfhe.LookupParams{
+					N: polyDegree, K: 1, Parts: m, SmallDim: lit.SmallDimension, BlockLength: lit.BlockLength, BR: br, KS: ks})}
 				t.lit.BlindRotate, t.lit.KeySwitch, t.lit.Parts = br, ks, m
 				tries = append(tries, t)
 			}
@@ -275,12 +285,4 @@ func leastNoise(levels, maxBase int, variance func(tfhe.GadgetParams) float64) t
 		}
 	}
 	return best
-}
-
-// lookupUs is the time of one bootstrap in microseconds.
-func lookupUs(n, block, parts int, br, ks tfhe.GadgetParams) float64 {
-	u := unitCosts
-	l := float64(br.Levels)
-	perBlock := 2*l*u.forward + 2*u.inverse + float64(block)*(4*l*u.mulAdd+2*u.monomial)
-	return float64(n/block*parts)*perBlock + float64((polyDegree-n)*ks.Levels*(n+1))*u.switchWord
 }
