@@ -91,21 +91,19 @@ type switcher struct {
 // digitPadding, in elements, keeps equal places of digit polynomials out of the same cache set: degrees are powers of two.
 const digitPadding = 40
 
+// paddedPolys allocates count polynomials of n elements at such distances.
+func paddedPolys(count, n int) [][]float64 {
+	all := make([]float64, count*(n+digitPadding))
+	polys := make([][]float64, count)
+	for i := range polys {
+		polys[i] = all[i*(n+digitPadding):][:n:n]
+	}
+	return polys
+}
+
 func newSwitcher(n, levels int) *switcher {
-	s := &switcher{plan: fft.For(n)}
-	all := make([]float64, (levels+len(s.acc))*(n+digitPadding))
-	take := func() []float64 {
-		x := all[:n:n]
-		all = all[n+digitPadding:]
-		return x
-	}
-	for range levels {
-		s.digits = append(s.digits, take())
-	}
-	for i := range s.acc {
-		s.acc[i] = take()
-	}
-	return s
+	polys := paddedPolys(levels+3, n)
+	return &switcher{plan: fft.For(n), digits: polys[3:], acc: [3][]float64(polys[:3])}
 }
 
 // transform cuts the digits of src for key k and transforms them.

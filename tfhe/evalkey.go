@@ -130,6 +130,7 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 	lit := p.lit
 	n := lit.SmallDimension
 	sk := &ServerKey{params: p, signs: p.Signs(), bsk: make([]float64, 2*p.bskWords()), ksk: make([]uint32, p.kskRows()*switchColumns(n))}
+	adviseLargePages(sk.bsk)
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)

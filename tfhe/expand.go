@@ -17,14 +17,14 @@ type Expander struct {
 	image []uint64         // automorphism of a mask
 	turn  GLWECiphertext   // automorphism of a node, under the key itself
 	nodes []GLWECiphertext // one a level of the tree
-	rows  []float64        // a transformed row of each kind
+	rows  [][]float64      // the transformed polynomials of a GGSW ciphertext, in the order of its rows
 }
 
 // NewExpander returns an expander.
 func NewExpander(key *ServerExpansionKey) *Expander {
 	p, pp := key.params, key.packed
 	x := &Expander{key: key, n: p.N(), sw: newSwitcher(p.N(), max(pp.Expand.Levels, pp.Switch.Levels)),
-		image: make([]uint64, p.N()), turn: NewGLWE(p), nodes: make([]GLWECiphertext, pp.Log2Slots+1), rows: make([]float64, 4*p.N())}
+		image: make([]uint64, p.N()), turn: NewGLWE(p), nodes: make([]GLWECiphertext, pp.Log2Slots+1), rows: paddedPolys(4*pp.Select.Levels, p.N())}
 	for i := range x.nodes {
 		x.nodes[i] = NewGLWE(p)
 	}
