@@ -67,8 +67,16 @@ func (b *Bootstrapper) group() int {
 	return max(1, maxGroup/(b.p.lit.Parts*b.p.lit.BlindRotate.Levels))
 }
 
-// Run sets dst[i] to the answer of tables[i] to src[i], for all i. dst and src may be the same.
+// Run looks src[i] up in tables[i], for all i, and writes the results to dst, one after the other: [LookupTable.Outputs] for each i. dst and src may be the same
+// where all tables have one output. It panics if dst has another length than there are results.
 func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
+	results := 0
+	for _, t := range tables {
+		results += t.outputs
+	}
+	if len(tables) != len(src) || results != len(dst) {
+		panic("tfhe: as many tables as inputs and as many ciphertexts as results are needed")
+	}
 	for len(src) > 0 {
 		if len(src) == 1 && b.threads > 1 {
 			b.split(dst, src, tables)
@@ -80,9 +88,12 @@ func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
 		b.pace.start(users)
 		b.done.Add(users)
 		for id := range users {
-			n := min(share, len(src))
-			b.workers[id].jobs <- bootJob{dst: dst[:n], src: src[:n], tables: tables[:n], id: id}
-			dst, src, tables = dst[n:], src[n:], tables[n:]
+			n, out := min(share, len(src)), 0
+			for _, t := range tables[:n] {
+				out += t.outputs
+			}
+			b.workers[id].jobs <- bootJob{dst: dst[:out], src: src[:n], tables: tables[:n], id: id}
+			dst, src, tables = dst[out:], src[n:], tables[n:]
 		}
 		b.done.Wait()
 	}
@@ -99,7 +110,7 @@ func (b *Bootstrapper) split(dst, src []LWECiphertext, tables []*LookupTable) {
 		b.workers[id].jobs <- bootJob{id: id, split: users, state: s}
 	}
 	b.done.Wait()
-	s.extract(b.p, &dst[0])
+	s.results(b.p, dst, tables[0])
 }
 
 func (b *Bootstrapper) serve(w *bootWorker) {

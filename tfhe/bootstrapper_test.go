@@ -78,3 +78,65 @@ func TestBootstrapperAllocations(t *testing.T) {
 		t.Errorf("%g allocations for two lookups", n)
 	}
 }
+
+// TestManyOutputs: one rotation answers with two and four functions of its input.
+func TestManyOutputs(t *testing.T) {
+	for _, lit := range []ParametersLiteral{toy, toyParts, toyTwo} {
+		k := keysOf(t, lit)
+		b := NewBootstrapper(k.p, k.server, 2)
+		for _, outputs := range []int{1, 2, 4} {
+			for _, count := range []int{1, 6} {
+				var dst, src []LWECiphertext
+				var tables []*LookupTable
+				var want []uint64
+				for i := range count {
+					entries := make([][]uint64, outputs)
+					for o := range entries {
+						entries[o] = randomWords(4)
+						want = append(want, entries[o][i%4])
+						dst = append(dst, NewLWE(k.p.BigDimension()))
+					}
+					table, err := NewLookupTables(k.p, entries)
+					if err != nil {
+						t.Fatal(err)
+					}
+					tables = append(tables, table)
+					src = append(src, k.encryptLWE(messageOf(i%4, 2)))
+				}
+				b.Run(dst, src, tables)
+				for i, w := range want {
+					if e := torus(k.dec.LWE(&dst[i]) - w); math.Abs(e) > 1e-4 {
+						t.Fatalf("%s, %d outputs: result %d of %d is off by %g", describe(lit), outputs, i, len(want), e)
+					}
+				}
+			}
+		}
+		b.Close()
+	}
+	p := parametersOf(t, toy)
+	for _, entries := range [][][]uint64{nil, {{1, 2}, {1, 2}, {1, 2}}, {{1, 2}, {1}}, {{1, 2, 3}}} {
+		if _, err := NewLookupTables(p, entries); err == nil {
+			t.Errorf("tables %v are accepted", entries)
+		}
+	}
+}
+
+// TestSignedTable looks up all signed messages of three bits.
+func TestSignedTable(t *testing.T) {
+	for _, lit := range []ParametersLiteral{toy, toyParts} {
+		k := keysOf(t, lit)
+		entries := randomWords(8)
+		table, err := NewSignedLookupTable(k.p, entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := NewLWE(k.p.BigDimension())
+		for v := -4; v < 4; v++ {
+			in := k.encryptLWE(messageOf(v, 3))
+			k.ev.Bootstrap(&out, &in, table)
+			if e := torus(k.dec.LWE(&out) - entries[v+4]); math.Abs(e) > 1e-4 {
+				t.Errorf("%s: entry of %d is off by %g", describe(lit), v, e)
+			}
+		}
+	}
+}

@@ -71,12 +71,13 @@ func (k *keySwitcher) decompose(digits []int32, mask []uint64, signs []int64) ui
 
 func round32(x uint64) uint32 { return uint32((x + 1<<31) >> 32) }
 
-// modulusSwitch writes ahat_i = round(a_i 2mN/q) mod 2mN, with a_i multiplied by the key's public sign so that the key is the
+// modulusSwitch writes ahat_i = g round(a_i 2mN/(g q)) mod 2mN for a table of g outputs (g = 1: every step), with a_i multiplied by the key's public sign so that the key is the
 // non-negative block-binary one, and returns bhat. Rounding errors r_i meet key bits of mean P = 1/(block+1): P sum r_i is subtracted from the body
 // (centred modulus switch, eprint 2025/809), the table's shift is added, and the body is floored, which the boxes of a table are aligned to.
-func (key *ServerKey) modulusSwitch(ahat []int, ct *smallLWE, shift uint64) (bhat int) {
+func (key *ServerKey) modulusSwitch(ahat []int, ct *smallLWE, table *LookupTable) (bhat int) {
 	lit := key.params.lit
-	m := uint64(2 * lit.Parts * lit.PolyDegree)
+	g := table.outputs
+	m := uint64(2 * lit.Parts * lit.PolyDegree / g)
 	var errs int64 // sum of rounding errors in units of 2^-32 steps: n < 2^12 terms of at most 2^31
 	for i, a := range ct.mask() {
 		if key.signs[i] < 0 {
@@ -85,8 +86,8 @@ func (key *ServerKey) modulusSwitch(ahat []int, ct *smallLWE, shift uint64) (bha
 		steps := uint64(a) * m // below 2^32 * 2^19
 		// The low half is rounded off; read as signed it is negative exactly where the rounding goes up.
 		errs += int64(int32(steps))
-		ahat[i] = int((steps + 1<<31) >> 32 % m)
+		ahat[i] = g * int((steps+1<<31)>>32%m)
 	}
 	mean := errs / int64(m*uint64(lit.BlockLength+1)) // P errs 2^-32 steps of 2^32/m words each
-	return int(uint64(*ct.body()+uint32(shift>>32)-uint32(mean)) * m >> 32)
+	return g * int(uint64(*ct.body()+uint32(table.shift>>32)-uint32(mean))*m>>32)
 }

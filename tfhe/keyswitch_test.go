@@ -175,7 +175,7 @@ func TestModulusSwitchNoise(t *testing.T) {
 		shift := uint64(1) << 57
 		for range 20000 {
 			in, small := randomSmall(lit.SmallDimension)
-			z := k.switched(ahat, key.modulusSwitch(ahat, &small, shift))
+			z := k.switched(ahat, key.modulusSwitch(ahat, &small, &LookupTable{shift: shift, outputs: 1}))
 			phase := lwePhase(sk, in.Mask, in.Body) + shift
 			e := (float64(z)+0.5)/slots - float64(phase)*0x1p-64
 			m.add(e - math.Round(e))
@@ -203,7 +203,7 @@ func TestModulusSwitchEdges(t *testing.T) {
 			in.words[i] = a
 		}
 		for _, *in.body() = range []uint32{0, 1, 1 << 31, ^uint32(0)} {
-			bhat := k.server.modulusSwitch(ahat, &in, 1<<60)
+			bhat := k.server.modulusSwitch(ahat, &in, &LookupTable{shift: 1 << 60, outputs: 1})
 			if bhat < 0 || bhat >= limit {
 				t.Fatalf("body in slot %d of %d", bhat, limit)
 			}

@@ -38,11 +38,20 @@ func (s *rotation) start(p Parameters, bhat int, table *LookupTable) {
 	}
 }
 
-// extract sets dst to the LWE encryption of coefficient 0 of part 0.
-func (s *rotation) extract(p Parameters, dst *LWECiphertext) {
-	n := p.N()
-	extractMask(dst.Mask, s.acc[:n], 0)
-	dst.Body = s.acc[n]
+// extract sets dst to the LWE encryption of the coefficient of Y^i, which is coefficient i div m of part i mod m.
+func (s *rotation) extract(p Parameters, dst *LWECiphertext, i int) {
+	n, m := p.N(), p.lit.Parts
+	part := s.acc[i%m*2*n:][:2*n]
+	extractMask(dst.Mask, part[:n], i/m)
+	dst.Body = part[n+i/m]
+}
+
+// results extracts a table's outputs to the first of dst and returns the others.
+func (s *rotation) results(p Parameters, dst []LWECiphertext, table *LookupTable) []LWECiphertext {
+	for o := range table.outputs {
+		s.extract(p, &dst[o], o)
+	}
+	return dst[table.outputs:]
 }
 
 // setBlock prepares the factors of the block of key coordinates that starts at first, and tells whether any of them turns the accumulator.
@@ -133,7 +142,7 @@ func (w *rotator) lookups(dst, src []LWECiphertext, tables []*LookupTable, state
 	w.prepare(src, tables, states)
 	w.rotate(states, pace, id)
 	for i, s := range states {
-		s.extract(w.p, &dst[i])
+		dst = s.results(w.p, dst, tables[i])
 	}
 }
 
@@ -141,6 +150,6 @@ func (w *rotator) lookups(dst, src []LWECiphertext, tables []*LookupTable, state
 func (w *rotator) prepare(src []LWECiphertext, tables []*LookupTable, states []*rotation) {
 	w.ks.keySwitch(w.key, states, src)
 	for i, s := range states {
-		s.start(w.p, w.key.modulusSwitch(s.ahat, &s.small, tables[i].shift), tables[i])
+		s.start(w.p, w.key.modulusSwitch(s.ahat, &s.small, tables[i]), tables[i])
 	}
 }
