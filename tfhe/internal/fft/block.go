@@ -10,6 +10,9 @@ const BlockTerms = 4
 // BlockKeyLen returns the length of a packed block key: terms GGSW ciphertexts of 2 levels rows of 2 polynomials.
 func (p *Plan) BlockKeyLen(terms, levels int) int { return terms * 2 * levels * 2 * p.n }
 
+// BlockScratchLen returns the length of the scratch memory with which BlockProductParts is fastest: the digits of two vectors.
+func (p *Plan) BlockScratchLen(parts, levels int) int { return 2 * parts * 2 * levels * 16 }
+
 // PackBlock copies GGSW rows into the order in which BlockProduct reads them, vector by vector: [N/16][term][row][output][16]. rows holds one
 // ciphertext after the other, each as [2 levels][2][N].
 func (p *Plan) PackBlock(dst, rows []float64, terms, levels int) {
@@ -41,43 +44,86 @@ func (p *Plan) factor(i, a int, l *[16]float64) (f vector) {
 	return f
 }
 
-// BlockRotation holds the factors of one block for one ciphertext: powers of X at the lanes of a vector. Set it by SetRotation.
+// BlockRotation holds the factors of one block for one ciphertext: powers of X at the lanes of a vector. Set it by SetRotation, whose first call
+// allocates its memory; a copy shares that memory. Products only read it, and several goroutines may do so at a time.
 type BlockRotation struct {
 	terms, parts int
-	exponents    [BlockTerms]int    // of Y, in [0, 2mN)
-	power        [BlockTerms][2]int // of X: a div m, and one more where Y^a wraps
-	lanes        [BlockTerms][2][16]float64
+	turns        []turn // BlockTerms of them
+}
+
+// turn is one factor Y^a - 1: Y^a moves part s to part s + shift, and multiplies it by a power of X. Assembly knows this layout, and its
+// registers are faster when lanes do not cross cache lines: the size is a multiple of 64.
+type turn struct {
+	power [2]int // of X: a div m, and one more where Y^a wraps
+	shift int    // a mod m
+	_     [5]int
+	lanes [2][16]float64
 }
 
 // SetRotation prepares the factors Y^a - 1 for exponents a in [0, 2mN) of Y, with Y^m = X.
 func (p *Plan) SetRotation(b *BlockRotation, exponents []int, parts int) {
+	if len(exponents) == 0 || len(exponents) > BlockTerms || parts < 1 {
+		panic("fft: block without terms or parts, or with too many terms")
+	}
+	if b.turns == nil {
+		b.turns = make([]turn, BlockTerms)
+	}
 	b.terms, b.parts = len(exponents), parts
 	for j, a := range exponents {
-		b.exponents[j] = a
-		b.power[j] = [2]int{a / parts, (a/parts + 1) % (2 * p.n)}
-		b.lanes[j][0] = p.lanes(b.power[j][0])
+		if uint(a) >= uint(2*parts*p.n) {
+			panic("fft: exponent of a block is not in [0, 2mN)")
+		}
+		t := &b.turns[j]
+		t.shift = a % parts
+		t.power = [2]int{a / parts, (a/parts + 1) % (2 * p.n)}
+		t.lanes[0] = p.lanes(t.power[0])
 		if parts > 1 {
-			b.lanes[j][1] = p.lanes(b.power[j][1])
+			t.lanes[1] = p.lanes(t.power[1])
 		}
 	}
 }
 
+// Prefetch asks the processor to read x into its second-level cache, and does not wait. It is for the key of a group of ciphertexts: the tile
+// after the one that is being multiplied, an equal piece of it with each ciphertext. From four ciphertexts on that takes half of the waiting for
+// memory away; a single one is faster without, because the processor sees by itself that its key is read in sequence, and stops when asked
+// for more than it can follow (BenchmarkBlockStream). On machines without assembly it does nothing.
+func Prefetch(x []float64) {
+	if len(x) > 0 {
+		prefetchLines(x)
+	}
+}
+
+// checkBlock panics unless the operands of a block product have the right sizes: the kernels check nothing.
+func (p *Plan) checkBlock(d, key []float64, b *BlockRotation, levels, from, to int) {
+	if levels < 1 || b.terms < 1 || from < 0 || from > to || to > p.n/16 {
+		panic("fft: block product without levels or rotation, or of vectors that a polynomial does not have")
+	}
+	p.checkLen(len(d), b.parts*2*levels*p.n)
+	p.checkLen(len(key), p.BlockKeyLen(b.terms, levels))
+}
+
 // BlockProduct sets, for the vectors from <= i < to, the first two polynomials of d to the external product of its rows with
 // the bundled key of a block: out_o = sum_r d_r sum_j (X^a_j - 1) K_j,r,o. d holds 2 levels polynomials of N; key is packed by PackBlock; b is set
-// with one part. Results replace d_0 and d_1; the other rows are left as they are.
+// with one part. Results replace d_0 and d_1; the other rows are left as they are. Slices are best at multiples of 64 bytes.
 func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to int) {
+	p.checkBlock(d, key, b, levels, from, to)
+	if b.parts != 1 {
+		panic("fft: rotation of several parts in a product of one")
+	}
+	if from < to {
+		p.blockProduct(d, key, b, levels, from, to)
+	}
+}
+
+func (p *Plan) blockProductGo(d, key []float64, b *BlockRotation, levels, from, to int) {
 	rows, vecs := 2*levels, p.n/16
-	p.checkLen(len(d), rows*p.n)
-	p.checkLen(len(key), p.BlockKeyLen(b.terms, levels))
 	dv, kv := vectors(d), vectors(key)
 	for i := from; i < to; i++ {
 		var out [2]vector
 		at := kv[i*b.terms*rows*2:][:b.terms*rows*2]
 		for j := range b.terms {
-			if b.exponents[j] == 0 {
-				continue
-			}
-			f := p.factor(i, b.power[j][0], &b.lanes[j][0])
+			t := &b.turns[j]
+			f := p.factor(i, t.power[0], &t.lanes[0])
 			for u := range 8 {
 				f[u]--
 			}
@@ -98,12 +144,19 @@ func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to
 //	sum_j sum_r (Y^a_j d - d)_q,r K_j,r,o
 //
 // where Y^a moves part s to part s + a mod m and multiplies it by X^(a div m), once more by X where it wraps. Results replace the first two
-// polynomials of each part. scratch holds m * 2 levels vectors (16 elements each).
+// polynomials of each part. scratch holds at least m * 2 levels vectors (16 elements each); it is faster with BlockScratchLen.
 func (p *Plan) BlockProductParts(d, key []float64, b *BlockRotation, levels, from, to int, scratch []float64) {
+	p.checkBlock(d, key, b, levels, from, to)
+	if len(scratch) < b.parts*2*levels*16 {
+		panic("fft: too little scratch memory for a block product")
+	}
+	if from < to {
+		p.blockProductParts(d, key, b, levels, from, to, scratch)
+	}
+}
+
+func (p *Plan) blockProductPartsGo(d, key []float64, b *BlockRotation, levels, from, to int, scratch []float64) {
 	rows, vecs, parts := 2*levels, p.n/16, b.parts
-	p.checkLen(len(d), parts*rows*p.n)
-	p.checkLen(len(key), p.BlockKeyLen(b.terms, levels))
-	p.checkLen(len(scratch), parts*rows*16)
 	dv, kv, sv := vectors(d), vectors(key), vectors(scratch)
 	for i := from; i < to; i++ {
 		for q := range parts * rows {
@@ -112,17 +165,15 @@ func (p *Plan) BlockProductParts(d, key []float64, b *BlockRotation, levels, fro
 		at := kv[i*b.terms*rows*2:][:b.terms*rows*2]
 		var factors [BlockTerms][2]vector
 		for j := range b.terms {
+			t := &b.turns[j]
 			for w := range 2 {
-				factors[j][w] = p.factor(i, b.power[j][w], &b.lanes[j][w])
+				factors[j][w] = p.factor(i, t.power[w], &t.lanes[w])
 			}
 		}
 		for q := range parts {
 			var out [2]vector
 			for j := range b.terms {
-				if b.exponents[j] == 0 {
-					continue
-				}
-				s, w := q-b.exponents[j]%parts, 0
+				s, w := q-b.turns[j].shift, 0
 				if s < 0 {
 					s, w = s+parts, 1
 				}

@@ -9,16 +9,18 @@ import (
 
 // TestBlockProduct compares the bundled product with one monomial and one row at a time.
 func TestBlockProduct(t *testing.T) {
-	r := rand.New(rand.NewPCG(11, 12))
-	for _, n := range []int{256, 512, 2048} {
-		for _, levels := range []int{1, 2} {
-			for _, parts := range []int{1, 2, 3, 7} {
-				for _, terms := range []int{1, 3, 4} {
-					t.Run(fmt.Sprintf("N=%d/l=%d/m=%d/b=%d", n, levels, parts, terms), func(t *testing.T) { checkBlockProduct(t, r, n, levels, parts, terms) })
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for _, n := range []int{256, 512, 2048} {
+			for _, levels := range []int{1, 2, 3} {
+				for _, parts := range []int{1, 2, 3, 7} {
+					for _, terms := range []int{1, 2, 3, 4} {
+						t.Run(fmt.Sprintf("N=%d/l=%d/m=%d/b=%d", n, levels, parts, terms), func(t *testing.T) { checkBlockProduct(t, r, n, levels, parts, terms) })
+					}
 				}
 			}
 		}
-	}
+	})
 }
 
 func checkBlockProduct(t *testing.T, r *rand.Rand, n, levels, parts, terms int) {
@@ -79,7 +81,7 @@ func checkBlockProduct(t *testing.T, r *rand.Rand, n, levels, parts, terms int) 
 	}
 	mid := n / 16 / 3
 	got := append([]float64(nil), d...)
-	scratch := make([]float64, parts*rows*16)
+	scratch := make([]float64, 2*parts*rows*16)
 	p.BlockProductParts(got, packed, &b, levels, 0, mid, scratch)
 	p.BlockProductParts(got, packed, &b, levels, mid, n/16, scratch)
 	check("parts", got)

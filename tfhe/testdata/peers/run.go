@@ -270,7 +270,8 @@ func runOurs(program string, bits int, duration time.Duration, batch int, bench 
 	width := fmt.Sprintf("^%s$/^bits=%d$", bench, bits)
 	pattern := fmt.Sprintf("%s/^batch=1$/^threads=(1|2)$|%s/^batch=%d$/^threads=2$", width, width, batch)
 	const parts = 5
-	command := exec.Command(program, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+(duration/parts).String(), "-test.count="+strconv.Itoa(parts), "-test.timeout=1h")
+	command := exec.Command(program, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+(duration/parts).String(),
+		"-test.count="+strconv.Itoa(parts), "-test.timeout=1h")
 	command.Dir = "tfhe" // as go test does
 	out, err := command.CombinedOutput()
 	if err != nil {
@@ -310,7 +311,7 @@ func runOurs(program string, bits int, duration time.Duration, batch int, bench 
 
 func printTable(w io.Writer, results []result, rounds int, duration time.Duration, batch, norm2 int) {
 	fmt.Fprintf(w, "Lookups (key switch and bootstrap), failure 2^-128, norm2 = %d, against TFHE-rs 1.8.2 on %s, %d CPUs.\n", norm2, processor(), runtime.NumCPU())
-	fmt.Fprintf(w, "Medians of %d rounds of %v a measurement. Two threads: ours in batches of %d; TFHE-rs alone (each thread lookup by lookup),\n"+
+	fmt.Fprintf(w, "Medians over rounds: %d, of %v a measurement. Two threads: ours in batches of %d; TFHE-rs alone (each thread lookup by lookup),\n"+
 		"and together (each thread 8 lookups in one walk over the key, from its core_crypto module).\n\n", rounds, duration, batch)
 	const format = "%4s | %8s %8s %8s | %8s %8s | %8s %9s %8s %9s %8s\n"
 	fmt.Fprintf(w, "%4s | %-26s | %-17s | %s\n", "", "one lookup, one thread", "split on two", "two threads, lookups per second")
