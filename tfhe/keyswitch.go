@@ -17,6 +17,9 @@ func (ct *smallLWE) body() *uint32 { return &ct.words[ct.n] }
 // switchTile is the width in words of a tile of the key-switching key: what stays in registers over all rows.
 const switchTile = 64
 
+// switchRows is how many rows of a tile are used on all ciphertexts of a group before the next: 256 KB, which stay in the second-level cache.
+const switchRows = 1024
+
 // switchColumns is n+1 rounded up to whole tiles.
 func switchColumns(n int) int { return (n + 1 + switchTile - 1) / switchTile * switchTile }
 
@@ -24,11 +27,12 @@ func switchColumns(n int) int { return (n + 1 + switchTile - 1) / switchTile * s
 type keySwitcher struct {
 	p      Parameters
 	digits [][]int32  // [group][(kN-n) t]
+	part   [][]int32  // [group] the digits of a chunk of rows
 	dst    [][]uint32 // [group] a tile of each ciphertext
 }
 
 func newKeySwitcher(p Parameters) keySwitcher {
-	k := keySwitcher{p: p, dst: make([][]uint32, maxGroup)}
+	k := keySwitcher{p: p, part: make([][]int32, maxGroup), dst: make([][]uint32, maxGroup)}
 	for range maxGroup {
 		k.digits = append(k.digits, make([]int32, p.kskRows()))
 	}
@@ -48,12 +52,18 @@ func (k *keySwitcher) keySwitch(key *ServerKey, states []*rotation, src []LWECip
 		clear(s.small.words[n:])
 		*s.small.body() = round32(src[i].Body - mean)
 	}
-	dst := k.dst[:len(states)]
+	dst, part := k.dst[:len(states)], k.part[:len(states)]
 	for c := 0; c < switchColumns(n); c += switchTile {
 		for i, s := range states {
 			dst[i] = s.small.words[c : c+switchTile]
 		}
-		vec.SubMul32(dst, k.digits[:len(states)], key.ksk[c*rows:(c+switchTile)*rows], switchTile)
+		for r := 0; r < rows; r += switchRows {
+			to := min(r+switchRows, rows)
+			for i := range states {
+				part[i] = k.digits[i][r:to]
+			}
+			vec.SubMul32(dst, part, key.ksk[c*rows+r*switchTile:c*rows+to*switchTile], switchTile)
+		}
 	}
 }
 

@@ -30,13 +30,15 @@ type LookupCosts struct {
 	MulAdd float64
 	// KeySwitchMulAdd is one 32-bit multiplication and addition of the key switch.
 	KeySwitchMulAdd float64
-	// KeyMegabyte is the time that a lookup of a batch waits for 10^6 bytes of bootstrapping key from memory.
+	// KeyMegabyte is the time that a lookup waits for 10^6 bytes of bootstrapping and key-switching key from memory: about 35 for one lookup
+	// on one thread, and 2 in a batch of eight.
 	KeyMegabyte float64
 }
 
-// DefaultLookupCosts are the costs of AVX-512 kernels on one 3.6 GHz Zen 4 core in batches of eight lookups.
+// DefaultLookupCosts are the costs of this package's AVX-512 kernels on one 3.6 GHz Zen 4 core in batches, with memory weighed between a batch and a
+// single lookup, since the same key serves both.
 func DefaultLookupCosts() LookupCosts {
-	return LookupCosts{ForwardFFT: 1.35, InverseFFT: 1.5, MulAdd: 0.29, KeySwitchMulAdd: 3e-5, KeyMegabyte: 2.2}
+	return LookupCosts{ForwardFFT: 1.2, InverseFFT: 1.25, MulAdd: 0.33, KeySwitchMulAdd: 2e-5, KeyMegabyte: 10}
 }
 
 // SearchOptions are what the search needs to know of the machine and its kernels.
@@ -94,8 +96,9 @@ func (c LookupCosts) rotation(p LookupParams) float64 {
 // shared is the part of the cost that a lookup pays once.
 func (c LookupCosts) shared(p LookupParams) float64 {
 	n, polys := float64(p.SmallDim), float64(p.K+1)
-	keyBytes := n * polys * polys * float64(p.BR.Levels) * float64(p.N) * 8
-	return float64(p.K*p.N-p.SmallDim)*float64(p.KS.Levels)*(n+1)*c.KeySwitchMulAdd + keyBytes/1e6*c.KeyMegabyte
+	switchWords := float64(p.K*p.N-p.SmallDim) * float64(p.KS.Levels) * (n + 1)
+	keyBytes := n*polys*polys*float64(p.BR.Levels)*float64(p.N)*8 + 4*switchWords
+	return switchWords*c.KeySwitchMulAdd + keyBytes/1e6*c.KeyMegabyte
 }
 
 // SearchLookup returns the cheapest parameters that meet the requirement; see SearchLookups.
