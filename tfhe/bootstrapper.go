@@ -10,7 +10,7 @@ import (
 const maxGroup = 8
 
 // Bootstrapper runs many lookups on persistent goroutines. All of them walk the key in step, so that what one reads from
-// memory the others find in the shared cache. A single lookup is split over two goroutines. Call Close when done; methods are not for concurrent use.
+// memory the others find in the shared cache. A single lookup is split over them. Call Close when done; methods are not for concurrent use.
 type Bootstrapper struct {
 	p       Parameters
 	key     *ServerKey
@@ -99,9 +99,9 @@ func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
 	}
 }
 
-// split runs one lookup on two goroutines: each transforms its own polynomials and multiplies half of the vectors.
+// split runs one lookup on several goroutines, two for a table in one part: each transforms its own polynomials and multiplies its share of the vectors.
 func (b *Bootstrapper) split(dst, src []LWECiphertext, tables []*LookupTable) {
-	const users = 2
+	users := min(b.threads, 2*b.p.lit.Parts)
 	s := b.workers[0].states[0]
 	b.workers[0].rot.prepare(src, tables, []*rotation{s})
 	b.barrier.reset(users)
