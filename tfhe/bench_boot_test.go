@@ -8,20 +8,6 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
 )
 
-// lookupSets are the default sets of a lookup of each width at failure 2^-128: see SearchLookup.
-func defaultLookupSet(b testing.TB, bits int) Parameters {
-	found, err := SearchLookup(LookupRequirement{Bits: bits, Nu2: 1, Lookups: 1, Log2PFail: -128}, DefaultSearchOptions())
-	if err != nil {
-		b.Fatal(err)
-	}
-	p, err := NewParameters(ParametersLiteral{PolyDegree: found.N, GLWEDimension: found.K, Key: BlockPrefixKey, Log2SigmaGLWE: found.Log2SigmaGLWE,
-		SmallDimension: found.SmallDim, BlockLength: found.BlockLength, Log2SigmaLWE: found.Log2SigmaLWE, Parts: found.Parts, BlindRotate: found.BR, KeySwitch: found.KS})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return p
-}
-
 func BenchmarkLookup(b *testing.B) {
 	for bits := 1; bits <= 8; bits++ {
 		b.Run(fmt.Sprintf("bits=%d", bits), func(b *testing.B) {

@@ -20,20 +20,9 @@ func BenchmarkCMUX(b *testing.B) {
 	}
 }
 
-// lookupSetFor returns the cheapest 128-bit set for tables of bits bits at a failure probability of 2^-128.
-func lookupSetFor(b *testing.B, bits int) ParametersLiteral {
-	b.Helper()
-	p, err := SearchLookup(LookupRequirement{Bits: bits, Nu2: 1, Lookups: 1, Log2PFail: -128}, DefaultSearchOptions())
-	if err != nil {
-		b.Fatal(err)
-	}
-	return ParametersLiteral{PolyDegree: p.N, GLWEDimension: p.K, Key: BlockPrefixKey, Log2SigmaGLWE: p.Log2SigmaGLWE,
-		SmallDimension: p.SmallDim, BlockLength: p.BlockLength, Log2SigmaLWE: p.Log2SigmaLWE, Parts: p.Parts, BlindRotate: p.BR, KeySwitch: p.KS}
-}
-
 func BenchmarkBootstrap(b *testing.B) {
 	for bits := 1; bits <= 5; bits++ {
-		lit := lookupSetFor(b, bits)
+		lit := defaultLookupSet(b, bits).lit
 		b.Run(fmt.Sprintf("bits=%d", bits), func(b *testing.B) {
 			k := keysOf(b, lit)
 			table, err := NewLookupTable(k.p, randomWords(1<<bits))

@@ -122,6 +122,18 @@ func realLookupSet(small, parts int, br, ks GadgetParams) ParametersLiteral {
 	return lookupSet(2048, 1, small, parts, br, ks, MinLog2Sigma(BlockPrefixKey, 2048, 4), MinLog2Sigma(BlockBinaryKey, small, 4))
 }
 
+// defaultLookupSet is the set that the search picks for one lookup of bits bits of an input of squared norm 1 at a failure probability of 2^-128.
+func defaultLookupSet(t testing.TB, bits int) Parameters {
+	t.Helper()
+	found, err := SearchLookup(LookupRequirement{Bits: bits, Nu2: 1, Lookups: 1, Log2PFail: -128}, DefaultSearchOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parametersOf(t, ParametersLiteral{PolyDegree: found.N, GLWEDimension: found.K, Key: BlockPrefixKey, Log2SigmaGLWE: found.Log2SigmaGLWE,
+		SmallDimension: found.SmallDim, BlockLength: found.BlockLength, Log2SigmaLWE: found.Log2SigmaLWE, Parts: found.Parts,
+		BlindRotate: found.BR, KeySwitch: found.KS})
+}
+
 // parametersOf returns a real set if the literal obeys the security rule, and an insecure one otherwise.
 func parametersOf(t testing.TB, lit ParametersLiteral) Parameters {
 	t.Helper()
@@ -156,25 +168,31 @@ func keysOf(t testing.TB, lit ParametersLiteral) keySet {
 	defer keySetsMutex.Unlock()
 	ks, ok := keySets[lit]
 	if !ok {
-		p := parametersOf(t, lit)
-		sk, err := GenerateSecretKey(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ek, err := GenerateEvaluationKey(context.Background(), sk, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		server, err := NewServerKey(context.Background(), ek, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ks = &keySet{p: p, sk: sk, ek: ek, server: server}
+		fresh := newKeySet(t, parametersOf(t, lit))
+		ks = &fresh
 		keySets[lit] = ks
 	}
 	out := *ks
 	out.ev, out.dec = NewEvaluator(out.p, out.server), NewDecryptor(out.sk)
 	return out
+}
+
+// newKeySet makes keys that no other test shares, for tests that need many keys or large ones.
+func newKeySet(t testing.TB, p Parameters) keySet {
+	t.Helper()
+	sk, err := GenerateSecretKey(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ek, err := GenerateEvaluationKey(context.Background(), sk, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := NewServerKey(context.Background(), ek, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keySet{p: p, sk: sk, ek: ek, server: server, ev: NewEvaluator(p, server), dec: NewDecryptor(sk)}
 }
 
 // weight returns |s|^2 of the large key.
@@ -199,7 +217,7 @@ func (k keySet) model() (NoiseModel, BootstrapShape) {
 	small := k.smallWeight()
 	return BlockNoiseModel(l.SmallDimension, l.BlockLength, small, k.weight()-small, DefaultFFTVariance), BootstrapShape{
 		N: l.PolyDegree, K: l.GLWEDimension, Parts: l.Parts, SmallDim: l.SmallDimension, BR: l.BlindRotate, KS: l.KeySwitch,
-		VarianceGLWE: math.Exp2(2 * l.Log2SigmaGLWE), VarianceLWE: math.Exp2(2 * l.Log2SigmaLWE), PrefixKey: true, SmallModulusLog: 64,
+		VarianceGLWE: math.Exp2(2 * l.Log2SigmaGLWE), VarianceLWE: math.Exp2(2 * l.Log2SigmaLWE), PrefixKey: true, SmallModulusLog: 32,
 	}
 }
 

@@ -71,14 +71,14 @@ type rotator struct {
 	p       Parameters
 	plan    *fft.Plan
 	key     *ServerKey
-	scratch []float64 // [m 2 l][16]
+	scratch []float64
 	live    []*rotation
 	ks      keySwitcher
 }
 
 func newRotator(p Parameters, key *ServerKey) *rotator {
 	l := p.lit.BlindRotate.Levels
-	return &rotator{p: p, plan: fft.For(p.N()), key: key, scratch: make([]float64, p.lit.Parts*2*l*16),
+	return &rotator{p: p, plan: fft.For(p.N()), key: key, scratch: make([]float64, fft.For(p.N()).BlockScratchLen(p.lit.Parts, l)),
 		live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p)}
 }
 

@@ -5,51 +5,59 @@ package fft
 //go:generate go -C _blockasm run . -isa avx512 -out ../block_avx512_amd64.s -stubs ../block_avx512_amd64.go -pkg fft
 //go:generate go -C _blockasm run . -isa avx2 -out ../block_avx2_amd64.s -stubs ../block_avx2_amd64.go -pkg fft
 
-// productChunk is how many vectors a product of several passes over the key does at a time.
-const productChunk = 4
-
 func (p *Plan) blockProduct(d, key []float64, b *BlockRotation, levels, from, to int) {
-	// Kernels take the key two rows at a time, or four; the first pass sets the result and the others add to it.
-	first, further, rows := blockProduct2AVX512, blockProductAdd2AVX512, 2
+	x, k, e, turns := &d[from*16], &key[from*b.terms*levels*64], &p.exponent[from], &b.turns[0].power[0]
+	roots, mask, stride, terms, count := &p.monomial[0], 2*p.n-1, 8*p.n, b.terms, to-from
+	full := terms == BlockTerms
 	switch {
+	case level == avx512 && levels == 1 && full:
+		blockProduct2FullAVX512(x, k, roots, mask, e, turns, stride, terms, count)
+	case level == avx512 && levels == 1:
+		blockProduct2AVX512(x, k, roots, mask, e, turns, stride, terms, count)
+	case level == avx512 && levels == 2 && full:
+		blockProduct4FullAVX512(x, k, roots, mask, e, turns, stride, terms, count)
 	case level == avx512 && levels == 2:
-		first, rows = blockProduct4AVX512, 4
+		blockProduct4AVX512(x, k, roots, mask, e, turns, stride, terms, count)
 	case level == avx512:
+		blockProductRowsAVX512(x, k, roots, mask, e, turns, stride, terms, levels, count)
+	case level == avx2 && levels == 1 && full:
+		blockProduct2FullAVX2(x, k, roots, mask, e, turns, stride, terms, count)
+	case level == avx2 && levels == 1:
+		blockProduct2AVX2(x, k, roots, mask, e, turns, stride, terms, count)
+	case level == avx2 && levels == 2 && full:
+		blockProductRowsFull2AVX2(x, k, roots, mask, e, turns, stride, terms, levels, count)
 	case level == avx2:
-		first, further = blockProduct2AVX2, blockProductAdd2AVX2
+		blockProductRowsAVX2(x, k, roots, mask, e, turns, stride, terms, levels, count)
 	default:
 		p.blockProductGo(d, key, b, levels, from, to)
-		return
-	}
-	chunk := to - from
-	if rows < 2*levels {
-		chunk = productChunk
-	}
-	for i := from; i < to; i += chunk {
-		kernel, count := first, min(chunk, to-i)
-		for r := 0; r < 2*levels; r += rows {
-			kernel(&d[i*16], &d[r*p.n+i*16], &key[(i*b.terms*levels*4+r*2)*16], &p.monomial[0], 2*p.n-1, &p.exponent[i], &b.turns[0].power[0], 8*p.n, b.terms, levels, count)
-			kernel = further
-		}
 	}
 }
 
 func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, from, to int, scratch []float64) {
-	kernel := blockPartsAVX512
-	switch level {
-	case avx512:
-	case avx2:
-		kernel = blockPartsAVX2
-	default:
-		p.blockProductPartsGo(d, key, b, levels, from, to, scratch)
-		return
-	}
 	chunk := to - from
 	if len(scratch) < p.BlockScratchLen(b.parts, levels) {
 		chunk = 1 // no place for the digits of the next vector
 	}
+	roots, mask, stride, terms, parts, turns, digits := &p.monomial[0], 2*p.n-1, 8*p.n, b.terms, b.parts, &b.turns[0].power[0], &scratch[0]
+	full := terms == BlockTerms
 	for i := from; i < to; i += chunk {
-		kernel(&d[i*16], &key[i*b.terms*levels*64], &p.monomial[0], 2*p.n-1, &p.exponent[i], &b.turns[0].power[0], 8*p.n, b.terms, levels, b.parts, chunk, &scratch[0])
+		x, k, e := &d[i*16], &key[i*terms*levels*64], &p.exponent[i]
+		switch {
+		case level == avx512 && levels == 1 && full:
+			blockPartsFull1AVX512(x, k, roots, mask, e, turns, stride, terms, levels, parts, chunk, digits)
+		case level == avx512 && levels == 2 && full:
+			blockPartsFull2AVX512(x, k, roots, mask, e, turns, stride, terms, levels, parts, chunk, digits)
+		case level == avx512:
+			blockPartsAVX512(x, k, roots, mask, e, turns, stride, terms, levels, parts, chunk, digits)
+		case level == avx2 && levels == 1 && full:
+			blockPartsFull1AVX2(x, k, roots, mask, e, turns, stride, terms, levels, parts, chunk, digits)
+		case level == avx2 && levels == 2 && full:
+			blockPartsFull2AVX2(x, k, roots, mask, e, turns, stride, terms, levels, parts, chunk, digits)
+		case level == avx2:
+			blockPartsAVX2(x, k, roots, mask, e, turns, stride, terms, levels, parts, chunk, digits)
+		default:
+			p.blockProductPartsGo(d, key, b, levels, i, i+chunk, scratch)
+		}
 	}
 }
 

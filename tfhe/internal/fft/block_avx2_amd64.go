@@ -13,40 +13,94 @@ package fft
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2*levels+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
 //				}
 //			}
-//			dst[o*stride/128+i] = sum over r of k[r] * d[r*stride/128+i]
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
 //		}
+//		d[i], d[stride/128+i] = out[0], out[1]
 //	}
 //
 //go:noescape
-func blockProduct2AVX2(dst *float64, d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
+func blockProduct2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
 
-// blockProductAdd2AVX2 is, in registers of 4 float64:
+// blockProduct2FullAVX2 is, in registers of 4 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; terms is BlockTerms
 //	for i := range count {
 //		for o := range 2 {
 //			var k [2]vector // complex numbers
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2*levels+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
 //				}
 //			}
-//			dst[o*stride/128+i] += sum over r of k[r] * d[r*stride/128+i]
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
 //		}
+//		d[i], d[stride/128+i] = out[0], out[1]
 //	}
 //
 //go:noescape
-func blockProductAdd2AVX2(dst *float64, d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
+func blockProduct2FullAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+
+// blockProductRowsAVX2 is, in registers of 4 float64:
+//
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation
+//	for i := range count {
+//		var out [2]vector // complex numbers
+//		for j := range terms {
+//			w := roots[exponent[i]*turns[j].power[0]&mask]
+//			for r := range 2*levels {
+//				e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]
+//				for o := range 2 {
+//					out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]
+//				}
+//			}
+//		}
+//		d[i], d[stride/128+i] = out[0], out[1]
+//	}
+//
+//go:noescape
+func blockProductRowsAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
+
+// blockProductRowsFull2AVX2 is, in registers of 4 float64:
+//
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; terms is BlockTerms and levels is 2
+//	for i := range count {
+//		var out [2]vector // complex numbers
+//		for j := range terms {
+//			w := roots[exponent[i]*turns[j].power[0]&mask]
+//			for r := range 2*levels {
+//				e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]
+//				for o := range 2 {
+//					out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]
+//				}
+//			}
+//		}
+//		d[i], d[stride/128+i] = out[0], out[1]
+//	}
+//
+//go:noescape
+func blockProductRowsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
 
 // blockPartsAVX2 is blockProductPartsGo for count > 0 vectors, in registers of 4 float64: d, key and exponent are those of the first
 // vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
 //
 //go:noescape
 func blockPartsAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
+
+// blockPartsFull1AVX2 is blockProductPartsGo for BlockTerms terms and levels = 1, count > 0 vectors, in registers of 4 float64: d, key and exponent are those of the first
+// vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
+//
+//go:noescape
+func blockPartsFull1AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
+
+// blockPartsFull2AVX2 is blockProductPartsGo for BlockTerms terms and levels = 2, count > 0 vectors, in registers of 4 float64: d, key and exponent are those of the first
+// vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
+//
+//go:noescape
+func blockPartsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
 
 // prefetch asks for lines of 64 bytes from x on to be read into the second-level cache.
 //

@@ -13,34 +13,16 @@ package fft
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2*levels+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
 //				}
 //			}
-//			dst[o*stride/128+i] = sum over r of k[r] * d[r*stride/128+i]
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
 //		}
+//		d[i], d[stride/128+i] = out[0], out[1]
 //	}
 //
 //go:noescape
-func blockProduct2AVX512(dst *float64, d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
-
-// blockProductAdd2AVX512 is, in registers of 8 float64:
-//
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation
-//	for i := range count {
-//		for o := range 2 {
-//			var k [2]vector // complex numbers
-//			for j := range terms {
-//				w := roots[exponent[i]*turns[j].power[0]&mask]
-//				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2*levels+r)*2+o]
-//				}
-//			}
-//			dst[o*stride/128+i] += sum over r of k[r] * d[r*stride/128+i]
-//		}
-//	}
-//
-//go:noescape
-func blockProductAdd2AVX512(dst *float64, d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
+func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
 
 // blockProduct4AVX512 is, in registers of 8 float64:
 //
@@ -51,18 +33,91 @@ func blockProductAdd2AVX512(dst *float64, d *float64, key *float64, roots *compl
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2*levels+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*4+r)*2+o]
 //				}
 //			}
-//			dst[o*stride/128+i] = sum over r of k[r] * d[r*stride/128+i]
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
 //		}
+//		d[i], d[stride/128+i] = out[0], out[1]
 //	}
 //
 //go:noescape
-func blockProduct4AVX512(dst *float64, d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
+func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+
+// blockProduct2FullAVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; terms is BlockTerms
+//	for i := range count {
+//		for o := range 2 {
+//			var k [2]vector // complex numbers
+//			for j := range terms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		d[i], d[stride/128+i] = out[0], out[1]
+//	}
+//
+//go:noescape
+func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+
+// blockProduct4FullAVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; terms is BlockTerms
+//	for i := range count {
+//		for o := range 2 {
+//			var k [4]vector // complex numbers
+//			for j := range terms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*4+r)*2+o]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		d[i], d[stride/128+i] = out[0], out[1]
+//	}
+//
+//go:noescape
+func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+
+// blockProductRowsAVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation
+//	for i := range count {
+//		var out [2]vector // complex numbers
+//		for j := range terms {
+//			w := roots[exponent[i]*turns[j].power[0]&mask]
+//			for r := range 2*levels {
+//				e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]
+//				for o := range 2 {
+//					out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]
+//				}
+//			}
+//		}
+//		d[i], d[stride/128+i] = out[0], out[1]
+//	}
+//
+//go:noescape
+func blockProductRowsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
 
 // blockPartsAVX512 is blockProductPartsGo for count > 0 vectors, in registers of 8 float64: d, key and exponent are those of the first
 // vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
 //
 //go:noescape
 func blockPartsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
+
+// blockPartsFull1AVX512 is blockProductPartsGo for BlockTerms terms and levels = 1, count > 0 vectors, in registers of 8 float64: d, key and exponent are those of the first
+// vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
+//
+//go:noescape
+func blockPartsFull1AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
+
+// blockPartsFull2AVX512 is blockProductPartsGo for BlockTerms terms and levels = 2, count > 0 vectors, in registers of 8 float64: d, key and exponent are those of the first
+// vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
+//
+//go:noescape
+func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)

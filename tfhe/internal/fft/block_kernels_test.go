@@ -40,10 +40,10 @@ func TestBlockKernels(t *testing.T) {
 		for _, n := range degrees {
 			p, s := For(n), source(90)
 			vecs := n / 16
-			for _, levels := range []int{1, 2, 3} {
+			for _, levels := range []int{1, 2, 3, 5} {
 				for _, parts := range []int{1, 2, 5} {
 					for terms := 1; terms <= BlockTerms; terms++ {
-						if n > 512 && (levels == 3 || parts == 5) && terms < BlockTerms {
+						if n > 512 && (levels > 2 || parts == 5) && terms < BlockTerms {
 							continue
 						}
 						round := int(s.Uint64n(3))
@@ -162,17 +162,20 @@ func TestBlockPanics(t *testing.T) {
 func TestBlockAllocations(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		p, s := For(1024), source(93)
-		d, key := blockOperands(s, p, 2, 1, 4)
-		scratch, exponents := make([]float64, p.BlockScratchLen(2, 1)), []int{1, 2, 3, 4}
-		var one, two BlockRotation
-		if count := testing.AllocsPerRun(10, func() {
-			p.SetRotation(&one, exponents, 1)
-			p.SetRotation(&two, exponents, 2)
-			p.BlockProduct(d[:len(d)/2], key, &one, 1, 0, 64)
-			p.BlockProductParts(d, key, &two, 1, 0, 64, scratch)
-			Prefetch(key)
-		}); count != 0 {
-			t.Errorf("%g allocations", count)
+		exponents := []int{1, 2, 3, 4}
+		for levels := 1; levels <= 3; levels++ {
+			d, key := blockOperands(s, p, 2, levels, 4)
+			scratch := make([]float64, p.BlockScratchLen(2, levels))
+			var one, two BlockRotation
+			if count := testing.AllocsPerRun(10, func() {
+				p.SetRotation(&one, exponents, 1)
+				p.SetRotation(&two, exponents, 2)
+				p.BlockProduct(d[:len(d)/2], key, &one, levels, 0, 64)
+				p.BlockProductParts(d, key, &two, levels, 0, 64, scratch)
+				Prefetch(key)
+			}); count != 0 {
+				t.Errorf("%d levels: %g allocations", levels, count)
+			}
 		}
 	})
 }

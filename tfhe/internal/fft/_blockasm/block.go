@@ -51,44 +51,115 @@ func (w width) factor(root, lanes Mem, one reg.VecVirtual) cx {
 	return f
 }
 
-// blockProducts emits the products of a block by rows of the key at a time: two, and four where there are registers for their sums.
+// blockProducts emits the products of a block with as many rows of the key as there are registers for their sums.
 func (w width) blockProducts() {
-	w.blockProduct(2, false)
-	w.blockProduct(2, true)
-	if w.wide() {
-		w.blockProduct(4, false)
+	for _, terms := range []int{0, maxTerms} {
+		w.blockProduct(2, terms)
+		if w.wide() {
+			w.blockProduct(4, terms)
+		}
+	}
+	w.blockProductRows(0, 0)
+	if !w.wide() {
+		w.blockProductRows(maxTerms, 2)
 	}
 }
 
-func (w width) blockProduct(rows int, add bool) {
-	name, set := "blockProduct", "="
-	if add {
-		name, set = "blockProductAdd", "+="
+// blockProductRows emits the product of a block of any number of rows, for which there are no registers for the sums of the key: the factors go
+// to the digits. terms and levels 0 are any number.
+func (w width) blockProductRows(terms, levels int) {
+	name, of := "blockProductRows", ""
+	if terms > 0 {
+		name += "Full" + string(rune('0'+levels))
+		of = "; terms is BlockTerms and levels is " + string(rune('0'+levels))
 	}
-	w.begin(name+string(rune('0'+rows)), "dst, d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, count int",
-		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation",
+	w.begin(name, "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, count int",
+		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation"+of,
 		"for i := range count {",
-		"	for o := range 2 {",
-		"		var k ["+string(rune('0'+rows))+"]vector // complex numbers",
-		"		for j := range terms {",
-		"			w := roots[exponent[i]*turns[j].power[0]&mask]",
-		"			for r := range k {",
-		"				k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2*levels+r)*2+o]",
+		"	var out [2]vector // complex numbers",
+		"	for j := range terms {",
+		"		w := roots[exponent[i]*turns[j].power[0]&mask]",
+		"		for r := range 2*levels {",
+		"			e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]",
+		"			for o := range 2 {",
+		"				out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]",
 		"			}",
 		"		}",
-		"		dst[o*stride/128+i] "+set+" sum over r of k[r] * d[r*stride/128+i]",
 		"	}",
+		"	d[i], d[stride/128+i] = out[0], out[1]",
 		"}")
-	dst, d, key := Load(Param("dst"), GP64()), Load(Param("d"), GP64()), Load(Param("key"), GP64())
+	d, key := Load(Param("d"), GP64()), Load(Param("key"), GP64())
 	roots := Load(Param("roots"), GP64()).(reg.GPVirtual)
 	exponent, turns := Load(Param("exponent"), GP64()), Load(Param("turns"), GP64())
 	stride := Load(Param("stride"), GP64())
 	one := w.vec()
 	VMOVUPD(ones, one)
-	e, j, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
-	step := GP64() // of the key from term to term
-	MOVQ(param("levels"), step)
-	SHLQ(Imm(9), step)
+	e, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64()
+	loop(func() {
+		MOVL(Mem{Base: exponent}, e.As32())
+		for half := range w.halves() {
+			off := half * w.bytes()
+			out := [2]cx{w.zero(), w.zero()}
+			MOVQ(key, termKey)
+			MOVQ(turns, t)
+			repeat(terms, "terms", func(i int) {
+				turn := Mem{Base: t, Disp: turnSize * i}
+				rootOf(x, e, roots, turn.Offset(turnPower))
+				f := w.factor(Mem{Base: x}, turn.Offset(turnLanes+off), one)
+				MOVQ(d, p)
+				body := func(int) {
+					for r := range 2 {
+						digits := w.mul(f, w.load(Mem{Base: p, Disp: off}))
+						for o := range 2 {
+							w.mulAdd(out[o], digits, w.load(Mem{Base: termKey, Disp: (2*r+o)*128 + off}))
+						}
+						ADDQ(stride, p)
+					}
+					ADDQ(U32(512), termKey)
+				}
+				repeat(levels, "levels", body, func() {})
+			}, func() {
+				ADDQ(U32(turnSize), t)
+			})
+			out[0].store(Mem{Base: d, Disp: off})
+			out[1].store(Mem{Base: d, Index: stride, Scale: 1, Disp: off})
+		}
+		MOVQ(termKey, key)
+		ADDQ(U32(128), d)
+		ADDQ(Imm(4), exponent)
+		DECQ(param("count"))
+	})
+	w.end()
+}
+
+// maxTerms is BlockTerms.
+const maxTerms = 4
+
+// terms 0 is any number.
+func (w width) blockProduct(rows, terms int) {
+	digit := string(rune('0' + rows))
+	w.begin("blockProduct"+digit+map[int]string{0: "", maxTerms: "Full"}[terms], "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, count int",
+		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation"+map[int]string{0: "", maxTerms: "; terms is BlockTerms"}[terms],
+		"for i := range count {",
+		"	for o := range 2 {",
+		"		var k ["+digit+"]vector // complex numbers",
+		"		for j := range terms {",
+		"			w := roots[exponent[i]*turns[j].power[0]&mask]",
+		"			for r := range k {",
+		"				k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*"+digit+"+r)*2+o]",
+		"			}",
+		"		}",
+		"		out[o] = sum over r of k[r] * d[r*stride/128+i]",
+		"	}",
+		"	d[i], d[stride/128+i] = out[0], out[1]",
+		"}")
+	d, key := Load(Param("d"), GP64()), Load(Param("key"), GP64())
+	roots := Load(Param("roots"), GP64()).(reg.GPVirtual)
+	exponent, turns := Load(Param("exponent"), GP64()), Load(Param("turns"), GP64())
+	stride := Load(Param("stride"), GP64())
+	one := w.vec()
+	VMOVUPD(ones, one)
+	e, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64()
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
 		for half := range w.halves() {
@@ -99,46 +170,49 @@ func (w width) blockProduct(rows int, add bool) {
 					k[r][o] = w.zero()
 				}
 			}
-			MOVQ(param("terms"), j)
 			MOVQ(key, termKey)
-			MOVQ(turns, t)
-			loop(func() {
-				rootOf(x, e, roots, Mem{Base: t, Disp: turnPower})
-				f := w.factor(Mem{Base: x}, Mem{Base: t, Disp: turnLanes + off}, one)
+			if terms == 0 {
+				MOVQ(turns, t)
+			}
+			repeat(terms, "terms", func(i int) {
+				turn := Mem{Base: t}
+				if terms > 0 {
+					turn = Mem{Base: turns, Disp: turnSize * i}
+				}
+				rootOf(x, e, roots, turn.Offset(turnPower))
+				f := w.factor(Mem{Base: x}, turn.Offset(turnLanes+off), one)
 				for r := range rows {
 					for o := range 2 {
-						w.mulAdd(k[r][o], f, w.load(Mem{Base: termKey, Disp: (2*r+o)*128 + off}))
+						w.mulAdd(k[r][o], f, w.load(Mem{Base: termKey, Disp: 256*rows*i + (2*r+o)*128 + off}))
 					}
 				}
-				ADDQ(step, termKey)
+			}, func() {
+				ADDQ(U32(uint32(256*rows)), termKey)
 				ADDQ(U32(turnSize), t)
-				DECQ(j)
 			})
 			var out [2]cx
-			dsts := [2]Mem{{Base: dst, Disp: off}, {Base: dst, Index: stride, Scale: 1, Disp: off}}
 			MOVQ(d, p)
 			for r := range rows {
 				x := w.load(Mem{Base: p, Disp: off})
 				for o := range 2 {
-					if r == 0 && !add {
-						out[o] = w.mul(k[r][o], x)
-						continue
-					}
 					if r == 0 {
-						out[o] = w.load(dsts[o])
+						out[o] = w.mul(k[r][o], x)
+					} else {
+						w.mulAdd(out[o], k[r][o], x)
 					}
-					w.mulAdd(out[o], k[r][o], x)
 				}
 				if r < rows-1 {
 					ADDQ(stride, p)
 				}
 			}
-			out[0].store(dsts[0])
-			out[1].store(dsts[1])
+			out[0].store(Mem{Base: d, Disp: off})
+			out[1].store(Mem{Base: d, Index: stride, Scale: 1, Disp: off})
+		}
+		if terms > 0 {
+			ADDQ(U32(uint32(256*rows*terms)), termKey)
 		}
 		MOVQ(termKey, key)
 		ADDQ(U32(128), d)
-		ADDQ(U32(128), dst)
 		ADDQ(Imm(4), exponent)
 		DECQ(param("count"))
 	})

@@ -13,14 +13,13 @@ import (
 // scratch memory, since reading them takes the second-level cache.
 type partsKernel struct {
 	width
+	terms, levels     int          // 0 is any number
 	base, end, stride reg.Register // half of the scratch memory with the digits of the vector, its end, bytes of a polynomial
 	fac               reg.Register // factors: per term, not wrapped and wrapped
 	partBytes         reg.Register
 	states            Mem // records of the terms
 	flip              Mem // what leads to the other half of the scratch memory
 }
-
-const maxTerms = 4
 
 // Records of the terms.
 const (
@@ -31,12 +30,27 @@ const (
 )
 
 func (w width) blockParts() {
+	for levels := range 3 {
+		terms := maxTerms
+		if levels == 0 {
+			terms = 0
+		}
+		w.blockPartsOf(terms, levels)
+	}
+}
+
+func (w width) blockPartsOf(terms, levels int) {
+	name, of := "blockParts", ""
+	if terms > 0 {
+		name += "Full" + string(rune('0'+levels))
+		of = " BlockTerms terms and levels = " + string(rune('0'+levels)) + ","
+	}
 	// Not NOSPLIT: the frame is larger than what such functions may use.
-	TEXT("blockParts"+w.name, 0, "func(d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, parts, count int, scratch *float64)")
+	TEXT(name+w.name, 0, "func(d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, parts, count int, scratch *float64)")
 	Pragma("noescape")
-	Doc("blockParts"+w.name+" is blockProductPartsGo for count > 0 vectors, in registers of "+map[int]string{8: "8", 4: "4"}[w.lanes]+" float64: d, key and exponent are those of the first",
+	Doc(name+w.name+" is blockProductPartsGo for"+of+" count > 0 vectors, in registers of "+map[int]string{8: "8", 4: "4"}[w.lanes]+" float64: d, key and exponent are those of the first",
 		"vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.")
-	k := partsKernel{width: w}
+	k := partsKernel{width: w, terms: terms, levels: levels}
 	const head = 8 + stateSize*maxTerms
 	local := AllocLocal(head + 64 + 256*maxTerms)
 	k.flip, k.states = local, local.Offset(8)
@@ -93,25 +107,24 @@ func (k *partsKernel) copyVector(from, to reg.Register) {
 
 // factors computes the factors of all terms.
 func (k *partsKernel) factors() {
-	e, x, t, f, j := GP64(), GP64(), GP64(), GP64(), GP64()
+	e, x, t, f := GP64(), GP64(), GP64(), GP64()
 	roots := GP64()
 	MOVQ(param("exponent"), e)
 	MOVL(Mem{Base: e}, e.As32())
 	MOVQ(param("roots"), roots)
 	MOVQ(param("turns"), t)
 	MOVQ(k.fac, f)
-	MOVQ(param("terms"), j)
-	loop(func() {
+	repeat(k.terms, "terms", func(i int) {
 		for wrap := range 2 {
-			rootOf(x, e, roots, Mem{Base: t, Disp: turnPower + 8*wrap})
+			rootOf(x, e, roots, Mem{Base: t, Disp: turnSize*i + turnPower + 8*wrap})
 			for half := range k.halves() {
 				off := 128*wrap + half*k.bytes()
-				k.factor(Mem{Base: x}, Mem{Base: t, Disp: turnLanes + off}, nil).store(Mem{Base: f, Disp: off})
+				k.factor(Mem{Base: x}, Mem{Base: t, Disp: turnSize*i + turnLanes + off}, nil).store(Mem{Base: f, Disp: 256*i + off})
 			}
 		}
+	}, func() {
 		ADDQ(U32(256), f)
 		ADDQ(U32(turnSize), t)
-		DECQ(j)
 	})
 }
 
@@ -124,14 +137,13 @@ func (k *partsKernel) products(half int) {
 	MOVQ(k.base, q)
 	loop(func() {
 		out := [2]cx{k.zero(), k.zero()}
-		key, j, row, state := GP64(), GP64(), GP64(), GP64()
+		key, row, state := GP64(), GP64(), GP64()
 		MOVQ(param("key"), key)
 		LEAQ(k.states, state)
-		MOVQ(param("terms"), j)
-		loop(func() {
-			k.term(out, key, row, state, q, off)
+		repeat(k.terms, "terms", func(i int) {
+			k.term(i, out, key, row, state, q, off)
+		}, func() {
 			ADDQ(Imm(stateSize), state)
-			DECQ(j)
 		})
 		out[0].store(Mem{Base: dst, Disp: off})
 		out[1].store(Mem{Base: dst, Index: k.stride, Scale: 1, Disp: off})
@@ -165,41 +177,46 @@ func (k *partsKernel) products(half int) {
 
 // start sets the records of the terms for part 0, where part -shift wraps around to part m - shift.
 func (k *partsKernel) start() {
-	state, t, f, j, s, x := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
+	state, t, f, s, x := GP64(), GP64(), GP64(), GP64(), GP64()
 	MOVQ(param("turns"), t)
 	MOVQ(k.fac, f)
-	MOVQ(param("terms"), j)
 	LEAQ(k.states, state)
-	loop(func() {
-		MOVQ(Mem{Base: t, Disp: turnShift}, x)
+	repeat(k.terms, "terms", func(i int) {
+		MOVQ(Mem{Base: t, Disp: turnSize*i + turnShift}, x)
 		IMULQ(k.partBytes, x)
 		MOVQ(k.end, s)
 		SUBQ(x, s)
-		MOVQ(s, Mem{Base: state, Disp: statePart})
-		MOVQ(f, Mem{Base: state, Disp: stateFirst})
-		LEAQ(Mem{Base: f, Disp: 128}, x)
-		MOVQ(x, Mem{Base: state, Disp: stateFactor})
+		MOVQ(s, Mem{Base: state, Disp: stateSize*i + statePart})
+		LEAQ(Mem{Base: f, Disp: 256 * i}, x)
+		MOVQ(x, Mem{Base: state, Disp: stateSize*i + stateFirst})
+		ADDQ(U32(128), x)
+		MOVQ(x, Mem{Base: state, Disp: stateSize*i + stateFactor})
+	}, func() {
 		ADDQ(U32(256), f)
 		ADDQ(Imm(stateSize), state)
 		ADDQ(U32(turnSize), t)
-		DECQ(j)
 	})
 }
 
 // term adds the products of all rows of one term to out, and advances key over them. q is the part in the scratch memory, and row becomes the next
 // one.
-func (k *partsKernel) term(out [2]cx, key, row, state, q reg.Register, off int) {
-	s, f, level := GP64(), GP64(), GP64()
-	MOVQ(Mem{Base: state, Disp: statePart}, s)
-	MOVQ(Mem{Base: state, Disp: stateFactor}, f)
+func (k *partsKernel) term(i int, out [2]cx, key, row, state, q reg.Register, off int) {
+	s, f := GP64(), GP64()
+	at := Mem{Base: state, Disp: stateSize * i}
+	MOVQ(at.Offset(statePart), s)
+	MOVQ(at.Offset(stateFactor), f)
 	CMPQ(s, k.end)
 	CMOVQEQ(k.base, s)
-	CMOVQEQ(Mem{Base: state, Disp: stateFirst}, f)
-	MOVQ(f, Mem{Base: state, Disp: stateFactor})
+	CMOVQEQ(at.Offset(stateFirst), f)
+	MOVQ(f, at.Offset(stateFactor))
 	factor := k.load(Mem{Base: f, Disp: off})
 	MOVQ(q, row)
-	MOVQ(param("levels"), level)
-	loop(func() {
+	advance := func() {
+		ADDQ(U32(256), s)
+		ADDQ(U32(256), row)
+		ADDQ(U32(512), key)
+	}
+	repeat(k.levels, "levels", func(level int) {
 		for r := range 2 {
 			x, e := k.load(Mem{Base: s, Disp: 128*r + off}), k.load(Mem{Base: row, Disp: 128*r + off})
 			VFMSUB231PD(factor.re, x.re, e.re)
@@ -210,10 +227,9 @@ func (k *partsKernel) term(out [2]cx, key, row, state, q reg.Register, off int) 
 				k.mulAdd(out[o], e, k.load(Mem{Base: key, Disp: (2*r+o)*128 + off}))
 			}
 		}
-		ADDQ(U32(256), s)
-		ADDQ(U32(256), row)
-		ADDQ(U32(512), key)
-		DECQ(level)
-	})
-	MOVQ(s, Mem{Base: state, Disp: statePart})
+		if k.levels > 0 {
+			advance()
+		}
+	}, advance)
+	MOVQ(s, at.Offset(statePart))
 }

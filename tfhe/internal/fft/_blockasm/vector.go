@@ -108,3 +108,21 @@ func loop(body func()) {
 	body()
 	JNZ(LabelRef(l))
 }
+
+// repeat emits body n times with its index, or in a loop if n is 0, as often as the named parameter says; step is what comes
+// between two bodies. Loops of a few iterations around others are hard to predict, at ten to twenty cycles each time.
+func repeat(n int, counter string, body func(i int), step func()) {
+	if n > 0 {
+		for i := range n {
+			body(i)
+		}
+		return
+	}
+	c := GP64()
+	MOVQ(param(counter), c)
+	loop(func() {
+		body(0)
+		step()
+		DECQ(c)
+	})
+}
