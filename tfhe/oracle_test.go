@@ -129,9 +129,13 @@ func defaultLookupSet(t testing.TB, bits int) Parameters {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parametersOf(t, ParametersLiteral{PolyDegree: found.N, GLWEDimension: found.K, Key: BlockPrefixKey, Log2SigmaGLWE: found.Log2SigmaGLWE,
+	p, err := NewParameters(ParametersLiteral{PolyDegree: found.N, GLWEDimension: found.K, Key: BlockPrefixKey, Log2SigmaGLWE: found.Log2SigmaGLWE,
 		SmallDimension: found.SmallDim, BlockLength: found.BlockLength, Log2SigmaLWE: found.Log2SigmaLWE, Parts: found.Parts,
 		BlindRotate: found.BR, KeySwitch: found.KS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // parametersOf returns a real set if the literal obeys the security rule, and an insecure one otherwise.

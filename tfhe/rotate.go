@@ -7,14 +7,14 @@ type rotation struct {
 	small smallLWE
 	ahat  []int     // [n]
 	acc   []uint64  // [m][2][N] accumulator: mask and body of every part
-	d     []float64 // [m][2 l][N] its digits, transformed; then the product
+	d     []float64 // [m][2 l][fft.Plan.BlockStride] its digits, transformed; then the product
 	block fft.BlockRotation
 }
 
 func newRotation(p Parameters) *rotation {
 	lit := p.lit
 	return &rotation{small: newSmallLWE(lit.SmallDimension), ahat: make([]int, lit.SmallDimension),
-		acc: make([]uint64, lit.Parts*2*p.N()), d: make([]float64, lit.Parts*2*lit.BlindRotate.Levels*p.N())}
+		acc: make([]uint64, lit.Parts*2*p.N()), d: make([]float64, lit.Parts*2*lit.BlindRotate.Levels*fft.For(p.N()).BlockStride())}
 }
 
 // start sets the accumulator to Y^-bhat times the table: with Y^m = X the table is m polynomials in X, part r holding the coefficients of Y^(m i + r).
@@ -84,9 +84,12 @@ func newRotator(p Parameters, key *ServerKey) *rotator {
 
 // transform decomposes and transforms the polynomials from <= poly < to of the accumulator; part q has polynomials 2q and 2q+1.
 func (w *rotator) transform(s *rotation, from, to int) {
-	n, g := w.p.N(), w.p.lit.BlindRotate
+	n, stride, g := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate
+	offset := digitOffset(g)
 	for poly := from; poly < to; poly++ {
-		forwardDigits(w.plan, s.d[poly*g.Levels*n:][:g.Levels*n], s.acc[poly*n:(poly+1)*n], g)
+		for j := range g.Levels {
+			w.plan.ForwardDigit(s.d[(poly*g.Levels+j)*stride:][:n], s.acc[poly*n:(poly+1)*n], offset, uint(64-g.BaseLog*(j+1)), uint(g.BaseLog))
+		}
 	}
 }
 
@@ -102,9 +105,9 @@ func (w *rotator) multiply(s *rotation, key []float64, from, to int) {
 
 // accumulate adds the product to the polynomials from <= poly < to of the accumulator.
 func (w *rotator) accumulate(s *rotation, from, to int) {
-	n, l := w.p.N(), w.p.lit.BlindRotate.Levels
+	n, stride, l := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate.Levels
 	for poly := from; poly < to; poly++ {
-		w.plan.InverseAddTorus(s.acc[poly*n:][:n], s.d[(poly/2*2*l+poly%2)*n:][:n])
+		w.plan.InverseAddTorus(s.acc[poly*n:][:n], s.d[(poly/2*2*l+poly%2)*stride:][:n])
 	}
 }
 

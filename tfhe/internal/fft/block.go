@@ -98,12 +98,20 @@ func (p *Plan) checkBlock(d, key []float64, b *BlockRotation, levels, from, to i
 	if levels < 1 || b.terms < 1 || from < 0 || from > to || to > p.n/16 {
 		panic("fft: block product without levels or rotation, or of vectors that a polynomial does not have")
 	}
-	p.checkLen(len(d), b.parts*2*levels*p.n)
+	polys := b.parts * 2 * levels
+	if stride := len(d) / polys; len(d)%polys != 0 || stride < p.n || stride%16 != 0 {
+		panic("fft: block operand has the wrong length")
+	}
 	p.checkLen(len(key), p.BlockKeyLen(b.terms, levels))
 }
 
+// BlockStride is the best distance between the polynomials of a block product's operand: N and some lines more, since polynomials at a power of two from each
+// other fall into the same places of a cache.
+func (p *Plan) BlockStride() int { return p.n + 96 }
+
 // BlockProduct sets, for the vectors from <= i < to, the first two polynomials of d to the external product of its rows with
-// the bundled key of a block: out_o = sum_r d_r sum_j (X^a_j - 1) K_j,r,o. d holds 2 levels polynomials of N; key is packed by PackBlock; b is set
+// the bundled key of a block: out_o = sum_r d_r sum_j (X^a_j - 1) K_j,r,o. d holds 2 levels polynomials, its
+// length says how far apart (N or more, as BlockStride); key is packed by PackBlock; b is set
 // with one part. Results replace d_0 and d_1; the other rows are left as they are. Slices are best at multiples of 64 bytes.
 func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to int) {
 	p.checkBlock(d, key, b, levels, from, to)
@@ -116,7 +124,8 @@ func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to
 }
 
 func (p *Plan) blockProductGo(d, key []float64, b *BlockRotation, levels, from, to int) {
-	rows, vecs := 2*levels, p.n/16
+	rows := 2 * levels
+	vecs := len(d) / rows / 16
 	dv, kv := vectors(d), vectors(key)
 	for i := from; i < to; i++ {
 		var out [2]vector
@@ -139,7 +148,7 @@ func (p *Plan) blockProductGo(d, key []float64, b *BlockRotation, levels, from, 
 }
 
 // BlockProductParts is BlockProduct for an accumulator of m parts of an extended bootstrap (eprint 2023/402): d holds the digit polynomials of
-// all parts, [m][2 levels][N]. Part q of the product is
+// all parts, [m][2 levels], as far apart as its length says. Part q of the product is
 //
 //	sum_j sum_r (Y^a_j d - d)_q,r K_j,r,o
 //
@@ -156,7 +165,8 @@ func (p *Plan) BlockProductParts(d, key []float64, b *BlockRotation, levels, fro
 }
 
 func (p *Plan) blockProductPartsGo(d, key []float64, b *BlockRotation, levels, from, to int, scratch []float64) {
-	rows, vecs, parts := 2*levels, p.n/16, b.parts
+	rows, parts := 2*levels, b.parts
+	vecs := len(d) / (parts * rows) / 16
 	dv, kv, sv := vectors(d), vectors(key), vectors(scratch)
 	for i := from; i < to; i++ {
 		for q := range parts * rows {

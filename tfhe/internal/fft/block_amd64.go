@@ -2,12 +2,12 @@
 
 package fft
 
-//go:generate go -C _blockasm run . -isa avx512 -out ../block_avx512_amd64.s -stubs ../block_avx512_amd64.go -pkg fft
-//go:generate go -C _blockasm run . -isa avx2 -out ../block_avx2_amd64.s -stubs ../block_avx2_amd64.go -pkg fft
+//go:generate go -C _asm/block run . -isa avx512 -out ../../block_avx512_amd64.s -stubs ../../block_avx512_amd64.go -pkg fft
+//go:generate go -C _asm/block run . -isa avx2 -out ../../block_avx2_amd64.s -stubs ../../block_avx2_amd64.go -pkg fft
 
 func (p *Plan) blockProduct(d, key []float64, b *BlockRotation, levels, from, to int) {
 	x, k, e, turns := &d[from*16], &key[from*b.terms*levels*64], &p.exponent[from], &b.turns[0].power[0]
-	roots, mask, stride, terms, count := &p.monomial[0], 2*p.n-1, 8*p.n, b.terms, to-from
+	roots, mask, stride, terms, count := &p.monomial[0], 2*p.n-1, 8*(len(d)/(2*levels)), b.terms, to-from
 	full := terms == BlockTerms
 	switch {
 	case level == avx512 && levels == 1 && full:
@@ -38,7 +38,7 @@ func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, fro
 	if len(scratch) < p.BlockScratchLen(b.parts, levels) {
 		chunk = 1 // no place for the digits of the next vector
 	}
-	roots, mask, stride, terms, parts, turns, digits := &p.monomial[0], 2*p.n-1, 8*p.n, b.terms, b.parts, &b.turns[0].power[0], &scratch[0]
+	roots, mask, stride, terms, parts, turns, digits := &p.monomial[0], 2*p.n-1, 8*(len(d)/(2*levels*b.parts)), b.terms, b.parts, &b.turns[0].power[0], &scratch[0]
 	full := terms == BlockTerms
 	for i := from; i < to; i += chunk {
 		x, k, e := &d[i*16], &key[i*terms*levels*64], &p.exponent[i]

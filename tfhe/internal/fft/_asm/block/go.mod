@@ -1,4 +1,4 @@
-module github.com/fhe-ml/fhe-ml/tfhe/internal/fft/_blockasm
+module github.com/fhe-ml/fhe-ml/tfhe/internal/fft/_asm/block
 
 go 1.26.0
 
