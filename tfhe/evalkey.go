@@ -130,7 +130,6 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 	lit := p.lit
 	n := lit.SmallDimension
 	sk := &ServerKey{params: p, signs: p.Signs(), bsk: make([]float64, 2*p.bskWords()), ksk: make([]uint32, p.kskRows()*switchColumns(n))}
-	adviseLargePages(sk.bsk)
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -159,6 +158,8 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("tfhe: expanding the evaluation key: %w", err)
 	}
+	largePages(sk.bsk)
+	largePages(sk.ksk)
 	return sk, nil
 }
 

@@ -263,7 +263,8 @@ func TestFailureCount(t *testing.T) {
 }
 
 // TestBlockLengths: sets with blocks of one, three and four coordinates, one to three parts and one to three levels answer all messages, with one, two and
-// four outputs, and their noise is that of BlockNoiseModel. 30 rotations of 256 coefficients and more give a deviation to 1%, 3000 switches to 1.3%.
+// four outputs, and their noise is that of BlockNoiseModel. 60 rotations of 256 coefficients and more give a deviation to 1%,
+// 3000 switches to 1.3%.
 func TestBlockLengths(t *testing.T) {
 	gadgets := []GadgetParams{{20, 1}, {14, 2}, {10, 3}}
 	for _, block := range []int{1, 3, 4} {
@@ -280,8 +281,8 @@ func TestBlockLengths(t *testing.T) {
 				b.Close()
 				model, shape := k.model()
 				model.FFTConstant = math.Exp2(-106.3)
-				m := k.rotationNoise(samples(30, 300))
-				checkNoise(t, name, &m, model.BlindRotation(shape), 0.92, 1.08, 6)
+				m := k.rotationNoise(samples(60, 600))
+				checkNoise(t, name, &m, model.BlindRotation(shape), 0.9, 1.1, 6)
 				if g != gadgets[0] {
 					continue // the switches do not depend on the rotation's gadget
 				}

@@ -199,6 +199,25 @@ func newKeySet(t testing.TB, p Parameters) keySet {
 	return keySet{p: p, sk: sk, ek: ek, server: server, ev: NewEvaluator(p, server), dec: NewDecryptor(sk)}
 }
 
+// serverKeyOfFile reads an evaluation key's file and expands it, and keeps nothing else.
+func serverKeyOfFile(t testing.TB, name string) *ServerKey {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ek, err := ReadEvaluationKey(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := NewServerKey(context.Background(), ek, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
 // weight returns |s|^2 of the large key.
 func (k keySet) weight() (w float64) {
 	for _, s := range k.sk.coeffs() {

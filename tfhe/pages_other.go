@@ -2,5 +2,5 @@
 
 package tfhe
 
-// adviseLargePages does nothing where there is no such advice.
-func adviseLargePages([]float64) {}
+// largePages does nothing where there is no such advice.
+func largePages[T uint32 | float64]([]T) {}
