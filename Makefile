@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long lint cross fuzz bench-peers clean
+.PHONY: help build demo test test-long test-wasm test-purego lint cross fuzz bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,14 @@ test: ## all tests but the long ones, under 10 minutes on 2 cores
 
 test-long: ## all tests: also those that FHEML_LONG=1 turns on (hours of statistics at most)
 	FHEML_LONG=1 $(GO) test -timeout 4h ./...
+
+test-wasm: ## the client's test vectors under js/wasm (needs node)
+	@command -v node >/dev/null || { echo 'test-wasm needs node (https://nodejs.org), version 18 or later: it is not in PATH' >&2; exit 1; }
+	GOOS=js GOARCH=wasm $(GO) test -exec="$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -count=1 -run Vectors -v ./tfhe
+
+test-purego: ## tfhe without assembly, and with the AVX2 kernels instead of the AVX-512 ones (short)
+	$(GO) test -short -tags purego -timeout 20m ./tfhe/...
+	GODEBUG=cpu.avx512f=off $(GO) test -short -count=1 -timeout 20m ./tfhe/...
 
 lint: ## gofmt and go vet
 	@unformatted=$$(gofmt -l .) || exit 1; \

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxGroup is the largest number of ciphertexts that one goroutine takes through the key together.
@@ -126,11 +127,20 @@ func (b *Bootstrapper) serve(w *bootWorker) {
 
 // rotateSplit is one goroutine's part of a rotation that several share. Each transforms and accumulates its own polynomials, so that with one level two
 // barriers a block are enough: before the product, which reads all of them, and after it.
+//
+// Barriers make all of them as slow as the slowest. Where that one has lost its core to another program, goroutine 0 finds itself waiting, tells the others to
+// leave at the next barrier and goes on alone.
 func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 	lit := w.p.lit
 	polys, vecs := 2*lit.Parts, w.p.N()/16
 	p0, p1 := id*polys/users, (id+1)*polys/users
 	v0, v1 := id*vecs/users, (id+1)*vecs/users
+	alone := false
+	wait := func() {
+		if !alone {
+			bar.wait(id == 0)
+		}
+	}
 	for first := 0; first < lit.SmallDimension; first += lit.BlockLength {
 		a := s.ahat[first : first+lit.BlockLength]
 		if allZeroInts(a) {
@@ -138,17 +148,29 @@ func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 		}
 		if id == 0 {
 			w.plan.SetRotation(&s.block, a, lit.Parts)
+			if bar.waited > splitPatience {
+				bar.alone.Store(true)
+			}
 		}
 		w.transform(s, p0, p1)
-		bar.wait()
+		wait()
+		if !alone && bar.alone.Load() {
+			if id > 0 {
+				return
+			}
+			alone, p0, p1, v0, v1 = true, 0, polys, 0, vecs
+		}
 		w.multiply(s, w.key.block(first/lit.BlockLength), v0, v1)
-		bar.wait()
+		wait()
 		w.accumulate(s, p0, p1)
 		if lit.BlindRotate.Levels > 1 {
-			bar.wait() // the second product lies where the first polynomial's second digit goes
+			wait() // the second product lies where the first polynomial's second digit goes
 		}
 	}
 }
+
+// splitPatience is how long goroutine 0 waits for the others in one lookup before it goes on alone: a fraction of the lookup's time.
+const splitPatience = time.Millisecond
 
 func allZeroInts(x []int) bool {
 	for _, v := range x {
@@ -199,25 +221,36 @@ type barrier struct {
 	users   int64
 	arrived atomic.Int64
 	round   atomic.Int64
+	alone   atomic.Bool   // goroutine 0 goes on without the others
+	waited  time.Duration // that goroutine 0 spent yielding
 }
 
 const barrierSpins = 2000
 
 func (b *barrier) reset(users int) {
-	b.users = int64(users)
+	b.users, b.waited = int64(users), 0
 	b.arrived.Store(0)
+	b.alone.Store(false)
 }
 
-func (b *barrier) wait() {
+// wait returns when all goroutines have called it. One of them counts the time that it yields.
+func (b *barrier) wait(count bool) {
 	round := b.round.Load()
 	if b.arrived.Add(1) == b.users {
 		b.arrived.Store(0)
 		b.round.Add(1)
 		return
 	}
-	for i := 0; b.round.Load() == round; i++ {
-		if i > barrierSpins {
-			runtime.Gosched()
+	for range barrierSpins {
+		if b.round.Load() != round {
+			return
 		}
+	}
+	start := time.Now()
+	for b.round.Load() == round {
+		runtime.Gosched()
+	}
+	if count {
+		b.waited += time.Since(start)
 	}
 }
