@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long test-wasm test-purego lint cross fuzz bench-peers clean
+.PHONY: help build demo test test-long test-wasm test-purego lint cross fuzz bench-peers clean generate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ lint: ## gofmt and go vet
 	@unformatted=$$(gofmt -l .) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'gofmt -w these files:\n%s\n' "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
+
+generate: ## regenerate the assembly from its Go programs (tfhe/internal/*/_asm)
+	$(GO) generate ./tfhe/internal/fft ./tfhe/internal/vec
 
 cross: ## build for every platform: bin/fhe-ml-OS-ARCH, and the client for js/wasm
 	@set -e; for platform in $(PLATFORMS); do \
