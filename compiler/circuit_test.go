@@ -67,7 +67,7 @@ func compile(t testing.TB, g *compiler.Graph) *compiler.Circuit {
 func TestResponseHoldsResultsOnly(t *testing.T) {
 	r := rand.New(rand.NewPCG(22, 101))
 	for name, g := range samples() {
-		h := newHarness(t, g, compiler.CompileOptions{})
+		h := newHarness(t, g, compiler.CompileOptions{Prefer: compiler.Prefer(r.IntN(3))})
 		spec := &h.circuit.Spec
 		used := make([]map[int32]bool, len(spec.Items))
 		for i := range used {
@@ -249,7 +249,7 @@ func mutate(r *rand.Rand, c *compiler.Circuit) {
 	if len(s.Lo) == 0 || len(s.Hi) == 0 || len(s.Outputs) == 0 {
 		return // an earlier change cut it
 	}
-	switch r.IntN(24) {
+	switch r.IntN(27) {
 	case 0:
 		s.Lo[r.IntN(len(s.Lo))] = num()
 	case 1:
@@ -300,6 +300,13 @@ func mutate(r *rand.Rand, c *compiler.Circuit) {
 		if len(c.Results) > 0 {
 			c.Results[r.IntN(len(c.Results))] = compiler.Result{Step: int32(num()), Element: int32(num())}
 		}
+	case 21:
+		s.Params.Packed = tfhe.PackedParams{}
+	case 22:
+		field := []*int{&s.Params.Packed.Log2Slots, &s.Params.Packed.Expand.Levels, &s.Params.Packed.Switch.Levels, &s.Params.Packed.Switch.BaseLog}
+		*field[r.IntN(len(field))] = int(num())
+	case 23:
+		s.Params.Packed.Form = tfhe.SwitchForm(num())
 	case 20:
 		if len(c.Steps) > 0 {
 			c.Steps = c.Steps[:r.IntN(len(c.Steps))]
@@ -342,6 +349,9 @@ func runAnything(t tester, c *compiler.Circuit) {
 	if err != nil {
 		return
 	}
+	if err := s.LoadKey(t.Context(), keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
 	cl, err := client.New(&c.Spec, keys.Secret)
 	if err != nil {
 		t.Fatalf("the server takes the circuit, the client does not: %v", err)
@@ -383,20 +393,27 @@ func TestMutatedCircuits(t *testing.T) {
 }
 
 func FuzzReadRequest(f *testing.F) {
-	c := compile(f, samples()["linear"])
-	req := &compiler.Request{Spec: c.Spec.Hash(), Packed: make([]uint64, 2048)}
-	var file bytes.Buffer
-	req.WriteTo(&file)
-	f.Add(file.Bytes())
-	f.Add(file.Bytes()[:100])
+	specs := []*compiler.ClientSpec{&compile(f, samples()["linear"]).Spec, &compile(f, samples()["mixed"]).Spec}
+	for _, spec := range specs {
+		req := &compiler.Request{Spec: spec.Hash(), Packed: make([]uint64, 2048), Selectors: make([]uint64, spec.SelectorWords())}
+		var file bytes.Buffer
+		req.WriteTo(&file)
+		f.Add(file.Bytes())
+		f.Add(file.Bytes()[:100])
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		req, err := compiler.ReadRequest(bytes.NewReader(data), &c.Spec)
-		if err != nil {
-			return
-		}
-		var out bytes.Buffer
-		if _, err := req.WriteTo(&out); err != nil || !bytes.HasPrefix(data[16:], out.Bytes()[16:]) {
-			t.Error("request does not write back")
+		for _, spec := range specs {
+			req, err := compiler.ReadRequest(bytes.NewReader(data), spec)
+			if err != nil {
+				continue
+			}
+			if int64(len(req.Selectors)) != spec.SelectorWords() {
+				t.Error("a request of the wrong size is read")
+			}
+			var out bytes.Buffer
+			if _, err := req.WriteTo(&out); err != nil || !bytes.HasPrefix(data[16:], out.Bytes()[16:]) {
+				t.Error("request does not write back")
+			}
 		}
 	})
 }

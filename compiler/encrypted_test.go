@@ -10,6 +10,7 @@ import (
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/compiler/client"
 	"github.com/fhe-ml/fhe-ml/compiler/server"
+	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
 // tester is what tests and property tests have in common.
@@ -33,6 +34,17 @@ type harness struct {
 	client  *client.Client
 	server  *server.Server
 	noise   float64
+}
+
+// preferences are all of them.
+var preferences = []compiler.Prefer{compiler.PreferTime, compiler.PreferBalanced, compiler.PreferUpload}
+
+// checkUpload makes sure that selectors are uploaded directly where time alone counts, and packed where bytes do.
+func (h *harness) checkUpload(prefer compiler.Prefer) {
+	h.t.Helper()
+	if packed := h.circuit.Spec.Params.Packed != (tfhe.PackedParams{}); packed != (prefer != compiler.PreferTime) || h.server.NeedsKey() != (packed || h.circuit.Costs.Lookups > 0) {
+		h.t.Fatalf("preference %d gives packed selectors: %t", prefer, packed)
+	}
 }
 
 func newHarness(t tester, g *compiler.Graph, opts compiler.CompileOptions) *harness {
@@ -178,11 +190,14 @@ func TestEncryptedTrees(t *testing.T) {
 			sum = g.Add(sum, randomTree(r, g, x, c.depth, c.outputs))
 		}
 		g.Output(g.Add(sum, g.Constant(randomArray(r, -100, 100, c.outputs))))
-		h := newHarness(t, g, compiler.CompileOptions{})
-		for range 6 {
-			h.check(randomRow(r, x))
+		for _, prefer := range preferences {
+			h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer})
+			h.checkUpload(prefer)
+			for range 6 {
+				h.check(randomRow(r, x))
+			}
+			t.Logf("largest noise %.2f of the gap", h.noise)
 		}
-		t.Logf("largest noise %.2f of the gap", h.noise)
 	}
 }
 
@@ -202,13 +217,16 @@ func TestEncryptedFirstLayer(t *testing.T) {
 		table.Values = append(table.Values, row)
 	}
 	g.Output(g.SumAll(g.Lookup(z, table)))
-	h := newHarness(t, g, compiler.CompileOptions{})
-	for range 6 {
-		h.check(randomRow(r, x))
+	for _, prefer := range preferences {
+		h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer})
+		h.checkUpload(prefer)
+		for range 6 {
+			h.check(randomRow(r, x))
+		}
+		ones := []int64{15, 15, 15, 15, 15, 15}
+		h.check(ones)
+		t.Logf("largest noise %.2f of the gap", h.noise)
 	}
-	ones := []int64{15, 15, 15, 15, 15, 15}
-	h.check(ones)
-	t.Logf("largest noise %.2f of the gap", h.noise)
 }
 
 func TestEncryptedDeepNetwork(t *testing.T) {
@@ -236,9 +254,12 @@ func TestEncryptedDeepNetwork(t *testing.T) {
 	}
 	a2 := relu(g.Round(z2, d), 16)
 	g.Output(g.Add(g.MatMul(a2, g.Constant(randomArray(r, -50, 50, 4, 3))), g.Constant(randomArray(r, -9, 9, 3))))
-	h := newHarness(t, g, compiler.CompileOptions{})
-	for range 4 {
-		h.check(randomRow(r, x))
+	for _, prefer := range preferences {
+		h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer})
+		h.checkUpload(prefer)
+		for range 4 {
+			h.check(randomRow(r, x))
+		}
+		t.Logf("largest noise %.2f of the gap", h.noise)
 	}
-	t.Logf("largest noise %.2f of the gap", h.noise)
 }

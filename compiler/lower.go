@@ -31,6 +31,10 @@ type lowerer struct {
 	vectors   []*vector // in the order of computation
 	diagrams  map[int32]*whereNode
 	forest    *forest // the diagrams of all outputs, once a plan needs them
+
+	// What pricing computes once for all plans: bootstraps by table bits, gadgets of packed queries by key and shape.
+	tries    map[int][]lookupTry
+	families map[familyKey]packedFamily
 }
 
 // whereNode is a where of the graph with a scalar client bit as condition: a node of a decision diagram.

@@ -193,7 +193,7 @@ func TestEncryptedLookupProperties(t *testing.T) {
 		if r.IntN(2) == 0 {
 			g.Output(a2) // read as it is, too
 		}
-		h := newHarness(t, g, compiler.CompileOptions{Log2PFail: []float64{-40, -128}[i%2]})
+		h := newHarness(t, g, compiler.CompileOptions{Log2PFail: []float64{-40, -128}[i%2], Prefer: preferences[i%3]})
 		for range 2 {
 			h.check(randomRow(r, x))
 		}

@@ -10,14 +10,15 @@ import (
 // messageVersion is the format version of requests and responses.
 const messageVersion = 1
 
-// Request is one encrypted row. Masks are not in it: they are expanded from the seed, the packed ciphertext's first, then every selector's.
+// Request is one encrypted row. Masks are not in it: they are expanded from the seed, the packed codes' first, then those of the selectors.
 type Request struct {
 	Spec   [32]byte // hash of the ClientSpec
 	Key    tfhe.KeyID
 	ID     [16]byte
 	Seed   tfhe.Seed
-	Packed []uint64 // N words, or none
-	GGSW   []uint64 // (k+1) l N words a selector
+	Packed []uint64 // packed codes: N words, or none
+	// Selectors are the bodies of a packed query ([tfhe.Encryptor.PackBits]) or of one GGSW ciphertext a selector: ClientSpec.SelectorWords words.
+	Selectors []uint64
 }
 
 // Response is one encrypted answer: for each item of the specification a mask of kN words and its body coefficients.
@@ -38,7 +39,7 @@ type ResponseItem struct {
 func (r *Request) WriteTo(w io.Writer) (int64, error) {
 	data := append([]byte(nil), r.Seed[:]...)
 	data = tfhe.AppendWords(data, r.Packed)
-	data = tfhe.AppendWords(data, r.GGSW)
+	data = tfhe.AppendWords(data, r.Selectors)
 	h := tfhe.Header{Kind: tfhe.KindRequest, Version: messageVersion, Params: r.Spec, Key: r.Key, Request: r.ID}
 	return int64(len(data)), tfhe.WriteFile(w, h, data)
 }
@@ -61,7 +62,7 @@ func ReadRequest(r io.Reader, spec *ClientSpec) (*Request, error) {
 	if len(spec.Packed) > 0 {
 		req.Packed, data, _ = tfhe.Words(data, spec.Params.PolyDegree)
 	}
-	req.GGSW, _, _ = tfhe.Words(data, len(data)/8)
+	req.Selectors, _, _ = tfhe.Words(data, len(data)/8)
 	return req, nil
 }
 

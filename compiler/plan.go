@@ -10,11 +10,17 @@ import (
 // A plan is one way to lay a lowered graph out in ciphertexts: how results are split into digits, which width every vector has, what noise reaches every
 // place where a value is decoded. Plans are cheap to make; the search prices each and builds the circuit of the best.
 
-// noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, lowest CMUX of a tree on clear leaves, bootstraps.
-type noise struct{ fresh, cmux, bottom, br float64 }
+// noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, lowest CMUX of a tree on clear leaves, bootstraps. uses is
+// the largest part of cmux that the products with one selector make, or a bound on it.
+type noise struct{ fresh, cmux, bottom, br, uses float64 }
 
 func (x noise) plus(y noise, scale float64) noise {
-	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br}
+	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.uses + scale*y.uses}
+}
+
+// most returns the largest of each part.
+func (x noise) most(y noise) noise {
+	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.uses, y.uses)}
 }
 
 // event is a place where count values are decoded with the same gap and noise: by the client, or by a lookup, which adds key switch and modulus switch.
@@ -98,7 +104,26 @@ func newPlan(l *lowerer, outputs []form, opts CompileOptions, leafDigit, tableDi
 	p.layWidths()
 	p.layClasses()
 	p.layNoise()
+	p.mergeEvents()
 	return p, nil
+}
+
+// mergeEvents counts equal events as one.
+func (p *plan) mergeEvents() {
+	at := map[event]int{}
+	merged := p.events[:0]
+	for _, e := range p.events {
+		count := e.count
+		e.count = 0
+		i, ok := at[e]
+		if !ok {
+			i = len(merged)
+			at[e] = i
+			merged = append(merged, e)
+		}
+		merged[i].count += count
+	}
+	p.events = merged
 }
 
 // use marks a selector as sent and returns its number in the request.
@@ -447,6 +472,7 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 	at := map[int32]int{}
 	var weights []float64
 	var sources []noise
+	var units []*RotateUnit // of the sources that are rotated by client bits
 	for _, t := range terms {
 		src := p.byVector[t.vec]
 		class := src.class[t.digit][t.elem]
@@ -456,12 +482,27 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 			at[class] = i
 			weights = append(weights, 0)
 			sources = append(sources, src.noise[t.elem])
+			var unit *RotateUnit
+			if src.inputs {
+				unit = &src.units[t.elem]
+			}
+			units = append(units, unit)
 		}
 		weights[i] += float64(t.w) * math.Exp2(float64(src.width-width))
 	}
 	var sum noise
+	uses := make([]float64, len(p.selectors))
 	for i, w := range weights {
 		sum = sum.plus(sources[i], sq(w))
+		if units[i] != nil {
+			for _, s := range units[i].Selectors {
+				uses[s] += sq(w)
+			}
+		}
+	}
+	sum.uses = 0
+	if len(uses) > 0 {
+		sum.uses = slices.Max(uses)
 	}
 	return sum
 }
@@ -484,7 +525,7 @@ func (p *plan) layNoise() {
 		planes := vp.digits
 		if vp.inputs {
 			for _, u := range vp.units {
-				vp.noise = append(vp.noise, noise{cmux: float64(len(u.Selectors))})
+				vp.noise = append(vp.noise, noise{cmux: float64(len(u.Selectors)), uses: 1})
 				p.cmux += planes * len(u.Selectors)
 			}
 			continue
@@ -496,7 +537,7 @@ func (p *plan) layNoise() {
 		for _, terms := range vp.srcs {
 			in := p.sumNoise(mapTerms(terms), w)
 			vp.noise = append(vp.noise, noise{br: 1})
-			worst = noise{max(worst.fresh, in.fresh), max(worst.cmux, in.cmux), max(worst.bottom, in.bottom), max(worst.br, in.br)}
+			worst = worst.most(in)
 		}
 		for b := range vp.drop {
 			// The bit goes to the top: noise is multiplied by 2^(w-1-b); the b bits cleared before left their own noise.

@@ -48,6 +48,8 @@ func (p *plan) laySelect(outputs []form) error {
 	sp.step.Leaves = append(sp.step.Leaves, constant)
 	sp.step.Roots = append(sp.step.Roots, ^int32(len(sp.step.Leaves)-1))
 	sp.step.Width = max(1, bits.Len64(uint64(slices.Max(hi))))
+	sp.noise.uses = forest.uses
+	sp.noise.bottom *= forest.bottomUses
 	p.selected = sp
 	p.events = append(p.events, event{log2Gap: -float64(sp.step.Width + 1), noise: sp.noise, count: c, width: sp.step.Width, digits: c})
 	return nil
@@ -58,6 +60,10 @@ type forest struct {
 	trees []*tree
 	shift []int64 // what every output's trees had subtracted
 	most  int64   // largest leaf after that
+
+	// uses is the largest part, in units of noise, that CMUX by one selector have in the sum of all trees, and bottomUses that of lowest CMUX, whose clear
+	// digits meet the same rows in all trees, so that their noise adds up in step.
+	uses, bottomUses float64
 }
 
 func newForest(l *lowerer, outputs []form) *forest {
@@ -117,7 +123,62 @@ func newForest(l *lowerer, outputs []form) *forest {
 		}
 	}
 	f.countShared()
+	f.countUses()
 	return f
+}
+
+// countUses finds how much of the noise one selector makes.
+func (f *forest) countUses() {
+	inner, bottom := map[int32]float64{}, map[int32]float64{}
+	for _, t := range f.trees {
+		parents := make([]int32, len(t.nodes))
+		for _, nd := range t.nodes {
+			for _, c := range []int32{nd.Lo, nd.Hi} {
+				if c >= 0 {
+					parents[c]++
+				}
+			}
+		}
+		// On a path down from each node, the largest sum for each selector.
+		paths := make([]map[int32]float64, len(t.nodes))
+		low := map[int32]float64{}
+		for j, nd := range t.nodes {
+			m := float64(t.shared[j])
+			if nd.Lo < 0 && nd.Hi < 0 {
+				low[nd.Selector] = max(low[nd.Selector], m)
+				continue
+			}
+			sum := map[int32]float64{}
+			for _, c := range []int32{nd.Lo, nd.Hi} {
+				if c < 0 || paths[c] == nil {
+					continue
+				}
+				from := paths[c]
+				if parents[c] == 1 && len(from) > len(sum) {
+					sum, from = from, sum
+				}
+				for s, v := range from {
+					sum[s] = max(sum[s], v)
+				}
+			}
+			sum[nd.Selector] += m
+			paths[j] = sum
+		}
+		if t.root >= 0 {
+			for s, v := range paths[t.root] {
+				inner[s] += v
+			}
+		}
+		for s, v := range low {
+			bottom[s] += v
+		}
+	}
+	for _, v := range inner {
+		f.uses = max(f.uses, v)
+	}
+	for _, v := range bottom {
+		f.bottomUses = max(f.bottomUses, v)
+	}
 }
 
 // countShared finds equal subtrees, up to a constant, in different trees. They are the same ciphertext up to that constant: their noise does not add up

@@ -1,9 +1,11 @@
 package compiler
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
@@ -26,12 +28,23 @@ type costs struct {
 	load             float64 // one row of a GGSW ciphertext: expanding its mask, two transforms, its place in memory
 	plainProduct     float64 // one exact polynomial product
 	affineTerm       float64 // one scaled addition of LWE ciphertexts
+
+	expand, expandLevel float64    // one automorphism of a packed query's expansion with its sums, and what each level of the gadget adds
+	switchRow           [3]float64 // one scheme switch into the Fourier domain, by form
+	switchLevel         [3]float64 // what each level of its gadget adds
 }
 
-var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 14, plainProduct: 90, affineTerm: 0.7}
+var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 14, plainProduct: 90, affineTerm: 0.7,
+	expand: 15, expandLevel: 2.4, switchRow: [3]float64{19, 22, 12}, switchLevel: [3]float64{2, 2.5, 2}}
 
-// uploadUsPerByte is --prefer balanced's price of a request byte: 10 MB/s.
-const uploadUsPerByte = 0.1
+// uploadUsPerByte is --prefer balanced's price of a request byte: 10 MB/s. An evaluation key is uploaded once, for rowsPerKey rows.
+const (
+	uploadUsPerByte = 0.1
+	rowsPerKey      = 100
+)
+
+// bytesPerMs is --prefer upload's price of a millisecond: what decides between requests of the same size.
+const bytesPerMs = 100
 
 // maxBase is the largest digit of a gadget for which the FFT's error was measured.
 const maxBase = 28
@@ -58,24 +71,40 @@ func (p *plan) price(limit float64) (candidate, error) {
 type variances struct {
 	fresh, cmux, br, beforeLookup float64
 	bottom                        func(e event) float64
+	// tail is log2 of the probability that a value of e's with the given variance is off by more than halfGap; nil: it is Gaussian.
+	tail func(e event, halfGap, total float64) float64
 }
 
 // log2Fail is log2 of the probability that any event of the plan decodes wrongly (union bound), and the largest deviation at a result.
 func (p *plan) log2Fail(v variances) (log2p, log2Noise float64) {
 	log2p, worst := math.Inf(-1), 0.0
 	for _, e := range p.events {
-		total := e.noise.fresh*v.fresh + e.noise.cmux*v.cmux + e.noise.br*v.br
-		if e.noise.bottom > 0 {
-			total += e.noise.bottom * v.bottom(e)
-		}
-		if e.lookup {
-			total += v.beforeLookup
-		} else {
+		total := v.total(e)
+		if !e.lookup {
 			worst = max(worst, total)
 		}
 		log2p = tfhe.Log2SumExp2(log2p, tfhe.Log2PFailGap(math.Exp2(e.log2Gap), total)+math.Log2(float64(e.count)))
 	}
+	if v.tail == nil || log2p > p.opts.Log2PFail {
+		return log2p, math.Log2(worst) / 2
+	}
+	log2p = math.Inf(-1)
+	for _, e := range p.events {
+		log2p = tfhe.Log2SumExp2(log2p, v.tail(e, math.Exp2(e.log2Gap), v.total(e))+math.Log2(float64(e.count)))
+	}
 	return log2p, math.Log2(worst) / 2
+}
+
+// total is the variance of a value of e's.
+func (v variances) total(e event) float64 {
+	total := e.noise.fresh*v.fresh + e.noise.cmux*v.cmux + e.noise.br*v.br
+	if e.noise.bottom > 0 {
+		total += e.noise.bottom * v.bottom(e)
+	}
+	if e.lookup {
+		total += v.beforeLookup
+	}
+	return total
 }
 
 // selectVariances fills in the CMUX part.
@@ -94,48 +123,56 @@ func selectVariances(s tfhe.SelectNoise, g tfhe.GadgetParams, v variances) varia
 	return v
 }
 
-// bestGadget returns the base that gives the least noise of a CMUX with the given levels.
-func bestGadget(s tfhe.SelectNoise, levels int) tfhe.GadgetParams {
-	var best tfhe.GadgetParams
-	least := math.Inf(1)
-	for b := 1; b <= maxBase && b*levels <= 62; b++ {
-		g := tfhe.GadgetParams{BaseLog: b, Levels: levels}
-		if v := s.CMUX(g); v < least {
-			best, least = g, v
-		}
-	}
-	return best
+// bestGadget returns the base that gives the least noise of a CMUX with the given levels, of rows that are divided by 2^slots.
+func bestGadget(s tfhe.SelectNoise, levels, slots int) tfhe.GadgetParams {
+	return leastNoise(levels, min(maxBase, (62-slots)/levels), s.CMUX)
 }
 
 // maxSelectLevels bounds the gadget of client bits.
 const maxSelectLevels = 6
 
-// priceLeveled prices a plan without lookups: one ternary key, the gadget of the client's bits the only choice.
+// priceLeveled prices a plan without lookups: one ternary key, and the gadgets of the client's bits, uploaded as GGSW ciphertexts or packed.
 func (p *plan) priceLeveled(limit float64) (candidate, error) {
 	sigma := tfhe.MinLog2Sigma(tfhe.TernaryKey, polyDegree, 1)
 	lit := tfhe.ParametersLiteral{PolyDegree: polyDegree, GLWEDimension: 1, Key: tfhe.TernaryKey, Log2SigmaGLWE: sigma}
-	s := tfhe.FreshSelect(polyDegree, 1, tfhe.WorstTernaryWeight(polyDegree), sigma)
 	base := variances{fresh: math.Exp2(2 * sigma), bottom: func(event) float64 { return 0 }}
-	least := math.Inf(1)
-	for levels := 0; levels <= maxSelectLevels; levels++ {
-		if (levels == 0) != (len(p.selectors) == 0) {
-			continue
-		}
-		v := base
-		if levels > 0 {
-			lit.Select = bestGadget(s, levels)
-			v = selectVariances(s, lit.Select, v)
-		}
-		fail, noise := p.log2Fail(v)
-		least = min(least, fail)
-		if fail > p.opts.Log2PFail {
-			continue
-		}
-		c := candidate{params: lit, log2PFail: fail, log2Noise: noise, ms: p.leveledUs(levels) / 1000}
+	best, least := candidate{cost: math.Inf(1)}, math.Inf(1)
+	if len(p.selectors) == 0 {
+		c := candidate{params: lit, ms: p.leveledUs(0) / 1000}
 		c.cost = p.cost(c.ms, lit)
+		if c.log2PFail, c.log2Noise = p.log2Fail(base); c.log2PFail > p.opts.Log2PFail {
+			return candidate{}, p.tooNoisy(c.log2PFail)
+		}
 		return c, nil
 	}
-	return candidate{}, p.tooNoisy(least)
+	weight := tfhe.WorstTernaryWeight(polyDegree)
+	s := tfhe.FreshSelect(polyDegree, 1, weight, sigma)
+	for levels := 1; levels <= maxSelectLevels; levels++ {
+		lit.Select = bestGadget(s, levels, 0)
+		c := candidate{params: lit, ms: (p.leveledUs(levels) + p.loadUs(levels)) / 1000}
+		c.cost = p.cost(c.ms, lit)
+		c.log2PFail, c.log2Noise = p.log2Fail(selectVariances(s, lit.Select, base))
+		least = min(least, c.log2PFail)
+		if c.log2PFail <= p.opts.Log2PFail {
+			best = c
+			break // more levels only cost more
+		}
+	}
+	for _, family := range p.packedFamilies(lit, weight) {
+		p.tryPacked(&best, &least, family, lit, base, 0, limit)
+	}
+	return p.found(best, least)
+}
+
+// found returns the best candidate of a search, or why there is none.
+func (p *plan) found(best candidate, least float64) (candidate, error) {
+	switch {
+	case !math.IsInf(best.cost, 1):
+		return best, nil
+	case math.IsInf(least, 1):
+		return best, errors.New("compiler: a cheaper layout was found")
+	}
+	return best, p.tooNoisy(least)
 }
 
 func (p *plan) tooNoisy(least float64) error {
@@ -143,10 +180,14 @@ func (p *plan) tooNoisy(least float64) error {
 		least, p.opts.Log2PFail)
 }
 
-// leveledUs is the time of everything but lookups with a gadget of the given levels.
+// loadUs is the time to make GGSW ciphertexts of the given levels ready.
+func (p *plan) loadUs(levels int) float64 {
+	return float64(len(p.selectors)) * 2 * float64(levels) * unitCosts.load
+}
+
+// leveledUs is the time of everything but lookups and making the client's bits ready, with a gadget of the given levels.
 func (p *plan) leveledUs(levels int) float64 {
 	u, l := unitCosts, float64(levels)
-	load := float64(len(p.selectors)) * 2 * l * u.load
 	cmux := float64(p.cmux) * (2*l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
 	bottoms := float64(p.bottoms) * (l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
 	packed, terms := 0.0, 0
@@ -161,67 +202,97 @@ func (p *plan) leveledUs(levels int) float64 {
 			terms += len(src)
 		}
 	}
-	return load + cmux + bottoms + packed + float64(terms)*u.affineTerm
+	return cmux + bottoms + packed + float64(terms)*u.affineTerm
 }
 
-// cost is what the search minimises, in milliseconds.
+// cost is what the search minimises, in milliseconds or, for --prefer upload, in bytes.
 func (p *plan) cost(ms float64, lit tfhe.ParametersLiteral) float64 {
-	bytes := float64(len(p.selectors)) * 2 * float64(lit.Select.Levels) * polyDegree * 8
-	if p.packed != nil {
-		bytes += polyDegree * 8
+	if packed, ok := lit.PackedQuery(); ok {
+		return p.costOf(ms, packed.Ciphertexts(len(p.selectors)), packed.KeyRows())
 	}
-	response := float64(len(p.rows)) * polyDegree * 8
+	return p.costOf(ms, len(p.selectors)*2*lit.Select.Levels, 0)
+}
+
+// costOf is the cost of a request whose selectors are the given number of polynomials, and of an expansion key of keyRows polynomials.
+func (p *plan) costOf(ms float64, polys, keyRows int) float64 {
+	const polyBytes = 8 * polyDegree
+	request, key := float64(polys)*polyBytes, float64(keyRows)*polyBytes/rowsPerKey
+	if p.packed != nil {
+		request += polyBytes
+	}
+	response := float64(len(p.rows)) * polyBytes
 	switch p.opts.Prefer {
 	case PreferTime:
-		return ms
+		return ms + key*uploadUsPerByte/1000 // a key that saves some microseconds is not worth its upload
 	case PreferUpload:
-		return bytes + ms*1e-3
+		return request + key + ms*bytesPerMs
 	}
-	return ms + (bytes+response)*uploadUsPerByte/1000
+	return ms + (request+response+key)*uploadUsPerByte/1000
 }
 
 // parts that a table is spread over, at most: 5-bit tables need two.
 const maxTableParts = 4
 
-// priceLookups prices a plan with lookups: one key whose block-binary prefix is the small key; dimension, table parts and three gadgets are chosen together.
+// priceLookups prices a plan with lookups: one key whose block-binary prefix is the small key; dimension, table parts and the gadgets are chosen together.
 func (p *plan) priceLookups(limit float64) (candidate, error) {
-	best := candidate{cost: math.Inf(1)}
-	least := math.Inf(1)
-	for n := 740; n <= 1200; n += 4 {
-		lit := tfhe.ParametersLiteral{PolyDegree: polyDegree, GLWEDimension: 1, Key: tfhe.BlockPrefixKey, SmallDimension: n, BlockLength: 4,
-			Log2SigmaGLWE: tfhe.MinLog2Sigma(tfhe.BlockPrefixKey, polyDegree, 4), Log2SigmaLWE: tfhe.MinLog2Sigma(tfhe.BlockBinaryKey, n, 4)}
-		s := tfhe.FreshSelect(polyDegree, 1, tfhe.WorstBlockPrefixWeight(polyDegree, n, 4), lit.Log2SigmaGLWE)
-		model := tfhe.WorstBlockNoiseModel(polyDegree, n, 4, tfhe.DefaultFFTVariance)
-		for _, try := range p.lookupGadgets(&lit, model) {
-			for levels := 0; levels <= maxSelectLevels; levels++ {
-				if (levels == 0) != (len(p.selectors) == 0) {
-					continue
-				}
-				c := candidate{params: try.lit, ms: (p.leveledUs(levels) + float64(p.lookups)*try.us) / 1000}
-				v := variances{fresh: math.Exp2(2 * lit.Log2SigmaGLWE), br: try.br, beforeLookup: try.before, bottom: func(event) float64 { return 0 }}
-				if levels > 0 {
-					c.params.Select = bestGadget(s, levels)
-					v = selectVariances(s, c.params.Select, v)
-				}
-				if c.cost = p.cost(c.ms, c.params); c.cost >= best.cost || c.cost >= limit {
-					break // more levels only cost more
-				}
-				c.log2PFail, c.log2Noise = p.log2Fail(v)
-				least = min(least, c.log2PFail)
-				if c.log2PFail <= p.opts.Log2PFail {
-					best = c
-					break
-				}
-			}
+	tableBits := 1
+	for _, e := range p.events {
+		if e.lookup {
+			tableBits = max(tableBits, e.width-1)
 		}
 	}
-	if math.IsInf(best.cost, 1) {
-		if math.IsInf(least, 1) {
-			return best, errors.New("compiler: a cheaper layout was found")
+	best, least := candidate{cost: math.Inf(1)}, math.Inf(1)
+	for _, try := range p.l.bootstraps(tableBits) {
+		base := try.variances()
+		if p.costOf((p.leveledUs(0)+float64(p.lookups)*try.us)/1000, 0, 0) >= min(best.cost, limit) {
+			break // the others are slower
 		}
-		return best, p.tooNoisy(least)
+		if fail, _ := p.log2Fail(base); fail > p.opts.Log2PFail {
+			least = min(least, fail)
+			continue // whatever the client's bits are
+		}
+		p.tryDirect(&best, &least, try, limit)
+		if len(p.selectors) == 0 {
+			continue
+		}
+		// The weight of the key falls with the dimension: that at the lower end of a step stands for all in it.
+		n := try.lit.SmallDimension / dimensionStep * dimensionStep
+		for _, family := range p.packedFamilies(try.lit, tfhe.WorstBlockPrefixWeight(polyDegree, n, try.lit.BlockLength)) {
+			p.tryPacked(&best, &least, family, try.lit, base, try.us, limit)
+		}
 	}
-	return best, nil
+	return p.found(best, least)
+}
+
+// tryDirect looks for the smallest gadget of GGSW ciphertexts that keeps the failure probability beside the lookups of try.
+func (p *plan) tryDirect(best *candidate, least *float64, try lookupTry, limit float64) {
+	lit := try.lit
+	s := tfhe.FreshSelect(polyDegree, 1, tfhe.WorstBlockPrefixWeight(polyDegree, lit.SmallDimension, lit.BlockLength), lit.Log2SigmaGLWE)
+	for levels := 0; levels <= maxSelectLevels; levels++ {
+		if (levels == 0) != (len(p.selectors) == 0) {
+			continue
+		}
+		c := candidate{params: lit, ms: (p.leveledUs(levels) + p.loadUs(levels) + float64(p.lookups)*try.us) / 1000}
+		v := try.variances()
+		if levels > 0 {
+			c.params.Select = bestGadget(s, levels, 0)
+			v = selectVariances(s, c.params.Select, v)
+		}
+		if c.cost = p.cost(c.ms, c.params); c.cost >= best.cost || c.cost >= limit {
+			return // more levels only cost more
+		}
+		c.log2PFail, c.log2Noise = p.log2Fail(v)
+		*least = min(*least, c.log2PFail)
+		if c.log2PFail <= p.opts.Log2PFail {
+			*best = c
+			return
+		}
+	}
+}
+
+// variances are those of a lookup's bootstrap and of its key.
+func (t lookupTry) variances() variances {
+	return variances{fresh: math.Exp2(2 * t.lit.Log2SigmaGLWE), br: t.br, beforeLookup: t.before, bottom: func(event) float64 { return 0 }}
 }
 
 // lookupTry is one choice of the bootstrap's gadgets and table parts.
@@ -231,17 +302,35 @@ type lookupTry struct {
 	us         float64
 }
 
+// bootstraps lists, once for all plans, the bootstraps for tables of the given width that no other beats in time and noise, fastest first.
+func (l *lowerer) bootstraps(tableBits int) []lookupTry {
+	if b, ok := l.tries[tableBits]; ok {
+		return b
+	}
+	var all, best []lookupTry
+	for n := 740; n <= 1200; n += 4 {
+		lit := tfhe.ParametersLiteral{PolyDegree: polyDegree, GLWEDimension: 1, Key: tfhe.BlockPrefixKey, SmallDimension: n, BlockLength: 4,
+			Log2SigmaGLWE: tfhe.MinLog2Sigma(tfhe.BlockPrefixKey, polyDegree, 4), Log2SigmaLWE: tfhe.MinLog2Sigma(tfhe.BlockBinaryKey, n, 4)}
+		all = append(all, lookupGadgets(lit, tfhe.WorstBlockNoiseModel(polyDegree, n, 4, tfhe.DefaultFFTVariance), tableBits)...)
+	}
+	slices.SortStableFunc(all, func(x, y lookupTry) int { return cmp.Compare(x.us, y.us) })
+	for _, t := range all {
+		if !slices.ContainsFunc(best, func(x lookupTry) bool { return x.br <= t.br && x.before <= t.before }) {
+			best = append(best, t)
+		}
+	}
+	if l.tries == nil {
+		l.tries = map[int][]lookupTry{}
+	}
+	l.tries[tableBits] = best
+	return best
+}
+
 // lookupGadgets lists bootstraps at one dimension: the best base for each number of levels.
-func (p *plan) lookupGadgets(lit *tfhe.ParametersLiteral, model tfhe.NoiseModel) []lookupTry {
+func lookupGadgets(lit tfhe.ParametersLiteral, model tfhe.NoiseModel, tableBits int) []lookupTry {
 	shape := tfhe.BootstrapShape{N: polyDegree, K: 1, Parts: 1, SmallDim: lit.SmallDimension, PrefixKey: true, SmallModulusLog: 32,
 		VarianceGLWE: math.Exp2(2 * lit.Log2SigmaGLWE), VarianceLWE: math.Exp2(2 * lit.Log2SigmaLWE),
 		BR: tfhe.GadgetParams{BaseLog: 22, Levels: 1}, KS: tfhe.GadgetParams{BaseLog: 3, Levels: 5}}
-	tableBits := 1
-	for _, e := range p.events {
-		if e.lookup {
-			tableBits = max(tableBits, e.width-1)
-		}
-	}
 	var rotations, switches []tfhe.GadgetParams
 	for levels := 1; levels <= 3; levels++ {
 		rotations = append(rotations, leastNoise(levels, 24, func(g tfhe.GadgetParams) float64 {
@@ -265,7 +354,7 @@ func (p *plan) lookupGadgets(lit *tfhe.ParametersLiteral, model tfhe.NoiseModel)
 				}
 				shape.BR, shape.KS, shape.Parts = br, ks, m
 				b := model.Bootstrap(shape, 1, 1, 0)
-				t := lookupTry{lit: *lit, br: b.Br, before: b.Ks + b.Ms, us: lookupCosts.Lookup(tfhe.LookupParams{
+				t := lookupTry{lit: lit, br: b.Br, before: b.Ks + b.Ms, us: lookupCosts.Lookup(tfhe.LookupParams{
 					N: polyDegree, K: 1, Parts: m, SmallDim: lit.SmallDimension, BlockLength: lit.BlockLength, BR: br, KS: ks})}
 				t.lit.BlindRotate, t.lit.KeySwitch, t.lit.Parts = br, ks, m
 				tries = append(tries, t)

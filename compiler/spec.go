@@ -16,7 +16,7 @@ type ClientSpec struct {
 	Hi          []int64                `cbor:"3,keyasint"` // largest value of every input code
 	Packed      []int32                `cbor:"4,keyasint"` // codes sent in the coefficients of one GLWE ciphertext, in this order
 	PackedWidth int                    `cbor:"5,keyasint"` // W: a packed code c is the torus word c 2^(64-W)
-	Selectors   []Selector             `cbor:"6,keyasint"` // bits sent as one GGSW ciphertext each
+	Selectors   []Selector             `cbor:"6,keyasint"` // bits sent as one GGSW ciphertext each, or in a packed query where Params.Packed is set
 	Items       []Item                 `cbor:"7,keyasint"` // ciphertexts of a response
 	Outputs     []Output               `cbor:"8,keyasint"` // results, each a combination of decoded coefficients
 	Log2PFail   float64                `cbor:"9,keyasint"` // log2 of the probability that any value of one inference decodes wrongly
@@ -134,11 +134,19 @@ func (s *ClientSpec) Validate() error {
 
 // RequestBytes is the size of the ciphertexts of one encrypted row.
 func (s *ClientSpec) RequestBytes() int64 {
-	words := int64(len(s.Selectors)) * int64(s.ggswWords())
+	words := s.SelectorWords()
 	if len(s.Packed) > 0 {
 		words += int64(s.Params.PolyDegree)
 	}
 	return 32 + 8*words
+}
+
+// SelectorWords is the number of torus words that the selectors of one row take: N for each ciphertext of a packed query, or (k+1) l N for each GGSW ciphertext.
+func (s *ClientSpec) SelectorWords() int64 {
+	if packed, ok := s.Params.PackedQuery(); ok {
+		return int64(packed.Ciphertexts(len(s.Selectors))) * int64(s.Params.PolyDegree)
+	}
+	return int64(len(s.Selectors)) * int64(s.ggswWords())
 }
 
 // ResponseBytes is the size of the ciphertexts of one row's answer.

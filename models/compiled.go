@@ -183,6 +183,8 @@ type Summary struct {
 	Selects            int      `json:"selects"`
 	Affines            int      `json:"affines"`
 	InputBits          int      `json:"input_bits"`
+	Selectors          int      `json:"selectors"` // yes-or-no tests of codes that a request carries
+	Packed             bool     `json:"packed"`    // they share packed ciphertexts; else each has GGSW ciphertexts of its own
 	FailureLog2        float64  `json:"failure_log2"`
 	SecurityBits       int      `json:"security_bits"`
 	EvaluationKeyBytes int64    `json:"evaluation_key_bytes"`
@@ -195,7 +197,8 @@ type Summary struct {
 // Summary returns the client's view of the model; the operation counts are zero.
 func (f *ClientFile) Summary() Summary {
 	s := Summary{Kind: f.Kind, Features: len(f.Pre.Columns), Classes: []string{}, InputBits: f.Spec.InputBits(), FailureLog2: finiteLog2(f.Spec.Log2PFail),
-		RequestBytes: f.Spec.RequestBytes(), ResponseBytes: f.Spec.ResponseBytes(), Reveals: f.Reveals}
+		Selectors: len(f.Spec.Selectors), RequestBytes: f.Spec.RequestBytes(), ResponseBytes: f.Spec.ResponseBytes(), Reveals: f.Reveals}
+	_, s.Packed = f.Spec.Params.PackedQuery()
 	for _, c := range f.Post.Classes {
 		s.Classes = append(s.Classes, c.String())
 	}

@@ -12,14 +12,16 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
 )
 
-// EvaluationKey is what a server needs for lookups, as it travels: a seed for all masks, the bodies of the bootstrapping key (n GGSW
-// encryptions of the small key's bits) and of the key-switching key (LWE rows). It is empty for parameters without lookups.
+// EvaluationKey is what a server needs for lookups and packed queries, as it travels: a seed for all masks, the bodies of the bootstrapping key (n
+// GGSW encryptions of the small key's bits) and of the key-switching key (LWE rows), and the [ExpansionKey], which has a seed of its own. Parameters
+// without lookups have no bootstrapping and key-switching key, those without packed queries no expansion key.
 type EvaluationKey struct {
-	params Parameters
-	id     KeyID
-	seed   Seed
-	bsk    []uint64 // [n][(k+1) l][N]
-	ksk    []uint32 // [kN-n][t]
+	params    Parameters
+	id        KeyID
+	seed      Seed
+	bsk       []uint64      // [n][(k+1) l][N]
+	ksk       []uint32      // [kN-n][t]
+	expansion *ExpansionKey // nil without packed queries
 }
 
 // kskFirstMask separates the mask numbers of the key-switching rows from those of the bootstrapping key.
@@ -44,6 +46,18 @@ func (k *EvaluationKey) ID() KeyID { return k.id }
 func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress) (*EvaluationKey, error) {
 	p := sk.params
 	ek := &EvaluationKey{params: p, id: sk.id, seed: NewSeed()}
+	if p.HasPacked() {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("tfhe: evaluation key: %w", err)
+		}
+		var err error
+		if ek.expansion, err = GenerateExpansionKey(sk, p.Packed()); err != nil {
+			return nil, err
+		}
+		if !p.HasLookups() {
+			progress.report(1, 1)
+		}
+	}
 	if !p.HasLookups() {
 		return ek, nil
 	}
@@ -115,21 +129,36 @@ func (e rowExpander) row(mask []uint32, seed Seed, r int) {
 // ServerKey is an evaluation key expanded and transformed, ready for use and shared by all evaluators. Its size in memory is
 // [Parameters.EvaluationKeyMemory].
 type ServerKey struct {
-	params Parameters
-	signs  []int64
-	bsk    []float64 // [n/block] blocks in the order of fft.PackBlock
-	ksk    []uint32  // [tiles of 64 columns][(kN-n) t][64]: n mask words, the body, zeros
+	params    Parameters
+	signs     []int64
+	bsk       []float64           // [n/block] blocks in the order of fft.PackBlock
+	ksk       []uint32            // [tiles of 64 columns][(kN-n) t][64]: n mask words, the body, zeros
+	expansion *ServerExpansionKey // nil without packed queries
 }
 
-// NewServerKey expands ek on all cores. It returns nil, which [NewEvaluator] takes, for parameters without lookups.
+// Expansion returns the key of packed queries, for [NewExpander]: nil for parameters without them.
+func (k *ServerKey) Expansion() *ServerExpansionKey { return k.expansion }
+
+// NewServerKey expands ek on all cores. It returns nil, which [NewEvaluator] takes, for parameters without lookups and packed queries.
 func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*ServerKey, error) {
 	p := ek.params
-	if !p.HasLookups() {
+	if !p.HasLookups() && !p.HasPacked() {
 		return nil, nil
+	}
+	sk := &ServerKey{params: p}
+	if p.HasPacked() {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("tfhe: expanding the evaluation key: %w", err)
+		}
+		sk.expansion = NewServerExpansionKey(ek.expansion)
+		if !p.HasLookups() {
+			progress.report(1, 1)
+			return sk, nil
+		}
 	}
 	lit := p.lit
 	n := lit.SmallDimension
-	sk := &ServerKey{params: p, signs: p.Signs(), bsk: make([]float64, 2*p.bskWords()), ksk: make([]uint32, p.kskRows()*switchColumns(n))}
+	sk.signs, sk.bsk, sk.ksk = p.Signs(), make([]float64, 2*p.bskWords()), make([]uint32, p.kskRows()*switchColumns(n))
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)

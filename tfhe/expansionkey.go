@@ -24,6 +24,15 @@ func (pp PackedParams) KeyRows() int { return pp.Log2Slots*pp.Expand.Levels + pp
 // ExpansionKeyBytes returns the length of what [ExpansionKey.AppendTo] appends for a key of p.
 func (pp PackedParams) ExpansionKeyBytes(p Parameters) int { return len(Seed{}) + 8*pp.KeyRows()*p.N() }
 
+// expansionKeyMemory is the size in bytes of a [ServerExpansionKey].
+func (pp PackedParams) expansionKeyMemory(p Parameters) int64 {
+	polys := 3*pp.Log2Slots*pp.Expand.Levels + 2*pp.Switch.Levels
+	if pp.Form == SwitchSplit {
+		polys += pp.Switch.Levels
+	}
+	return 8 * int64(polys) * int64(p.N())
+}
+
 // GenerateExpansionKey makes the expansion key of sk. It takes about a fifth of a millisecond a row at N = 2048.
 func GenerateExpansionKey(sk *SecretKey, pp PackedParams) (*ExpansionKey, error) {
 	p := sk.params

@@ -67,6 +67,8 @@ func FuzzReadEvaluationKey(f *testing.F) {
 	f.Add(file)
 	f.Add(file[headerBytes : len(file)-32])
 	f.Add(append(AppendParameters(nil, parametersOf(f, set4)), make([]byte, 100)...))
+	p := parametersOf(f, packedTernary)
+	f.Add(append(AppendParameters(nil, p), make([]byte, 32+p.EvaluationKeyBytes())...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, err := ReadEvaluationKey(bytes.NewReader(data)); err == nil {
 			t.Log("a whole file was found")
@@ -80,14 +82,18 @@ func FuzzReadEvaluationKey(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !ek.params.Secure() || int64(8*len(ek.bsk)+4*len(ek.ksk)) != ek.params.EvaluationKeyBytes() {
+		size := 8*len(ek.bsk) + 4*len(ek.ksk)
+		if ek.expansion != nil {
+			size += len(ek.expansion.seed) + 8*len(ek.expansion.bodies)
+		}
+		if !ek.params.Secure() || int64(size) != ek.params.EvaluationKeyBytes() {
 			t.Fatal("a broken key is accepted")
 		}
 	})
 }
 
 func FuzzParseParameters(f *testing.F) {
-	for _, lit := range []ParametersLiteral{ternarySet, set4, set5, toy} {
+	for _, lit := range []ParametersLiteral{ternarySet, set4, set5, toy, packedTernary, packedLookups} {
 		f.Add(AppendParameters(nil, parametersOf(f, lit)))
 	}
 	f.Add([]byte{1, 0, 0, 0, 0xa0})

@@ -60,7 +60,8 @@ func drawKey(p Parameters, src *rng.Source, coeffs []int64) {
 	}
 }
 
-// keyAdmitted tells whether the weights of the key and of its prefix are at most two deviations above their means.
+// keyAdmitted tells whether the weights of the key and of its prefix are at most two deviations above their means, and with packed queries, whose noise
+// depends on it, that of the key's square as well.
 func keyAdmitted(p Parameters, coeffs []int64) bool {
 	weight := func(c []int64) (w float64) {
 		for _, v := range c {
@@ -71,8 +72,28 @@ func keyAdmitted(p Parameters, coeffs []int64) bool {
 	if p.HasLookups() && weight(coeffs[:p.lit.SmallDimension]) > WorstBlockWeight(p.lit.SmallDimension, p.lit.BlockLength) {
 		return false
 	}
-	return weight(coeffs) <= p.WorstKeyWeight()
+	return weight(coeffs) <= p.WorstKeyWeight() && (!p.HasPacked() || squareWeight(coeffs) <= p.WorstSquareWeight())
 }
+
+// squareWeight returns |s^2|^2 for a key of one polynomial.
+func squareWeight(coeffs []int64) (w float64) {
+	r := ring.For(len(coeffs))
+	secret, square := make([]uint64, len(coeffs)), make([]uint64, len(coeffs))
+	defer clear(secret)
+	defer clear(square)
+	for i, c := range coeffs {
+		secret[i] = uint64(c)
+	}
+	r.MulAdd(square, secret, r.Prepare(coeffs))
+	for _, v := range square {
+		c := float64(int64(v))
+		w += float64(c * c)
+	}
+	return w
+}
+
+// WorstSquareWeight is the largest |s^2|^2 that [GenerateSecretKey] admits where bits are packed: [WorstSquareWeight] of the heaviest key.
+func (p Parameters) WorstSquareWeight() float64 { return WorstSquareWeight(p.N(), p.WorstKeyWeight()) }
 
 // keyInForm tells whether every coefficient has the public sign of its place, and no block of the prefix more than one.
 func keyInForm(p Parameters, coeffs []int64) bool {

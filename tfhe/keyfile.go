@@ -74,12 +74,16 @@ func ReadSecretKey(r io.Reader) (*SecretKey, error) {
 	return newSecretKey(p, h.Key, coeffs)
 }
 
-// WriteTo writes the key's file: for parameters without lookups it is a header only.
+// WriteTo writes the key's file: for parameters without lookups and packed queries it is a header only.
 func (k *EvaluationKey) WriteTo(w io.Writer) (int64, error) {
 	data := AppendParameters(nil, k.params)
 	data = append(data, k.seed[:]...)
 	cw := &countingWriter{w: w}
-	err := WriteFile(cw, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), appendWords32(nil, k.ksk))
+	var expansion []byte
+	if k.expansion != nil {
+		expansion = k.expansion.AppendTo(nil)
+	}
+	err := WriteFile(cw, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), appendWords32(nil, k.ksk), expansion)
 	return cw.n, err
 }
 
@@ -101,7 +105,12 @@ func ReadEvaluationKey(r io.Reader) (*EvaluationKey, error) {
 	rest = rest[32:]
 	if p.HasLookups() {
 		k.bsk, rest, _ = Words(rest, p.bskWords())
-		k.ksk = words32(rest)
+		k.ksk, rest = words32(rest[:4*p.kskRows()]), rest[4*p.kskRows():]
+	}
+	if p.HasPacked() {
+		if k.expansion, err = ParseExpansionKey(p, p.Packed(), k.id, rest); err != nil {
+			return nil, err
+		}
 	}
 	return k, nil
 }

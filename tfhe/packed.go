@@ -43,8 +43,10 @@ type PackedParams struct {
 	Log2Slots int          `cbor:"1,keyasint"`           // L: a ciphertext carries up to 2^L rows; 0 (no expansion, no automorphism keys) to log2 N
 	Expand    GadgetParams `cbor:"2,keyasint,omitempty"` // gadget of the automorphism keys; zero if and only if L is 0
 	Switch    GadgetParams `cbor:"3,keyasint"`           // gadget of the scheme-switch key
-	Select    GadgetParams `cbor:"4,keyasint"`           // gadget of the GGSW ciphertexts that come out
-	Form      SwitchForm   `cbor:"5,keyasint,omitempty"` // how the server computes the scheme switch
+	// Select is the gadget of the GGSW ciphertexts that come out. In a parameter set [ParametersLiteral.Select] alone says it, and this is zero:
+	// [NewParameters] drops it where the two are the same and refuses others, and [Parameters.Packed] fills it in.
+	Select GadgetParams `cbor:"-"`
+	Form   SwitchForm   `cbor:"5,keyasint,omitempty"` // how the server computes the scheme switch
 }
 
 // Check reports what is wrong with the packed parameters for a key of p, and nil if they can be used.

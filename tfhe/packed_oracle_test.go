@@ -19,6 +19,10 @@ var (
 	packed7  = PackedParams{Log2Slots: 7, Expand: GadgetParams{10, 4}, Switch: GadgetParams{12, 3}, Select: GadgetParams{9, 2}}
 	packed11 = PackedParams{Log2Slots: 11, Expand: GadgetParams{5, 9}, Switch: GadgetParams{13, 3}, Select: GadgetParams{6, 4}}
 
+	// Whole parameter sets of them: without and with lookups.
+	packedTernary = withPacked(ternarySet, packed7)
+	packedLookups = withPacked(set4, PackedParams{Log2Slots: 5, Expand: GadgetParams{5, 9}, Switch: GadgetParams{11, 4}, Select: GadgetParams{6, 4}})
+
 	toyTernary = ParametersLiteral{PolyDegree: 256, GLWEDimension: 1, Key: TernaryKey, Log2SigmaGLWE: -55}
 	toyPacked  = PackedParams{Log2Slots: 5, Expand: GadgetParams{8, 5}, Switch: GadgetParams{9, 5}, Select: GadgetParams{7, 3}}
 )
@@ -26,6 +30,13 @@ var (
 func withForm(pp PackedParams, form SwitchForm) PackedParams {
 	pp.Form = form
 	return pp
+}
+
+// withPacked returns lit with packed queries, in the form that parameter sets have.
+func withPacked(lit ParametersLiteral, pp PackedParams) ParametersLiteral {
+	lit.Select, lit.Packed = pp.Select, pp
+	lit.Packed.Select = GadgetParams{}
+	return lit
 }
 
 func packedKeys(t testing.TB, lit ParametersLiteral, pp PackedParams) packedSet {

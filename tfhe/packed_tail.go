@@ -14,22 +14,33 @@ import "math"
 // [Log2PFailGap].
 func (v PackedNoise) Log2PFail(pp PackedParams, halfGap float64, depth, count, uses int) float64 {
 	variance := v.Select(pp).Paths(pp.Select, depth, count)
-	terms := v.spread(pp, depth*count, uses)
-	return Log2PFailGap(halfGap, variance) + tailExcess(halfGap, variance, terms)/math.Ln2
+	return v.Log2PFailMixed(pp, halfGap, variance, float64(depth*count), float64(uses))
+}
+
+// Log2PFailMixed is [PackedNoise.Log2PFail] for any sum of the given variance. cmux of it, in units of the variance of one CMUX with all bits 1, come through
+// selectors of a packed query, and no selector's products make more than uses of these units.
+func (v PackedNoise) Log2PFailMixed(pp PackedParams, halfGap, variance, cmux, uses float64) float64 {
+	p := Log2PFailGap(halfGap, variance)
+	if cmux <= 0 {
+		return p
+	}
+	return p + tailExcess(halfGap, variance, v.spread(pp, cmux, uses))/math.Ln2
 }
 
 // chiSquares is a part of a variance that is weight times a chi-square variable of degrees degrees of freedom.
 type chiSquares struct{ weight, degrees float64 }
 
-// spread returns the parts of the variance of cmux external products that vary with the query, if each selector is used at most uses times. Level i
+// spread returns the parts of the variance of cmux > 0 external products that vary with the query, if each selector is used at most uses times. Level i
 // of an expansion leaves 4^(L-1-i) V_E in N/2^(L-1-i) coefficients of a row, and the query itself 4^L sigma^2 in N/2^L. A row's error e
 // enters two rows of the GGSW ciphertext, as e and as s e. The rounding error r of the scheme switch enters one as r s^2, whose squared norm is the
 // sum of that of r's N/2 complex values with weights |s|^4, fourth powers of Gaussians: as uneven as N/6 equal real ones.
-func (v PackedNoise) spread(pp PackedParams, cmux, uses int) []chiSquares {
-	uses = max(min(uses, cmux), 1)
-	rows := float64(cmux) / float64(uses) * float64(pp.Select.Levels)
+func (v PackedNoise) spread(pp PackedParams, cmux, uses float64) []chiSquares {
+	if !(uses > 0 && uses <= cmux) {
+		uses = cmux
+	}
+	rows := cmux / uses * float64(pp.Select.Levels)
 	n := float64(v.N)
-	digit := pp.Select.DigitNorm(v.N) / float64(pp.Select.Levels) * float64(uses) // of one row
+	digit := pp.Select.DigitNorm(v.N) / float64(pp.Select.Levels) * uses // of one row
 	scale := digit * (1 + v.KeyWeight) / n
 	terms := []chiSquares{
 		{digit * v.SquareWeight * pp.Switch.RoundingVariance() * 6 / n, rows * n / 6},

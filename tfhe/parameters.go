@@ -19,6 +19,7 @@ type ParametersLiteral struct {
 	Key           KeyDistribution `cbor:"3,keyasint"`           // TernaryKey (no lookups) or BlockPrefixKey (the prefix is the small key)
 	Log2SigmaGLWE float64         `cbor:"4,keyasint"`           // log2 of the GLWE noise deviation, relative to q
 	Select        GadgetParams    `cbor:"5,keyasint,omitempty"` // gadget of the bits that a client encrypts (GGSW); zero: none are
+	Packed        PackedParams    `cbor:"12,keyasint,omitzero"` // how these bits are packed; zero: each is uploaded as a GGSW ciphertext
 
 	// The rest is zero in a set without lookups (programmable bootstraps).
 	SmallDimension int          `cbor:"6,keyasint,omitempty"`  // n: dimension of the small LWE key, a multiple of BlockLength
@@ -51,7 +52,7 @@ func NewParameters(lit ParametersLiteral) (Parameters, error) {
 	if err := checkParametersSecurity(lit); err != nil {
 		return Parameters{}, err
 	}
-	return Parameters{lit: lit}, nil
+	return Parameters{lit: lit.normal()}, nil
 }
 
 // InsecureParameters returns a set that is checked for structure only, so that tests can be small and fast. Its first
@@ -64,7 +65,22 @@ func InsecureParameters(t interface {
 	if err := checkStructure(lit); err != nil {
 		return Parameters{}, err
 	}
-	return Parameters{lit: lit, insecure: true}, nil
+	return Parameters{lit: lit.normal(), insecure: true}, nil
+}
+
+// PackedQuery returns the parameters of packed queries, with the select gadget in them, and false where bits are uploaded as GGSW ciphertexts.
+func (lit ParametersLiteral) PackedQuery() (PackedParams, bool) {
+	if lit.Packed == (PackedParams{}) {
+		return PackedParams{}, false
+	}
+	lit.Packed.Select = lit.Select
+	return lit.Packed, true
+}
+
+// normal returns the one form of a literal: the select gadget stands in Select alone.
+func (lit ParametersLiteral) normal() ParametersLiteral {
+	lit.Packed.Select = GadgetParams{}
+	return lit
 }
 
 func checkStructure(lit ParametersLiteral) error {
@@ -80,6 +96,14 @@ func checkStructure(lit ParametersLiteral) error {
 	}
 	if lit.Select != (GadgetParams{}) {
 		if err := checkGadget("select", lit.Select); err != nil {
+			return err
+		}
+	}
+	if packed, ok := lit.PackedQuery(); ok {
+		if other := lit.Packed.Select; other != (GadgetParams{}) && other != lit.Select {
+			return fmt.Errorf("tfhe: packed queries have select gadget %v, the set has %v", other, lit.Select)
+		}
+		if err := packed.Check(Parameters{lit: lit}); err != nil {
 			return err
 		}
 	}
@@ -158,6 +182,15 @@ func (p Parameters) BigDimension() int { return p.lit.PolyDegree * p.lit.GLWEDim
 // HasLookups tells whether the set can bootstrap: it then needs an evaluation key with a bootstrapping key in it.
 func (p Parameters) HasLookups() bool { return p.lit.SmallDimension > 0 }
 
+// HasPacked tells whether the client's bits travel in packed queries: the set then needs an evaluation key with an expansion key in it.
+func (p Parameters) HasPacked() bool { return p.lit.Packed != PackedParams{} }
+
+// Packed returns the parameters of packed queries: the zero value where there are none.
+func (p Parameters) Packed() PackedParams {
+	packed, _ := p.lit.PackedQuery()
+	return packed
+}
+
 // Hash identifies the set: SHA-256 over a fixed encoding of its numbers. Every file carries it.
 func (p Parameters) Hash() [32]byte {
 	l := p.lit
@@ -168,26 +201,39 @@ func (p Parameters) Hash() [32]byte {
 	}
 	buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(l.Log2SigmaGLWE))
 	buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(l.Log2SigmaLWE))
+	if pp, ok := l.PackedQuery(); ok {
+		for _, v := range []int{pp.Log2Slots, pp.Expand.BaseLog, pp.Expand.Levels, pp.Switch.BaseLog, pp.Switch.Levels, int(pp.Form)} {
+			buf = binary.LittleEndian.AppendUint64(buf, uint64(v))
+		}
+	}
 	return sha256.Sum256(buf)
 }
 
 // GGSWWords is the number of body words of one seeded GGSW ciphertext: (k+1) l N.
 func (p Parameters) GGSWWords() int { return (p.K() + 1) * p.lit.Select.Levels * p.N() }
 
-// EvaluationKeyBytes is the size of the seeded evaluation key on the wire, without its header: 0 without lookups.
+// EvaluationKeyBytes is the size of the seeded evaluation key on the wire, without its header: 0 without lookups and packed queries.
 func (p Parameters) EvaluationKeyBytes() int64 {
-	if !p.HasLookups() {
-		return 0
+	var bytes int64
+	if p.HasLookups() {
+		bytes = 8*int64(p.bskWords()) + 4*int64(p.kskRows())
 	}
-	return 8*int64(p.bskWords()) + 4*int64(p.kskRows())
+	if p.HasPacked() {
+		bytes += int64(p.Packed().ExpansionKeyBytes(p))
+	}
+	return bytes
 }
 
 // EvaluationKeyMemory is the size in bytes of the evaluation key that a server holds in memory once it is expanded and transformed.
 func (p Parameters) EvaluationKeyMemory() int64 {
-	if !p.HasLookups() {
-		return 0
+	var bytes int64
+	if p.HasLookups() {
+		bytes = 16*int64(p.bskWords()) + 4*int64(p.kskRows())*int64(switchColumns(p.lit.SmallDimension))
 	}
-	return 16*int64(p.bskWords()) + 4*int64(p.kskRows())*int64(switchColumns(p.lit.SmallDimension))
+	if p.HasPacked() {
+		bytes += p.Packed().expansionKeyMemory(p)
+	}
+	return bytes
 }
 
 // bskWords is the number of body words of the bootstrapping key: n GGSW of (k+1) l rows.

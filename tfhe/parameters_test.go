@@ -49,6 +49,16 @@ func TestNewParametersRefuses(t *testing.T) {
 		{"ternary key below the line", ternarySet, func(l *ParametersLiteral) { l.Log2SigmaGLWE = -50.2 }, "ternary key"},
 		{"ternary key of a small ring", ternarySet, func(l *ParametersLiteral) { l.PolyDegree = 1024 }, "ternary key"},
 
+		{"packed without selects", packedTernary, func(l *ParametersLiteral) { l.Select = GadgetParams{} }, "select gadget"},
+		{"packed in two masks", packedTernary, func(l *ParametersLiteral) { l.GLWEDimension, l.PolyDegree = 2, 1024 }, "GLWE dimension 1"},
+		{"packed with two select gadgets", packedTernary, func(l *ParametersLiteral) { l.Packed.Select = GadgetParams{9, 3} }, "select gadget"},
+		{"packed slots", packedTernary, func(l *ParametersLiteral) { l.Packed.Log2Slots = 12 }, "do not fit"},
+		{"packed without switch", packedTernary, func(l *ParametersLiteral) { l.Packed.Switch = GadgetParams{} }, "scheme switch gadget"},
+		{"packed without expansion", packedTernary, func(l *ParametersLiteral) { l.Packed.Expand = GadgetParams{} }, "expansion gadget"},
+		{"packed rows too fine", packedTernary, func(l *ParametersLiteral) { l.Select = GadgetParams{14, 4} }, "of 62 bits"},
+		{"form alone", ternarySet, func(l *ParametersLiteral) { l.Packed.Form = SwitchFused }, "scheme switch gadget"},
+		{"unknown form", packedTernary, func(l *ParametersLiteral) { l.Packed.Form = 3 }, "form"},
+
 		{"ternary key with lookups", set4, func(l *ParametersLiteral) { l.Key = TernaryKey }, "block-binary prefix"},
 		{"negative small dimension", set4, func(l *ParametersLiteral) { l.SmallDimension = -4 }, "small dimension"},
 		{"small dimension below a block", set4, func(l *ParametersLiteral) { l.SmallDimension = 2 }, "small dimension"},
@@ -106,7 +116,7 @@ func TestInsecureParametersAreNotParsed(t *testing.T) {
 }
 
 func TestParseParameters(t *testing.T) {
-	for _, lit := range []ParametersLiteral{set4, set4Levels, set5, ternarySet} {
+	for _, lit := range []ParametersLiteral{set4, set4Levels, set5, ternarySet, packedTernary, packedLookups} {
 		p := parametersOf(t, lit)
 		data := append(AppendParameters([]byte("head"), p), "tail"...)
 		got, rest, err := ParseParameters(data[4:])
@@ -129,16 +139,22 @@ func TestParseParameters(t *testing.T) {
 
 // TestHashOfEveryField changes each number of a literal, found by reflection, and expects another hash each time.
 func TestHashOfEveryField(t *testing.T) {
-	hashes := map[[32]byte]string{(Parameters{lit: set4}).Hash(): "the set itself"}
+	packed := set4
+	packed.Packed = packedLookups.Packed
+	hashes := map[[32]byte]string{(Parameters{lit: set4}).Hash(): "the set without packing", (Parameters{lit: packed}).Hash(): "the set itself"}
 	var walk func(path []int, typ reflect.Type)
 	walk = func(path []int, typ reflect.Type) {
 		for i := range typ.NumField() {
 			at := append(path[:len(path):len(path)], i)
+			if typ == reflect.TypeFor[PackedParams]() && typ.Field(i).Name == "Select" {
+				continue // always zero in a set: ParametersLiteral.Select says it
+			}
 			if typ.Field(i).Type.Kind() == reflect.Struct {
 				walk(at, typ.Field(i).Type)
 				continue
 			}
 			lit := set4
+			lit.Packed = packedLookups.Packed
 			switch f := reflect.ValueOf(&lit).Elem().FieldByIndex(at); f.Kind() {
 			case reflect.Int:
 				f.SetInt(f.Int() + 1)
@@ -156,8 +172,8 @@ func TestHashOfEveryField(t *testing.T) {
 		}
 	}
 	walk(nil, reflect.TypeFor[ParametersLiteral]())
-	if len(hashes) != 15 {
-		t.Errorf("%d hashes, want those of 14 numbers and of the set", len(hashes))
+	if len(hashes) != 22 {
+		t.Errorf("%d hashes, want those of 20 numbers and of the set with and without packing", len(hashes))
 	}
 	if a, b := (Parameters{lit: toy}), (Parameters{lit: toy, insecure: true}); a.Hash() != b.Hash() {
 		t.Error("the same numbers have two hashes")

@@ -17,17 +17,6 @@ func NewFourierGGSW(p Parameters, g GadgetParams) *FourierGGSW {
 	return &FourierGGSW{gadget: g, rows: make([]float64, k1*g.Levels*k1*p.N())}
 }
 
-// setRow writes row j of one half, two polynomials of n elements (k = 1); half 0 are the rows that meet the mask's digits, half 1 the body's.
-func (g *FourierGGSW) setRow(half, j int, row []float64, n int) {
-	l := g.gadget.Levels
-	out := g.rows[half*2*l*n:][:2*l*n]
-	for i := 0; i < n; i += 16 {
-		at := 2 * (i*l + 16*j)
-		copy(out[at:at+16], row[i:i+16])
-		copy(out[at+16:at+32], row[n+i:n+i+16])
-	}
-}
-
 // Evaluator computes on ciphertexts. It owns scratch memory: one evaluator for each goroutine, all sharing one [ServerKey].
 type Evaluator struct {
 	p      Parameters
@@ -41,7 +30,7 @@ type Evaluator struct {
 	state  []*rotation
 }
 
-// NewEvaluator returns an evaluator; key is nil for parameters without lookups.
+// NewEvaluator returns an evaluator; key is nil for parameters without lookups, and may be nil for what needs none.
 func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
 	levels := max(p.lit.Select.Levels, 1)
 	ev := &Evaluator{p: p, plan: fft.For(p.N()),
@@ -55,7 +44,7 @@ func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
 			ev.digits = append(ev.digits, poly)
 		}
 	}
-	if key != nil {
+	if key != nil && p.HasLookups() {
 		ev.boot = newRotator(p, key)
 		ev.state = []*rotation{newRotation(p)}
 	}

@@ -236,13 +236,24 @@ func (s *sheet) summary(m *models.Summary) {
 	}
 	s.line("input codes", "up to %s", plural(m.InputBits, "bit"))
 	s.line("evaluation key", "%s", keySize(m))
-	s.line("request", "%s a row", size(m.RequestBytes))
+	s.line("request", "%s a row%s", size(m.RequestBytes), tests(m))
 	s.line("response", "%s a row", size(m.ResponseBytes))
 	s.line("failure", "%s a prediction", probability(m.FailureLog2))
 	s.line("security", "%d bits", m.SecurityBits)
 	if m.EstimatedMs > 0 {
 		s.line("estimated time", "%s a row on one core", milliseconds(m.EstimatedMs))
 	}
+}
+
+// tests says how the client's yes-or-no tests travel.
+func tests(m *models.Summary) string {
+	switch {
+	case m.Selectors == 0:
+		return ""
+	case m.Packed:
+		return ": " + plural(m.Selectors, "test") + " of codes, packed"
+	}
+	return ": " + plural(m.Selectors, "test") + " of codes, one GGSW ciphertext each"
 }
 
 // keySize writes the size of the evaluation key.

@@ -193,6 +193,10 @@ type parameters struct {
 	K           int     `json:"glwe_dimension"`
 	Log2Sigma   float64 `json:"log2_sigma_glwe"`
 	Select      string  `json:"select_gadget,omitempty"`
+	Slots       int     `json:"packed_rows,omitempty"` // rows of selectors in a packed ciphertext
+	Expand      string  `json:"expand_gadget,omitempty"`
+	Switch      string  `json:"scheme_switch_gadget,omitempty"`
+	SwitchForm  string  `json:"scheme_switch_form,omitempty"`
 	Small       int     `json:"small_dimension,omitempty"`
 	Block       int     `json:"block_length,omitempty"`
 	Log2SigmaN  float64 `json:"log2_sigma_lwe,omitempty"`
@@ -208,12 +212,19 @@ func newParameters(p tfhe.ParametersLiteral) parameters {
 		}
 		return g.String()
 	}
-	return parameters{N: p.PolyDegree, K: p.GLWEDimension, Log2Sigma: p.Log2SigmaGLWE, Select: gadget(p.Select), Small: p.SmallDimension, Block: p.BlockLength,
+	out := parameters{N: p.PolyDegree, K: p.GLWEDimension, Log2Sigma: p.Log2SigmaGLWE, Select: gadget(p.Select), Small: p.SmallDimension, Block: p.BlockLength,
 		Log2SigmaN: p.Log2SigmaLWE, Parts: p.Parts, BlindRotate: gadget(p.BlindRotate), KeySwitch: gadget(p.KeySwitch)}
+	if packed, ok := p.PackedQuery(); ok {
+		out.Slots, out.Expand, out.Switch, out.SwitchForm = 1<<packed.Log2Slots, gadget(packed.Expand), gadget(packed.Switch), packed.Form.String()
+	}
+	return out
 }
 
 func (s *sheet) parameters(p parameters) {
 	s.line("parameters", "N = %d, k = %d, log2 sigma = %.2f%s", p.N, p.K, p.Log2Sigma, after(", select gadget ", p.Select))
+	if p.Slots > 0 {
+		s.line("", "packed query: up to %s a ciphertext%s, %s scheme switch gadget %s", plural(p.Slots, "row"), after(", expansion gadget ", p.Expand), p.SwitchForm, p.Switch)
+	}
 	if p.Small > 0 {
 		s.line("", "lookups: n = %d in blocks of %d, log2 sigma = %.2f, tables over %s", p.Small, p.Block, p.Log2SigmaN, plural(p.Parts, "part"))
 		s.line("", "blind rotation gadget %s, key switch gadget %s", p.BlindRotate, p.KeySwitch)

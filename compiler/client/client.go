@@ -22,7 +22,7 @@ import (
 // Keys are a client's two keys. The evaluation key goes to the server; the secret key never leaves the client.
 type Keys struct {
 	Secret     *tfhe.SecretKey
-	Evaluation *tfhe.EvaluationKey // a header only where the circuit has no lookups
+	Evaluation *tfhe.EvaluationKey // a header only where the circuit has neither lookups nor packed selectors
 }
 
 // GenerateKeys draws a fresh pair for circuits with this specification's parameters. progress may be nil.
@@ -85,10 +85,18 @@ func (c *Client) Encrypt(codes []int64) (*compiler.Request, error) {
 		}
 		enc.GLWE(req.Packed, req.Packed)
 	}
-	words := c.p.GGSWWords()
-	req.GGSW = make([]uint64, len(c.spec.Selectors)*words)
+	bits := make([]int64, len(c.spec.Selectors))
 	for i, sel := range c.spec.Selectors {
-		enc.GGSW(req.GGSW[i*words:(i+1)*words], sel.Bit(codes[sel.Code]-c.spec.Lo[sel.Code]), c.p.Literal().Select)
+		bits[i] = sel.Bit(codes[sel.Code] - c.spec.Lo[sel.Code])
+	}
+	req.Selectors = make([]uint64, c.spec.SelectorWords())
+	if c.p.HasPacked() {
+		enc.PackBits(req.Selectors, bits, c.p.Packed())
+		return req, nil
+	}
+	words := c.p.GGSWWords()
+	for i, bit := range bits {
+		enc.GGSW(req.Selectors[i*words:(i+1)*words], bit, c.p.Literal().Select)
 	}
 	return req, nil
 }

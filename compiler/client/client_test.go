@@ -31,6 +31,13 @@ func spec(levels int) *compiler.ClientSpec {
 	}
 }
 
+// packed is spec with its selectors in a packed query.
+func packed(levels int) *compiler.ClientSpec {
+	s := spec(levels)
+	s.Params.Packed = tfhe.PackedParams{Log2Slots: 5, Expand: tfhe.GadgetParams{BaseLog: 10, Levels: 4}, Switch: tfhe.GadgetParams{BaseLog: 12, Levels: 3}}
+	return s
+}
+
 func newClient(t *testing.T, s *compiler.ClientSpec) *client.Client {
 	t.Helper()
 	keys, err := client.GenerateKeys(context.Background(), s, nil)
@@ -57,14 +64,22 @@ func echo(s *compiler.ClientSpec, req *compiler.Request) *compiler.Response {
 }
 
 func TestEncryptDecrypt(t *testing.T) {
-	s := spec(2)
+	for _, s := range []*compiler.ClientSpec{spec(2), packed(2)} {
+		encryptDecrypt(t, s)
+	}
+	if a, b := spec(2).SelectorWords(), packed(2).SelectorWords(); a != 2*4*2048 || b != 2048 {
+		t.Errorf("two selectors take %d words, or %d packed", a, b)
+	}
+}
+
+func encryptDecrypt(t *testing.T, s *compiler.ClientSpec) {
 	c := newClient(t, s)
 	for _, codes := range [][]int64{{-5, 0}, {10, 127}, {0, 64}, {-1, 1}} {
 		req, err := c.Encrypt(codes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := int64(32 + 8*(len(req.Packed)+len(req.GGSW))); got != s.RequestBytes() {
+		if got := int64(32 + 8*(len(req.Packed)+len(req.Selectors))); got != s.RequestBytes() {
 			t.Errorf("request has %d bytes, RequestBytes says %d", got, s.RequestBytes())
 		}
 		got, err := c.Decrypt(echo(s, req), req)
@@ -83,7 +98,11 @@ func TestEncryptDecrypt(t *testing.T) {
 
 // TestFreshCiphertexts checks that no two requests share a seed, an identifier or a body.
 func TestFreshCiphertexts(t *testing.T) {
-	s := spec(2)
+	freshCiphertexts(t, spec(2))
+	freshCiphertexts(t, packed(2))
+}
+
+func freshCiphertexts(t *testing.T, s *compiler.ClientSpec) {
 	c := newClient(t, s)
 	a, err := c.Encrypt([]int64{1, 2})
 	if err != nil {
@@ -96,8 +115,8 @@ func TestFreshCiphertexts(t *testing.T) {
 	if a.Seed == b.Seed || a.ID == b.ID {
 		t.Error("two requests share a seed or an identifier")
 	}
-	for i := range a.GGSW {
-		if a.GGSW[i] == b.GGSW[i] {
+	for i := range a.Selectors {
+		if a.Selectors[i] == b.Selectors[i] {
 			t.Fatalf("two requests share word %d", i)
 		}
 	}
@@ -156,6 +175,12 @@ func TestClientErrors(t *testing.T) {
 	if _, err := client.New(s, keys.Secret); !errors.Is(err, tfhe.ErrMismatch) {
 		t.Errorf("key for other parameters: %v", err)
 	}
+	if keys, err = client.GenerateKeys(context.Background(), packed(2), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.New(s, keys.Secret); !errors.Is(err, tfhe.ErrMismatch) {
+		t.Errorf("key for packed selectors: %v", err)
+	}
 	weak := spec(2)
 	weak.Params.Log2SigmaGLWE = -62
 	if _, err := client.GenerateKeys(context.Background(), weak, nil); err == nil {
@@ -165,8 +190,11 @@ func TestClientErrors(t *testing.T) {
 
 // TestMutatedSpecs changes specifications in ways that a file could: a client refuses them or works without a panic.
 func TestMutatedSpecs(t *testing.T) {
-	base := spec(2)
-	keys, err := client.GenerateKeys(context.Background(), base, nil)
+	keys, err := client.GenerateKeys(context.Background(), spec(2), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packedKeys, err := client.GenerateKeys(context.Background(), packed(2), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,9 +204,12 @@ func TestMutatedSpecs(t *testing.T) {
 		num := func() int64 {
 			return []int64{-1, 0, 1, 2, 3, 7, 15, 20, 60, 61, 63, 64, 127, 128, 2047, 2048, 1 << 31, 1 << 40, 1<<63 - 1, -1 << 63, -1 << 40}[r.IntN(21)]
 		}
-		s := spec(2)
+		s, sk := spec(2), keys.Secret
+		if r.IntN(2) == 0 {
+			s, sk = packed(2), packedKeys.Secret
+		}
 		for range 1 + r.IntN(3) {
-			switch r.IntN(14) {
+			switch r.IntN(17) {
 			case 0:
 				s.Lo[r.IntN(len(s.Lo))] = num()
 			case 1:
@@ -207,12 +238,18 @@ func TestMutatedSpecs(t *testing.T) {
 				s.Lo, s.Hi = s.Lo[:1], s.Hi[:1]
 			case 13:
 				s.Params.Select.Levels = int(num())
+			case 14:
+				s.Params.Packed.Log2Slots = int(num())
+			case 15:
+				s.Params.Packed.Switch.Levels = int(num())
+			case 16:
+				s.Params.Packed.Select.Levels = int(num())
 			}
 		}
 		if s.Validate() != nil {
 			return
 		}
-		c, err := client.New(s, keys.Secret)
+		c, err := client.New(s, sk)
 		if err != nil {
 			return
 		}

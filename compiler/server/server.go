@@ -29,16 +29,19 @@ type Server struct {
 	hash    [32]byte
 	tables  [][]*tfhe.LookupTable // per step: of a lookup or a round
 
-	mu      sync.Mutex // guards loaded, keyID, key, free
+	mu      sync.Mutex // guards loaded, keyID, key, free, freeBits, expanders
 	loaded  bool
 	keyID   tfhe.KeyID
 	key     *tfhe.ServerKey
 	free    []*tfhe.Evaluator
 	threads int
+
+	freeBits  [][]*tfhe.FourierGGSW // memory of the selectors of finished rows
+	expanders []*tfhe.Expander      // of key
 }
 
-// ErrNoKey is returned by Run for a circuit with lookups before LoadKey.
-var ErrNoKey = errors.New("server: the circuit has lookups: load the client's evaluation key first")
+// ErrNoKey is returned by Run before LoadKey for a circuit with lookups or packed selectors.
+var ErrNoKey = errors.New("server: the circuit has lookups or packed selectors: load the client's evaluation key first")
 
 // New prepares a circuit, which it validates.
 func New(c *compiler.Circuit) (*Server, error) {
@@ -90,8 +93,8 @@ func (s *Server) SetThreads(n int) {
 	s.threads = n
 }
 
-// NeedsKey tells whether the circuit has lookups, and so needs an evaluation key with a bootstrapping key in it.
-func (s *Server) NeedsKey() bool { return s.params.HasLookups() }
+// NeedsKey tells whether the circuit needs an evaluation key that is more than a header: it has lookups or packed selectors.
+func (s *Server) NeedsKey() bool { return s.params.HasLookups() || s.params.HasPacked() }
 
 // LoadKey expands an evaluation key; requests under another secret key are then refused. progress may be nil.
 func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress tfhe.Progress) error {
@@ -104,7 +107,7 @@ func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress t
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.key, s.keyID, s.loaded, s.free = key, ek.ID(), true, nil
+	s.key, s.keyID, s.loaded, s.free, s.expanders = key, ek.ID(), true, nil, nil
 	return nil
 }
 
@@ -118,7 +121,7 @@ func (s *Server) Run(ctx context.Context, req *compiler.Request) (*compiler.Resp
 	if len(spec.Packed) > 0 {
 		packed = s.params.N()
 	}
-	if len(req.Packed) != packed || len(req.GGSW) != len(spec.Selectors)*s.params.GGSWWords() {
+	if len(req.Packed) != packed || int64(len(req.Selectors)) != spec.SelectorWords() {
 		return nil, fmt.Errorf("server: request has the wrong size")
 	}
 	s.mu.Lock()
@@ -204,6 +207,9 @@ func (r *run) release() {
 	if r.s.key == r.key && len(r.s.free) < r.s.threads {
 		r.s.free = append(r.s.free, r.evs...)
 	}
+	if len(r.bits) > 0 && len(r.s.freeBits) < r.s.threads {
+		r.s.freeBits = append(r.s.freeBits, r.bits)
+	}
 }
 
 // each calls f for 0..n-1 on all cores, each goroutine with an evaluator of its own.
@@ -227,27 +233,6 @@ func (r *run) each(n int, f func(ev *tfhe.Evaluator, i int)) error {
 		})
 	}
 	return group.Wait()
-}
-
-// selectors expands the masks of the request and transforms every client bit once, for all nodes and units that use it.
-func (r *run) selectors() error {
-	spec, p := &r.s.circuit.Spec, r.s.params
-	masks := tfhe.NewMaskReader(r.req.Seed)
-	first := 0
-	if len(spec.Packed) > 0 {
-		r.packed = tfhe.NewGLWE(p)
-		masks.At(0).Next(r.packed.Mask, p.N())
-		copy(r.packed.Body, r.req.Packed)
-		first = p.K()
-	}
-	gadget := p.Literal().Select
-	rows := (p.K() + 1) * gadget.Levels
-	r.bits = make([]*tfhe.FourierGGSW, len(spec.Selectors))
-	return r.each(len(r.bits), func(ev *tfhe.Evaluator, i int) {
-		r.bits[i] = tfhe.NewFourierGGSW(p, gadget)
-		words := p.GGSWWords()
-		ev.LoadGGSW(r.bits[i], r.req.GGSW[i*words:(i+1)*words], masks.At(first+i*rows*p.K()))
-	})
 }
 
 // result turns a step's value into a response item: the mask and only the body coefficients that are results. An LWE ciphertext is

@@ -23,9 +23,9 @@ type ends struct {
 	server  *server.Server
 }
 
-func newEnds(t *testing.T, g *compiler.Graph) *ends {
+func newEnds(t *testing.T, g *compiler.Graph, prefer compiler.Prefer) *ends {
 	t.Helper()
-	c, err := compiler.Compile(g, compiler.CompileOptions{Log2PFail: -40})
+	c, err := compiler.Compile(g, compiler.CompileOptions{Log2PFail: -40, Prefer: prefer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,20 +112,32 @@ func bootstrapped(count int) *compiler.Graph {
 }
 
 func TestServerErrors(t *testing.T) {
-	e := newEnds(t, leveled())
-	e.check(t, 3, 4) // a circuit without lookups runs without an evaluation key
+	for _, prefer := range []compiler.Prefer{compiler.PreferTime, compiler.PreferUpload} {
+		serverErrors(t, prefer)
+	}
+}
+
+func serverErrors(t *testing.T, prefer compiler.Prefer) {
+	e := newEnds(t, leveled(), prefer)
+	if packed := prefer == compiler.PreferUpload; e.circuit.Spec.Params.Packed != (tfhe.PackedParams{}) != packed || e.server.NeedsKey() != packed {
+		t.Fatalf("packed queries with preference %d", prefer)
+	} else if !packed {
+		e.check(t, 3, 4) // a circuit without lookups and packed queries runs without an evaluation key
+	} else if _, err := e.server.Run(t.Context(), e.encrypt(t, 3, 4)); !errors.Is(err, server.ErrNoKey) {
+		t.Errorf("without the expansion key: %v", err)
+	}
 	if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
 		t.Fatal(err)
 	}
 	e.check(t, 7, 0)
 
-	other := newEnds(t, leveled()) // the same circuit, another key
+	other := newEnds(t, leveled(), prefer) // the same circuit, another key
 	if _, err := e.server.Run(t.Context(), other.encrypt(t, 1, 2)); !errors.Is(err, tfhe.ErrMismatch) {
 		t.Errorf("request under another key: %v", err)
 	}
 	g := compiler.NewGraph()
 	g.Output(g.SumAll(g.Input("x", []int{2}, []int64{0}, []int64{7})))
-	another := newEnds(t, g)
+	another := newEnds(t, g, prefer)
 	if _, err := e.server.Run(t.Context(), another.encrypt(t, 1, 2)); !errors.Is(err, tfhe.ErrMismatch) {
 		t.Errorf("another model's request: %v", err)
 	}
@@ -135,8 +147,9 @@ func TestServerErrors(t *testing.T) {
 	for name, damage := range map[string]func(r *compiler.Request){
 		"no packed words": func(r *compiler.Request) { r.Packed = nil },
 		"more packed":     func(r *compiler.Request) { r.Packed = append(r.Packed, 1) },
-		"no selectors":    func(r *compiler.Request) { r.GGSW = nil },
-		"fewer selectors": func(r *compiler.Request) { r.GGSW = r.GGSW[1:] },
+		"no selectors":    func(r *compiler.Request) { r.Selectors = nil },
+		"fewer selectors": func(r *compiler.Request) { r.Selectors = r.Selectors[1:] },
+		"more selectors":  func(r *compiler.Request) { r.Selectors = append(r.Selectors, 1) },
 	} {
 		req := e.encrypt(t, 1, 2)
 		damage(req)
@@ -153,7 +166,7 @@ func TestServerErrors(t *testing.T) {
 }
 
 func TestMissingKeyAndCancellation(t *testing.T) {
-	e := newEnds(t, bootstrapped(100))
+	e := newEnds(t, bootstrapped(100), compiler.PreferBalanced)
 	if !e.server.NeedsKey() {
 		t.Fatal("the circuit needs no evaluation key")
 	}
@@ -184,7 +197,7 @@ func TestMissingKeyAndCancellation(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	small := newEnds(t, bootstrapped(3))
+	small := newEnds(t, bootstrapped(3), compiler.PreferTime)
 	if err := small.server.LoadKey(t.Context(), small.keys.Evaluation, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -196,34 +209,57 @@ func TestMissingKeyAndCancellation(t *testing.T) {
 
 // TestConcurrentRuns runs rows at once on one server while the key is loaded again; the race detector watches.
 func TestConcurrentRuns(t *testing.T) {
-	e := newEnds(t, leveled())
-	if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
-		t.Fatal(err)
-	}
-	var group sync.WaitGroup
-	for i := range int64(4) {
+	for _, prefer := range []compiler.Prefer{compiler.PreferTime, compiler.PreferUpload} {
+		e := newEnds(t, leveled(), prefer)
+		if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		for i := range int64(4) {
+			group.Go(func() {
+				for j := range int64(4) {
+					e.check(t, i, j+i)
+				}
+			})
+		}
 		group.Go(func() {
-			for j := range int64(4) {
-				e.check(t, i, j+i)
+			for range 3 {
+				if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+					t.Error(err)
+				}
 			}
 		})
+		group.Wait()
 	}
-	group.Go(func() {
-		for range 3 {
-			if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	group.Wait()
 }
 
 // TestThreads gives the same answers with any number of goroutines.
 func TestThreads(t *testing.T) {
-	e := newEnds(t, leveled())
-	for _, n := range []int{1, 3, 0} {
-		e.server.SetThreads(n)
-		e.check(t, 5, 6)
-		e.check(t, 2, 6)
+	for _, prefer := range []compiler.Prefer{compiler.PreferTime, compiler.PreferUpload} {
+		e := newEnds(t, leveled(), prefer)
+		if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 3, 0} {
+			e.server.SetThreads(n)
+			e.check(t, 5, 6)
+			e.check(t, 2, 6)
+		}
+	}
+}
+
+// TestCancelledExpansion stops a packed query's expansion, and the server goes on.
+func TestCancelledExpansion(t *testing.T) {
+	e := newEnds(t, leveled(), compiler.PreferUpload)
+	if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		if _, err := e.server.Run(ctx, e.encrypt(t, 1, 2)); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled before: %v", err)
+		}
+		e.check(t, 3, 4)
 	}
 }
