@@ -136,6 +136,9 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	var forbidden []string
 	for _, verb := range []string{"%v", "%#v", "%x"} {
 		for i := 0; i < len(k.sk.coeffs())-12; i += 5 {
+			if !slices.ContainsFunc(k.sk.coeffs()[i:i+12], func(c int64) bool { return c != 0 }) {
+				continue // as a cleared buffer prints
+			}
 			s := fmt.Sprintf(verb, k.sk.coeffs()[i:i+12])
 			forbidden = append(forbidden, strings.TrimSuffix(s[strings.IndexAny(s, "[{")+1:], "]"))
 		}
