@@ -263,3 +263,25 @@ func TestEncryptedDeepNetwork(t *testing.T) {
 		t.Logf("largest noise %.2f of the gap", h.noise)
 	}
 }
+
+// TestEncryptedComputedTables looks computed values of 6 and 7 bits up, in the long run of 8.
+func TestEncryptedComputedTables(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	widest := 7
+	if os.Getenv("FHEML_LONG") == "1" {
+		widest = 8
+	}
+	for bits := 6; bits <= widest; bits++ {
+		g := compiler.NewGraph()
+		x := g.Input("x", []int{2}, []int64{0}, []int64{7})
+		// Two tables of 0..2^(bits-1)-1 each: their sum has the wanted width.
+		a := g.Lookup(x, randomTable(r, x, 0, 1<<(bits-1)-1))
+		z := g.SumAll(a)
+		g.Output(g.Lookup(z, randomTable(r, z, -500, 500)))
+		h := newHarness(t, g, compiler.CompileOptions{})
+		for range 4 {
+			h.check(randomRow(r, x))
+		}
+		t.Logf("%d bits: %d parts, largest noise %.2f of the gap", bits, h.circuit.Spec.Params.Parts, h.noise)
+	}
+}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// tableBits is the widest table for a computed value: one programmable bootstrap of 5 bits. Wider values pass a round.
-const tableBits = 5
+// tableBits is the widest table for a computed value: one programmable bootstrap of 8 bits. Wider values pass a round.
+const tableBits = 8
 
 // LowerError says which node of a graph has no encrypted form yet, and the way out.
 type LowerError struct {

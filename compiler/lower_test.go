@@ -426,7 +426,7 @@ func TestLowerErrors(t *testing.T) {
 		}},
 		"too wide a table of a computed value": {compiler.OpLookup, func(g *compiler.Graph) {
 			x := input(g)
-			z := g.SumAll(computed(g, x))
+			z := g.MatMul(computed(g, x), g.Constant(randomArray(r, 5, 9, 4)))
 			g.Output(g.Lookup(z, randomTable(r, z, 0, 9)))
 		}},
 		"table of inputs and computed values": {compiler.OpLookup, func(g *compiler.Graph) {

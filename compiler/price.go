@@ -230,8 +230,9 @@ func (p *plan) costOf(ms float64, polys, keyRows int) float64 {
 	return ms + (request+response+key)*uploadUsPerByte/1000
 }
 
-// parts that a table is spread over, at most: 5-bit tables need two.
-const maxTableParts = 4
+// maxTableParts is how many parts a table is spread over at most. A table of 5 bits needs two at failure 2^-128, one of 8 bits 19; more bits halve the
+// steps of a message, and so double the parts.
+func maxTableParts(tableBits int) int { return min(4<<max(0, tableBits-5), 32) }
 
 // priceLookups prices a plan with lookups: one key whose block-binary prefix is the small key; dimension, table parts and the gadgets are chosen together.
 func (p *plan) priceLookups(limit float64) (candidate, error) {
@@ -348,7 +349,7 @@ func lookupGadgets(lit tfhe.ParametersLiteral, model tfhe.NoiseModel, tableBits 
 	lookupCosts := tfhe.DefaultLookupCosts()
 	for _, br := range rotations {
 		for _, ks := range switches {
-			for m := 1; m <= maxTableParts; m++ {
+			for m := 1; m <= maxTableParts(tableBits); m++ {
 				if m*polyDegree%(1<<tableBits) != 0 {
 					continue
 				}

@@ -324,17 +324,19 @@ func (k keySet) checkOutputs(t *testing.T, b *Bootstrapper, name string, bits, o
 	for v := range src {
 		b.Run(split[v*outputs:(v+1)*outputs], src[v:v+1], tables[:1])
 	}
+	model, shape := k.model()
+	bound := 8 * math.Sqrt(model.BlindRotation(shape))
 	one := NewLWE(k.p.BigDimension())
 	for v := range src {
 		for o := range outputs {
 			for how, ct := range map[string]*LWECiphertext{"in a batch": &dst[v*outputs+o], "split": &split[v*outputs+o]} {
-				if e := torus(k.dec.LWE(ct) - entries[o][v]); math.Abs(e) > 1e-4 {
+				if e := torus(k.dec.LWE(ct) - entries[o][v]); math.Abs(e) > bound {
 					t.Errorf("%s, %d bits, %s: output %d of entry %d is off by %g", name, bits, how, o, v, e)
 				}
 			}
 		}
 		k.ev.Bootstrap(&one, &src[v], table)
-		if e := torus(k.dec.LWE(&one) - entries[0][v]); math.Abs(e) > 1e-4 {
+		if e := torus(k.dec.LWE(&one) - entries[0][v]); math.Abs(e) > bound {
 			t.Errorf("%s, %d bits, alone: entry %d is off by %g", name, bits, v, e)
 		}
 	}
