@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -104,6 +105,9 @@ func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress t
 	key, err := tfhe.NewServerKey(ctx, ek, progress)
 	if err != nil {
 		return err
+	}
+	if key != nil {
+		debug.FreeOSMemory() // reading and expanding a key left as much garbage as the key is large
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
