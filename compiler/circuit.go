@@ -264,18 +264,24 @@ func (u *RotateUnit) check(selectors, n int) error {
 // circuitVersion is the format version of circuit files.
 const circuitVersion = 1
 
+// maxCircuit bounds the payload of a circuit file.
+const maxCircuit = 1 << 30
+
 // WriteTo writes the circuit as a file of its own; package models holds circuits inside its own files.
 func (c *Circuit) WriteTo(w io.Writer) (int64, error) {
 	data, err := tfhe.EncodePayload(c)
 	if err != nil {
 		return 0, fmt.Errorf("compiler: circuit: %w", err)
 	}
-	return int64(len(data)), tfhe.WriteFile(w, tfhe.Header{Kind: tfhe.KindCircuit, Version: circuitVersion, Params: c.Spec.Hash()}, data)
+	return tfhe.WriteFile(w, tfhe.Header{Kind: tfhe.KindCircuit, Version: circuitVersion, Params: c.Spec.Hash()}, data)
 }
 
 // ReadCircuit reads and validates what [Circuit.WriteTo] wrote.
 func ReadCircuit(r io.Reader) (*Circuit, error) {
-	_, data, err := tfhe.ReadFile(r, tfhe.KindCircuit, circuitVersion)
+	h, data, err := tfhe.ReadFile(r, tfhe.KindCircuit, circuitVersion, maxCircuit)
+	if err == nil {
+		err = tfhe.AtEnd(r, tfhe.KindCircuit)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -283,5 +289,11 @@ func ReadCircuit(r io.Reader) (*Circuit, error) {
 	if err := tfhe.DecodePayload(data, c); err != nil {
 		return nil, fmt.Errorf("compiler: circuit: %w", err)
 	}
-	return c, c.Validate()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if h.Params != c.Spec.Hash() {
+		return nil, fmt.Errorf("compiler: circuit is damaged: its header names another specification")
+	}
+	return c, nil
 }

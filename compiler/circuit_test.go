@@ -63,7 +63,7 @@ func compile(t testing.TB, g *compiler.Graph) *compiler.Circuit {
 }
 
 // TestResponseHoldsResultsOnly counts the words of every lowering's response: a mask an item, and exactly the body coefficients that an output
-// reads. Any other coefficient of a product or rotation would tell the client about weights and tables.
+// reads. What else a product or rotation computes mixes weights or table entries in ways that no result does, and stays on the server.
 func TestResponseHoldsResultsOnly(t *testing.T) {
 	r := rand.New(rand.NewPCG(22, 101))
 	for name, g := range samples() {
@@ -103,7 +103,7 @@ func TestResponseHoldsResultsOnly(t *testing.T) {
 		if _, err := res.WriteTo(&file); err != nil {
 			t.Fatal(err)
 		}
-		if err := tfhe.WriteFile(&empty, tfhe.Header{}); err != nil {
+		if _, err := tfhe.WriteFile(&empty, tfhe.Header{}); err != nil {
 			t.Fatal(err)
 		}
 		p := h.keys.Secret.Parameters()
@@ -168,12 +168,12 @@ func TestLargeForestFile(t *testing.T) {
 // refit gives a damaged payload a header and a hash that fit, so that decoders meet it.
 func refit(t testing.TB, kind tfhe.Kind, like, payload []byte) []byte {
 	t.Helper()
-	h, _, err := tfhe.ReadFile(bytes.NewReader(like), kind, 1)
+	h, _, err := tfhe.ReadFile(bytes.NewReader(like), kind, 1, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := tfhe.WriteFile(&out, h, payload); err != nil {
+	if _, err := tfhe.WriteFile(&out, h, payload); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -447,7 +447,7 @@ func FuzzReadCircuit(f *testing.F) {
 		var file bytes.Buffer
 		compile(f, samples()[name]).WriteTo(&file)
 		like = file.Bytes()
-		_, payload, err := tfhe.ReadFile(&file, tfhe.KindCircuit, 1)
+		_, payload, err := tfhe.ReadFile(&file, tfhe.KindCircuit, 1, 1<<30)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -58,6 +59,7 @@ func Compile(g *Graph, opts CompileOptions) (*Circuit, error) {
 		return nil, err
 	}
 	c := best.build(chosen)
+	c.Spec.Model = sha256.Sum256([]byte(opt.String()))
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("internal error: %w", err)
 	}

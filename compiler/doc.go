@@ -3,10 +3,10 @@
 //
 // It has two representations and no more. [Graph] is what the model means: a small set of operations with numpy's names
 // and numpy's semantics on int64 arrays, each with a shape and with bounds per element. [Graph.Eval] runs it on clear
-// integers, and that run is the quantized model, the reference for everything else. [Graph.Verify] is the executable
-// specification of a Graph: it is called between the passes of [Graph.Optimize], and a graph that passes it cannot
-// overflow, leave a table or meet a shape it does not expect. A Graph prints as one line per node, and the print parses
-// back. Circuit is what the server executes; it is made from an optimized Graph.
+// integers: what it returns is by definition the quantized model's answer, and every other way of running a model is tested against it.
+// [Graph.Verify] says in code what a valid Graph is: it is called between the passes of [Graph.Optimize], and a graph that passes it cannot
+// overflow, leave a table or meet a shape it does not expect. [Graph.Print] writes a line for each node, which [Parse] reads
+// again. [Circuit] is what the server executes; it is made from an optimized Graph.
 //
 // A Graph is built with the methods of [Graph], in any order that defines a value before it is used:
 //

@@ -41,12 +41,12 @@ func (r *Request) WriteTo(w io.Writer) (int64, error) {
 	data = tfhe.AppendWords(data, r.Packed)
 	data = tfhe.AppendWords(data, r.Selectors)
 	h := tfhe.Header{Kind: tfhe.KindRequest, Version: messageVersion, Params: r.Spec, Key: r.Key, Request: r.ID}
-	return int64(len(data)), tfhe.WriteFile(w, h, data)
+	return tfhe.WriteFile(w, h, data)
 }
 
 // ReadRequest reads the next request of a stream for a circuit with the given specification; io.EOF at its end.
 func ReadRequest(r io.Reader, spec *ClientSpec) (*Request, error) {
-	h, data, err := tfhe.ReadFile(r, tfhe.KindRequest, messageVersion)
+	h, data, err := tfhe.ReadFile(r, tfhe.KindRequest, messageVersion, spec.RequestBytes())
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +74,12 @@ func (r *Response) WriteTo(w io.Writer) (int64, error) {
 		data = tfhe.AppendWords(data, it.Bodies)
 	}
 	h := tfhe.Header{Kind: tfhe.KindResponse, Version: messageVersion, Params: r.Spec, Key: r.Key, Request: r.ID}
-	return int64(len(data)), tfhe.WriteFile(w, h, data)
+	return tfhe.WriteFile(w, h, data)
 }
 
 // ReadResponse reads the next response of a stream; io.EOF at its end.
 func ReadResponse(r io.Reader, spec *ClientSpec) (*Response, error) {
-	h, data, err := tfhe.ReadFile(r, tfhe.KindResponse, messageVersion)
+	h, data, err := tfhe.ReadFile(r, tfhe.KindResponse, messageVersion, spec.ResponseBytes())
 	if err != nil {
 		return nil, err
 	}

@@ -1,39 +1,12 @@
 package compiler
 
 import (
-	"fmt"
-	"math"
 	"math/bits"
 	"slices"
 )
 
-// A plan is one way to lay a lowered graph out in ciphertexts: how results are split into digits, which width every vector has, what noise reaches every
+// plan is one way to lay a lowered graph out in ciphertexts: how results are split into digits, which width every vector has, what noise reaches every
 // place where a value is decoded. Plans are cheap to make; the search prices each and builds the circuit of the best.
-
-// noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, lowest CMUX of a tree on clear leaves, bootstraps. uses is
-// the largest part of cmux that the products with one selector make, or a bound on it.
-type noise struct{ fresh, cmux, bottom, br, uses float64 }
-
-func (x noise) plus(y noise, scale float64) noise {
-	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.uses + scale*y.uses}
-}
-
-// most returns the largest of each part.
-func (x noise) most(y noise) noise {
-	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.uses, y.uses)}
-}
-
-// event is a place where count values are decoded with the same gap and noise: by the client, or by a lookup, which adds key switch and modulus switch.
-type event struct {
-	log2Gap float64 // log2 of the distance from a value to the nearest wrong one
-	noise   noise
-	lookup  bool
-	count   int
-	width   int
-	digits  int // coefficients of a tree's leaves
-}
-
-// plan is one candidate.
 type plan struct {
 	l       *lowerer
 	outputs []form
@@ -106,24 +79,6 @@ func newPlan(l *lowerer, outputs []form, opts CompileOptions, leafDigit, tableDi
 	p.layNoise()
 	p.mergeEvents()
 	return p, nil
-}
-
-// mergeEvents counts equal events as one.
-func (p *plan) mergeEvents() {
-	at := map[event]int{}
-	merged := p.events[:0]
-	for _, e := range p.events {
-		count := e.count
-		e.count = 0
-		i, ok := at[e]
-		if !ok {
-			i = len(merged)
-			at[e] = i
-			merged = append(merged, e)
-		}
-		merged[i].count += count
-	}
-	p.events = merged
 }
 
 // use marks a selector as sent and returns its number in the request.
@@ -295,111 +250,6 @@ func (p *plan) valueRows(o int, f form) {
 	}
 }
 
-// splitWeights writes every weight in signed digits of the given number of bits, lowest first: w = sum_d 2^(d bits) w_d with |w_d| <= 2^(bits-1), and returns
-// the terms of each digit. bits = 0 does not split.
-func splitWeights(terms []term, digit int) [][]term {
-	if digit == 0 {
-		return [][]term{terms}
-	}
-	rest := make([]int64, len(terms))
-	for i, t := range terms {
-		rest[i] = t.w
-	}
-	var planes [][]term
-	for !all(rest, func(w int64) bool { return w == 0 }) {
-		var plane []term
-		for i, w := range rest {
-			d := (w+1<<(digit-1))&(1<<digit-1) - 1<<(digit-1)
-			if digit == 1 {
-				d = w & 1 // one bit has no signed form: digits 0 and 1, the sign in the last plane
-				if w < 0 {
-					d = -(w & 1)
-				}
-			}
-			rest[i] = (w - d) >> digit
-			if d != 0 {
-				plane = append(plane, term{terms[i].atom, d})
-			}
-		}
-		planes = append(planes, plane)
-	}
-	return planes
-}
-
-// splitTables gives every digit of the tables of the vectors that an output adds a row of its own.
-func (p *plan) splitTables(o int, f form) {
-	digits := 1
-	bias := f.c
-	for _, t := range f.terms {
-		vp := p.byVector[t.a]
-		vp.split(p.tableDigit)
-		digits = max(digits, vp.digits)
-		bias += t.w * vp.shift[t.b]
-	}
-	for d := range digits {
-		row := outputRow{output: o, weight: 1 << (d * p.tableDigit)}
-		for _, t := range f.terms {
-			if d < p.byVector[t.a].digits {
-				row.terms = append(row.terms, rowTerm{vec: t.a, elem: t.b, digit: d, w: t.w})
-			}
-		}
-		if d == 0 {
-			row.bias = bias
-		}
-		p.rows = append(p.rows, row)
-	}
-}
-
-// split prepares digit planes: tables are shifted to start at zero and cut into digits of the given bits.
-func (vp *vectorPlan) split(digit int) {
-	if vp.shift != nil {
-		return
-	}
-	var most int64
-	for _, t := range vp.baseTables() {
-		lo := slices.Min(t)
-		vp.shift = append(vp.shift, lo)
-		most = max(most, slices.Max(t)-lo)
-	}
-	vp.digits = max(1, (bits.Len64(uint64(most))+digit-1)/digit)
-}
-
-func (vp *vectorPlan) baseTables() [][]int64 {
-	if !vp.inputs {
-		return vp.tables
-	}
-	var t [][]int64
-	for _, u := range vp.units {
-		t = append(t, u.Table)
-	}
-	return t
-}
-
-// plane returns the tables of digit d.
-func (vp *vectorPlan) plane(d, digit int) [][]int64 {
-	if vp.planes == nil {
-		vp.planes = make([][][]int64, vp.digits)
-		for d := range vp.planes {
-			vp.planes[d] = vp.cut(d, digit)
-		}
-	}
-	return vp.planes[d]
-}
-
-func (vp *vectorPlan) cut(d, digit int) [][]int64 {
-	base := vp.baseTables()
-	if vp.shift == nil {
-		return base
-	}
-	out := make([][]int64, len(base))
-	for i, t := range base {
-		for _, y := range t {
-			out[i] = append(out[i], (y-vp.shift[i])>>(d*digit)&(1<<digit-1))
-		}
-	}
-	return out
-}
-
 // layWidths gives every vector the widest width that a consumer asks for; the others multiply by a power of two.
 func (p *plan) layWidths() {
 	for i := range p.rows {
@@ -428,129 +278,3 @@ func (p *plan) layWidths() {
 		}
 	}
 }
-
-// layClasses finds elements that are computed from the same sources with the same table: units of a layer whose tables agree in a digit, say. They are
-// the same ciphertext, bit for bit.
-func (p *plan) layClasses() {
-	type member struct {
-		table []int64
-		class int32
-	}
-	groups := map[string][]member{}
-	next := int32(0)
-	for _, vp := range p.vectors {
-		vp.class = make([][]int32, vp.digits)
-		for d := range vp.class {
-			for i, table := range vp.plane(d, p.tableDigit) {
-				var key string
-				if vp.inputs {
-					u := vp.units[i]
-					key = fmt.Sprint("rotate", vp.width, u.Selectors, u.Weights, u.Start)
-				} else {
-					key = fmt.Sprint("lookup", vp.width, vp.bits, vp.drop, vp.rows[i].Bias, vp.srcs[i])
-				}
-				class := int32(-1)
-				for _, m := range groups[key] {
-					if slices.Equal(m.table, table) {
-						class = m.class
-					}
-				}
-				if class < 0 {
-					class = next
-					next++
-					groups[key] = append(groups[key], member{table, class})
-				}
-				vp.class[d] = append(vp.class[d], class)
-			}
-		}
-	}
-}
-
-// sumNoise is the noise of a combination of elements in a row of the given width: that of different ciphertexts is independent, that of the same one adds
-// up with its weights.
-func (p *plan) sumNoise(terms []rowTerm, width int) noise {
-	at := map[int32]int{}
-	var weights []float64
-	var sources []noise
-	var units []*RotateUnit // of the sources that are rotated by client bits
-	for _, t := range terms {
-		src := p.byVector[t.vec]
-		class := src.class[t.digit][t.elem]
-		i, ok := at[class]
-		if !ok {
-			i = len(weights)
-			at[class] = i
-			weights = append(weights, 0)
-			sources = append(sources, src.noise[t.elem])
-			var unit *RotateUnit
-			if src.inputs {
-				unit = &src.units[t.elem]
-			}
-			units = append(units, unit)
-		}
-		weights[i] += float64(t.w) * math.Exp2(float64(src.width-width))
-	}
-	var sum noise
-	uses := make([]float64, len(p.selectors))
-	for i, w := range weights {
-		sum = sum.plus(sources[i], sq(w))
-		if units[i] != nil {
-			for _, s := range units[i].Selectors {
-				uses[s] += sq(w)
-			}
-		}
-	}
-	sum.uses = 0
-	if len(uses) > 0 {
-		sum.uses = slices.Max(uses)
-	}
-	return sum
-}
-
-// mapTerms writes terms over vectors as terms of a row.
-func mapTerms(terms []term) []rowTerm {
-	out := make([]rowTerm, len(terms))
-	for i, t := range terms {
-		out[i] = rowTerm{vec: t.a, elem: t.b, w: t.w}
-	}
-	return out
-}
-
-// layNoise follows the noise from its sources to every place where a value is decoded, and counts operations.
-func (p *plan) layNoise() {
-	for _, vp := range p.vectors {
-		if vp.width == 0 {
-			vp.width = 1 // computed but not used by any output
-		}
-		planes := vp.digits
-		if vp.inputs {
-			for _, u := range vp.units {
-				vp.noise = append(vp.noise, noise{cmux: float64(len(u.Selectors)), uses: 1})
-				p.cmux += planes * len(u.Selectors)
-			}
-			continue
-		}
-		p.affines += len(vp.rows)
-		p.lookups += len(vp.rows) * (planes + vp.drop)
-		w := vp.inputWidth()
-		var worst noise
-		for _, terms := range vp.srcs {
-			in := p.sumNoise(mapTerms(terms), w)
-			vp.noise = append(vp.noise, noise{br: 1})
-			worst = worst.most(in)
-		}
-		for b := range vp.drop {
-			// The bit goes to the top: noise is multiplied by 2^(w-1-b); the b bits cleared before left their own noise.
-			at := noise{}.plus(worst.plus(noise{br: 1}, float64(b)), math.Exp2(2*float64(w-1-b)))
-			p.events = append(p.events, event{log2Gap: -2, noise: at, lookup: true, count: len(vp.rows), width: 1})
-		}
-		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1})
-	}
-	for _, r := range p.rows {
-		n := p.sumNoise(r.terms, p.rowWidth)
-		p.affines++
-		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth})
-	}
-}
-
-func sq(x float64) float64 { return x * x }

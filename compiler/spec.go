@@ -12,14 +12,15 @@ import (
 // It holds no weights, leaves or tables; what it does tell about a model are the [Selector] sets and the widths.
 type ClientSpec struct {
 	Params      tfhe.ParametersLiteral `cbor:"1,keyasint"`
-	Lo          []int64                `cbor:"2,keyasint"` // smallest value of every input code
-	Hi          []int64                `cbor:"3,keyasint"` // largest value of every input code
-	Packed      []int32                `cbor:"4,keyasint"` // codes sent in the coefficients of one GLWE ciphertext, in this order
-	PackedWidth int                    `cbor:"5,keyasint"` // W: a packed code c is the torus word c 2^(64-W)
-	Selectors   []Selector             `cbor:"6,keyasint"` // bits sent as one GGSW ciphertext each, or in a packed query where Params.Packed is set
-	Items       []Item                 `cbor:"7,keyasint"` // ciphertexts of a response
-	Outputs     []Output               `cbor:"8,keyasint"` // results, each a combination of decoded coefficients
-	Log2PFail   float64                `cbor:"9,keyasint"` // log2 of the probability that any value of one inference decodes wrongly
+	Lo          []int64                `cbor:"2,keyasint"`  // smallest value of every input code
+	Hi          []int64                `cbor:"3,keyasint"`  // largest value of every input code
+	Packed      []int32                `cbor:"4,keyasint"`  // codes sent in the coefficients of one GLWE ciphertext, in this order
+	PackedWidth int                    `cbor:"5,keyasint"`  // W: a packed code c is the torus word c 2^(64-W)
+	Selectors   []Selector             `cbor:"6,keyasint"`  // bits sent as one GGSW ciphertext each, or in a packed query where Params.Packed is set
+	Items       []Item                 `cbor:"7,keyasint"`  // ciphertexts of a response
+	Outputs     []Output               `cbor:"8,keyasint"`  // results, each a combination of decoded coefficients
+	Model       [32]byte               `cbor:"10,keyasint"` // names the model, so that the ends of two models with equal encodings do not fit each other
+	Log2PFail   float64                `cbor:"9,keyasint"`  // log2 of the probability that any value of one inference decodes wrongly
 }
 
 // Selector is one encrypted bit: 1 where the code lies in the set. Thermometer bits [code <= t], binary digits and

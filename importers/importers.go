@@ -56,19 +56,19 @@ func read(path string) ([]byte, error) {
 	}
 	switch {
 	case st.IsDir():
-		return nil, fmt.Errorf("%s: is a folder, not a model file", path)
+		return nil, fmt.Errorf("%s: is a folder, not a model file; give the file", path)
 	case st.Size() > MaxFileSize:
-		return nil, fmt.Errorf("%s: has %d bytes, at most %d are read", path, st.Size(), MaxFileSize)
+		return nil, fmt.Errorf("%s: has %d bytes, at most %d are read; export a smaller model", path, st.Size(), MaxFileSize)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(data) > MaxFileSize {
-		return nil, fmt.Errorf("%s: has more than %d bytes", path, MaxFileSize)
+		return nil, fmt.Errorf("%s: has more than %d bytes; export a smaller model", path, MaxFileSize)
 	}
 	if len(data) == 0 {
-		return nil, fmt.Errorf("%s: the file is empty", path)
+		return nil, fmt.Errorf("%s: the file is empty; export the model again", path)
 	}
 	return data, nil
 }

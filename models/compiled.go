@@ -54,6 +54,7 @@ func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, e
 	if err != nil {
 		return nil, err
 	}
+	circuit.Spec.Model = modelID(q)
 	c := &Compiled{Model: m, Quantized: q, Circuit: circuit}
 	return c, c.validate()
 }
@@ -107,7 +108,7 @@ type ClientFile struct {
 	Spec    compiler.ClientSpec     `cbor:"s"`
 	Post    quantize.Postprocessing `cbor:"o"`
 	Kind    string                  `cbor:"k"`
-	Reveals []string                `cbor:"r"`
+	Reveals []string                `cbor:"-"`
 }
 
 // ClientFile returns the client's part of the model.
@@ -170,7 +171,15 @@ func (f *ClientFile) reveals() []string {
 	if f.Post.Task == quantize.Classify {
 		out = append(out, fmt.Sprintf("%d class labels", len(f.Post.Classes)))
 	}
-	out = append(out, fmt.Sprintf("the width and the smallest value of %d results, and the link function", f.Post.Outputs))
+	digits := 0
+	for _, o := range f.Spec.Outputs {
+		digits += len(o.Digits)
+	}
+	if digits > f.Post.Outputs {
+		out = append(out, fmt.Sprintf("%d digits that make %d scores: a client decrypts the sum of each digit over trees or units, not the scores alone", digits, f.Post.Outputs))
+	}
+	out = append(out, "the width and the smallest value of every result, and the link function")
+	out = append(out, "a hash over the whole quantized model, which confirms a guess of all its numbers at once")
 	return out
 }
 

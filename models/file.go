@@ -1,6 +1,7 @@
 package models
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"strings"
@@ -10,8 +11,12 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
-// fileVersion is the format version of model and client files.
-const fileVersion = 1
+// fileVersion is the format version of model and client files; the others bound their payloads.
+const (
+	fileVersion = 1
+	maxModel    = 1 << 30
+	maxClient   = 1 << 24
+)
 
 // modelFile is the payload of NAME.fheml. Exactly one of the models is set; the graph is its printed form.
 type modelFile struct {
@@ -46,7 +51,8 @@ func (c *Compiled) WriteTo(w io.Writer) (int64, error) {
 // ReadCompiled reads and checks what [Compiled.WriteTo] wrote.
 func ReadCompiled(r io.Reader) (*Compiled, error) {
 	var f modelFile
-	if err := readPayload(r, tfhe.KindModel, &f); err != nil {
+	hash, err := readPayload(r, tfhe.KindModel, maxModel, &f)
+	if err != nil {
 		return nil, err
 	}
 	c := &Compiled{Circuit: f.Circuit}
@@ -68,7 +74,13 @@ func ReadCompiled(r io.Reader) (*Compiled, error) {
 		return nil, fmt.Errorf("models: graph: %w", err)
 	}
 	c.Quantized = &Quantized{Pre: f.Pre, Graph: g, Post: f.Post, Bits: f.Bits, Notes: f.Notes}
-	return c, c.validate()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	if c.Circuit.Spec.Hash() != hash || c.Circuit.Spec.Model != modelID(c.Quantized) {
+		return nil, fmt.Errorf("models: model is damaged: its parts belong to different models")
+	}
+	return c, nil
 }
 
 // WriteTo writes the client's file.
@@ -79,10 +91,18 @@ func (f *ClientFile) WriteTo(w io.Writer) (int64, error) {
 // ReadClientFile reads and checks what [ClientFile.WriteTo] wrote.
 func ReadClientFile(r io.Reader) (*ClientFile, error) {
 	f := new(ClientFile)
-	if err := readPayload(r, tfhe.KindClient, f); err != nil {
+	hash, err := readPayload(r, tfhe.KindClient, maxClient, f)
+	if err != nil {
 		return nil, err
 	}
-	return f, f.Validate()
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	if f.Spec.Hash() != hash {
+		return nil, fmt.Errorf("models: client file is damaged: its header names another model")
+	}
+	f.Reveals = f.reveals()
+	return f, nil
 }
 
 func writePayload(w io.Writer, kind tfhe.Kind, hash [32]byte, v any) (int64, error) {
@@ -90,19 +110,32 @@ func writePayload(w io.Writer, kind tfhe.Kind, hash [32]byte, v any) (int64, err
 	if err != nil {
 		return 0, fmt.Errorf("models: %w", err)
 	}
-	return int64(len(data)), tfhe.WriteFile(w, tfhe.Header{Kind: kind, Version: fileVersion, Params: hash}, data)
+	return tfhe.WriteFile(w, tfhe.Header{Kind: kind, Version: fileVersion, Params: hash}, data)
 }
 
-func readPayload(r io.Reader, kind tfhe.Kind, v any) error {
-	_, data, err := tfhe.ReadFile(r, kind, fileVersion)
+// readPayload decodes a file that holds one object of the kind and returns the hash of its header.
+func readPayload(r io.Reader, kind tfhe.Kind, limit int64, v any) (hash [32]byte, err error) {
+	h, data, err := tfhe.ReadFile(r, kind, fileVersion, limit)
 	if err == io.EOF {
-		return fmt.Errorf("not a %s of fhe-ml: it is empty", kind)
+		return hash, fmt.Errorf("not a %s of fhe-ml: it is empty", kind)
+	}
+	if err == nil {
+		err = tfhe.AtEnd(r, kind)
 	}
 	if err != nil {
-		return err
+		return hash, err
 	}
 	if err := tfhe.DecodePayload(data, v); err != nil {
-		return fmt.Errorf("models: %s: %w", kind, err)
+		return hash, fmt.Errorf("models: %s: %w", kind, err)
 	}
-	return nil
+	return h.Params, nil
+}
+
+// modelID is a hash over the whole quantized model: preprocessing, graph and the meaning of its results.
+func modelID(q *Quantized) (id [32]byte) {
+	data, err := tfhe.EncodePayload([]any{q.Pre, q.Post, q.Graph.String()})
+	if err != nil {
+		panic("models: internal error: model does not encode: " + err.Error())
+	}
+	return sha256.Sum256(data)
 }

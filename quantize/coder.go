@@ -105,8 +105,8 @@ func (c *Coder) Code(x float64) (code int64, clipped bool) {
 func (c *Coder) Value(code int64) float64 { return c.Min + float64(c.Step*float64(code)) }
 
 // RankCoders returns the coders of one feature from the thresholds that a model compares it with, in any order and with
-// repetitions; none where there is no threshold. Each coder holds at most MaxLevels codes, so a feature with more than 127
-// distinct thresholds (126 with missing) gets several, each of a segment of neighbours: segment s holds the thresholds of
+// repetitions; none where there is no threshold. Each coder holds at most MaxLevels codes: where there are more than
+// SegmentSize(missing) different thresholds a feature gets several coders, each of a segment of neighbours: segment s holds the thresholds of
 // sorted index s*SegmentSize(missing) and up.
 func RankCoders(feature int, thresholds []float64, missing bool) []Coder {
 	ts := slices.Clone(thresholds)

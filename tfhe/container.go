@@ -69,12 +69,14 @@ var ErrMismatch = errors.New("files do not belong together")
 const (
 	magic       = "FHEML\r\n\x1a" // the line ending shows a transfer as text
 	headerBytes = 8 + 2 + 2 + 4 + 32 + 16 + 16 + 8
-	// maxPayload bounds what a header may announce; memory is taken only as bytes arrive.
-	maxPayload = 1 << 36
 )
 
-// WriteFile writes a header, the payload and a SHA-256 of both.
-func WriteFile(w io.Writer, h Header, payload ...[]byte) error {
+// FramingBytes is what a file has beside its payload: header and hash.
+const FramingBytes = headerBytes + sha256.Size
+
+// WriteFile writes a header, the payload and a SHA-256 of both, and returns the number of bytes written.
+func WriteFile(dst io.Writer, h Header, payload ...[]byte) (int64, error) {
+	w := &countingWriter{w: dst}
 	head := make([]byte, 0, headerBytes)
 	head = append(head, magic...)
 	head = binary.LittleEndian.AppendUint16(head, uint16(h.Kind))
@@ -92,16 +94,27 @@ func WriteFile(w io.Writer, h Header, payload ...[]byte) error {
 	out := io.MultiWriter(w, sum)
 	for _, p := range append([][]byte{head}, payload...) {
 		if _, err := out.Write(p); err != nil {
-			return err
+			return w.n, err
 		}
 	}
 	_, err := w.Write(sum.Sum(nil))
-	return err
+	return w.n, err
 }
 
-// ReadFile reads one file of the given kind and version and checks its hash. It takes memory only as bytes arrive, so a header that
-// announces more than there is costs nothing. Several files may follow each other in one stream: io.EOF is returned, bare, at a clean end.
-func ReadFile(r io.Reader, kind Kind, version uint16) (Header, []byte, error) {
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// ReadFile reads one file of the given kind and version, whose payload has at most limit bytes, and checks its hash. It takes memory only as bytes
+// arrive, so a header that announces more than there is costs nothing. Several files may follow each other in one stream: io.EOF is returned, bare, at a clean end.
+func ReadFile(r io.Reader, kind Kind, version uint16, limit int64) (Header, []byte, error) {
 	var h Header
 	head := make([]byte, headerBytes)
 	if n, err := io.ReadFull(r, head); err != nil {
@@ -125,8 +138,11 @@ func ReadFile(r io.Reader, kind Kind, version uint16) (Header, []byte, error) {
 	if h.Version != version {
 		return h, nil, fmt.Errorf("%s of format version %d; this fhe-ml reads version %d", kind, h.Version, version)
 	}
-	if length > maxPayload {
-		return h, nil, fmt.Errorf("%s announces %d bytes, more than any has", kind, length)
+	if length > uint64(limit) {
+		return h, nil, fmt.Errorf("%s announces %d bytes where at most %d are read", kind, length, limit)
+	}
+	if binary.LittleEndian.Uint32(head[12:]) != 0 {
+		return h, nil, fmt.Errorf("%s is damaged: its header has bits that no version sets", kind)
 	}
 	var payload bytes.Buffer
 	if n, err := io.CopyN(&payload, r, int64(length)); err != nil {
@@ -145,6 +161,17 @@ func ReadFile(r io.Reader, kind Kind, version uint16) (Header, []byte, error) {
 	return h, payload.Bytes(), nil
 }
 
+// AtEnd returns an error if anything follows in r, for files that hold one object.
+func AtEnd(r io.Reader, kind Kind) error {
+	switch n, err := io.ReadFull(r, make([]byte, 1)); {
+	case n > 0:
+		return fmt.Errorf("%s is damaged: something follows after its end", kind)
+	case err != io.EOF:
+		return err
+	}
+	return nil
+}
+
 // PeekKind tells what kind of fhe-ml file starts with these bytes, and false if it is none.
 func PeekKind(head []byte) (Kind, bool) {
 	if len(head) < 10 || string(head[:8]) != magic {
@@ -156,7 +183,7 @@ func PeekKind(head []byte) (Kind, bool) {
 // payloads are CBOR (RFC 8949), in its deterministic form: equal values give equal bytes.
 var (
 	payloadEnc = must(cbor.CoreDetEncOptions().EncMode())
-	payloadDec = must(cbor.DecOptions{MaxArrayElements: 1 << 27, MaxMapPairs: 1 << 20, MaxNestedLevels: 64, DupMapKey: cbor.DupMapKeyEnforcedAPF}.DecMode())
+	payloadDec = must(cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20, MaxNestedLevels: 64, DupMapKey: cbor.DupMapKeyEnforcedAPF}.DecMode())
 )
 
 func must[T any](v T, err error) T {
@@ -169,8 +196,8 @@ func must[T any](v T, err error) T {
 // EncodePayload encodes a struct for a file.
 func EncodePayload(v any) ([]byte, error) { return payloadEnc.Marshal(v) }
 
-// DecodePayload decodes what [EncodePayload] gave. Memory is bounded by the length of data: the encoding is checked before anything is
-// allocated.
+// DecodePayload decodes what [EncodePayload] gave. The encoding is checked before anything is allocated, so that memory is within a factor of about 50
+// of the length of data (an array of empty structs is the worst).
 func DecodePayload(data []byte, v any) error { return payloadDec.Unmarshal(data, v) }
 
 // AppendWords appends torus words in little-endian order.

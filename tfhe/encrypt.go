@@ -3,6 +3,9 @@ package tfhe
 import (
 	"crypto/rand"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/ring"
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
@@ -81,6 +84,34 @@ func (e *Encryptor) GGSW(bodies []uint64, m int64, g GadgetParams) {
 	}
 }
 
+// GGSWs encrypts many messages on all cores, one after the other in bodies, as as many calls of [Encryptor.GGSW] would.
+func (e *Encryptor) GGSWs(bodies []uint64, messages []int64, g GadgetParams) {
+	p := e.sk.params
+	rows := (p.K() + 1) * g.Levels
+	words, masks := rows*p.N(), rows*p.K()
+	if len(bodies) != len(messages)*words {
+		panic("tfhe: GGSW bodies have the wrong length")
+	}
+	first := e.next
+	e.next += uint64(len(messages) * masks)
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(messages)) {
+		group.Go(func() {
+			part := newEncryptor(e.sk, e.seed, first)
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(messages) {
+					return
+				}
+				part.next = first + uint64(i*masks)
+				part.GGSW(bodies[i*words:(i+1)*words], messages[i], g)
+			}
+		})
+	}
+	group.Wait()
+}
+
 // MaskReader expands the masks of a seed in the order in which an [Encryptor] used them.
 type MaskReader struct {
 	seed Seed
@@ -98,10 +129,7 @@ func (m *MaskReader) Next(mask []uint64, n int) {
 	}
 }
 
-// Skip passes over count polynomials: masks can be expanded in parallel.
-func (m *MaskReader) Skip(count int) { m.next += uint64(count) }
-
-// At returns a reader that starts at polynomial number i of the same seed.
+// At returns a reader that starts at polynomial number i of the same seed: masks can be expanded in parallel.
 func (m *MaskReader) At(i int) *MaskReader { return &MaskReader{seed: m.seed, next: uint64(i)} }
 
 // Decryptor recovers phases with the secret key. Not safe for concurrent use.

@@ -88,7 +88,7 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 }
 
 // generateKeySwitch fills in the key-switching rows: LWE encryptions of s_i q/B^j under the small key modulo 2^32. The noise is drawn at 64 bits
-// and rounded with the body: its deviation is thousands of units of 2^-32.
+// and rounded with the body: its deviation is 80 units of 2^-32 or more in blocks of four.
 func generateKeySwitch(ctx context.Context, sk *SecretKey, ek *EvaluationKey) error {
 	lit := sk.params.lit
 	t := lit.KeySwitch.Levels

@@ -13,7 +13,7 @@ func FuzzReadFile(f *testing.F) {
 	f.Add(append(file, file...), uint16(4), uint16(2))
 	f.Fuzz(func(t *testing.T, data []byte, kind, version uint16) {
 		r := bytes.NewReader(data)
-		h, payload, err := ReadFile(r, Kind(kind), version)
+		h, payload, err := ReadFile(r, Kind(kind), version, 1<<30)
 		if err != nil {
 			if payload != nil {
 				t.Fatal("a payload comes with an error")

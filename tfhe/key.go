@@ -29,7 +29,7 @@ type SecretKey struct {
 }
 
 // GenerateSecretKey draws a key from the operating system's randomness. Keys whose weight lies more than two deviations above the mean are drawn
-// again, since the noise budget promises its failure probability for every key that can occur (CRYPTOGRAPHY: the worst admitted key).
+// again, since the noise budget promises its failure probability for every key that can occur and not for keys of average weight.
 func GenerateSecretKey(p Parameters) (*SecretKey, error) {
 	if p.N() == 0 {
 		return nil, fmt.Errorf("tfhe: parameters are empty: build them with NewParameters")

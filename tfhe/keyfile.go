@@ -6,8 +6,12 @@ import (
 	"io"
 )
 
-// keyVersion is the format version of key files.
-const keyVersion = 1
+// keyVersion is the format version of key files; the others bound their payloads.
+const (
+	keyVersion       = 1
+	maxSecretKey     = 1 << 15 // 4 polynomials of 4096 coefficients, a byte each, and the parameters
+	maxEvaluationKey = 1 << 30
+)
 
 // AppendParameters appends the set to dst: a length and the literal's numbers. [ParseParameters] reads it back.
 func AppendParameters(dst []byte, p Parameters) []byte {
@@ -42,14 +46,15 @@ func (sk *SecretKey) WriteTo(w io.Writer) (int64, error) {
 	for _, c := range sk.coeffs() {
 		data = append(data, byte(int8(c)))
 	}
-	cw := &countingWriter{w: w}
-	err := WriteFile(cw, Header{Kind: KindSecretKey, Version: keyVersion, Params: sk.params.Hash(), Key: sk.id}, data)
-	return cw.n, err
+	return WriteFile(w, Header{Kind: KindSecretKey, Version: keyVersion, Params: sk.params.Hash(), Key: sk.id}, data)
 }
 
 // ReadSecretKey reads what [SecretKey.WriteTo] wrote. Errors never show key material.
 func ReadSecretKey(r io.Reader) (*SecretKey, error) {
-	h, data, err := ReadFile(r, KindSecretKey, keyVersion)
+	h, data, err := ReadFile(r, KindSecretKey, keyVersion, maxSecretKey)
+	if err == nil {
+		err = AtEnd(r, KindSecretKey)
+	}
 	if err != nil {
 		return nil, eofIsShort(err, KindSecretKey)
 	}
@@ -78,18 +83,19 @@ func ReadSecretKey(r io.Reader) (*SecretKey, error) {
 func (k *EvaluationKey) WriteTo(w io.Writer) (int64, error) {
 	data := AppendParameters(nil, k.params)
 	data = append(data, k.seed[:]...)
-	cw := &countingWriter{w: w}
 	var expansion []byte
 	if k.expansion != nil {
 		expansion = k.expansion.AppendTo(nil)
 	}
-	err := WriteFile(cw, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), appendWords32(nil, k.ksk), expansion)
-	return cw.n, err
+	return WriteFile(w, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), appendWords32(nil, k.ksk), expansion)
 }
 
 // ReadEvaluationKey reads what [EvaluationKey.WriteTo] wrote.
 func ReadEvaluationKey(r io.Reader) (*EvaluationKey, error) {
-	h, data, err := ReadFile(r, KindEvaluationKey, keyVersion)
+	h, data, err := ReadFile(r, KindEvaluationKey, keyVersion, maxEvaluationKey)
+	if err == nil {
+		err = AtEnd(r, KindEvaluationKey)
+	}
 	if err != nil {
 		return nil, eofIsShort(err, KindEvaluationKey)
 	}
@@ -135,15 +141,4 @@ func eofIsShort(err error, kind Kind) error {
 		return fmt.Errorf("not %s of fhe-ml: it is empty", kind.withArticle())
 	}
 	return err
-}
-
-type countingWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -108,9 +108,9 @@ func TestReferenceOptima(t *testing.T) {
 	}
 }
 
-// prototypeSets are measured parameter sets at N=2048, k=1, block length 4: bits, n, parts, gadgets, predicted log2 p_fail (0: not stated), and
+// measuredSets are measured parameter sets at N=2048, k=1, block length 4: bits, n, parts, gadgets, predicted log2 p_fail (0: not stated), and
 // log2 of the three variances (0: not stated) at the key's mean weight.
-var prototypeSets = []struct {
+var measuredSets = []struct {
 	bits, n, parts int
 	br, ks         GadgetParams
 	pfail          float64
@@ -132,18 +132,18 @@ var prototypeSets = []struct {
 	{4, 948, 1, GadgetParams{22, 1}, GadgetParams{4, 4}, 0, -28.75, -20.41, 0},
 }
 
-// prototypeShape is set i of prototypeSets with the deviations of the security rule.
-func prototypeShape(i int) BootstrapShape {
-	set := prototypeSets[i]
+// measuredShape is set i of measuredSets with the deviations of the security rule.
+func measuredShape(i int) BootstrapShape {
+	set := measuredSets[i]
 	return BootstrapShape{
 		N: 2048, K: 1, Parts: set.parts, SmallDim: set.n, BR: set.br, KS: set.ks, PrefixKey: true, SmallModulusLog: 32,
 		VarianceGLWE: math.Exp2(2 * -46.760), VarianceLWE: math.Exp2(2 * (-0.024891456582633045*float64(set.n) + 2.65734593837534 + 1.56)),
 	}
 }
 
-func TestBlockBootstrapAgainstPrototypes(t *testing.T) {
-	for i, set := range prototypeSets {
-		s := prototypeShape(i)
+func TestBlockBootstrapMeasured(t *testing.T) {
+	for i, set := range measuredSets {
+		s := measuredShape(i)
 		mean := BlockNoiseModel(set.n, 4, float64(set.n)/5, float64(2048-set.n)/2, DefaultFFTVariance)
 		got := mean.Bootstrap(s, set.bits, 1, 0)
 		for _, c := range []struct {
@@ -200,8 +200,8 @@ func TestModulusSwitchOfOneKey(t *testing.T) {
 	})
 }
 
-// TestSelectAgainstPrototypes compares with measured log2 deviations of circuits with fresh GGSW ciphertexts, all bits 1.
-func TestSelectAgainstPrototypes(t *testing.T) {
+// TestSelectMeasured compares with measured log2 deviations of circuits with fresh GGSW ciphertexts, all bits 1.
+func TestSelectMeasured(t *testing.T) {
 	const ternary, binary = 2 * 2048. / 3, 2048. / 2
 	for _, c := range []struct {
 		name             string

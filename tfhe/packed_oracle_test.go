@@ -15,7 +15,7 @@ type packedSet struct {
 }
 
 var (
-	// Sets of the prototypes: one ciphertext of 128 rows for a single tree, and one of 2048 for an ensemble.
+	// Reference sets: one ciphertext of 128 rows for a single tree, and one of 2048 for an ensemble.
 	packed7  = PackedParams{Log2Slots: 7, Expand: GadgetParams{10, 4}, Switch: GadgetParams{12, 3}, Select: GadgetParams{9, 2}}
 	packed11 = PackedParams{Log2Slots: 11, Expand: GadgetParams{5, 9}, Switch: GadgetParams{13, 3}, Select: GadgetParams{6, 4}}
 

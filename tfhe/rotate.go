@@ -114,8 +114,8 @@ func (w *rotator) accumulate(s *rotation, from, to int) {
 // tileVectors is how many vectors of a block's key are used on all ciphertexts of a group before the next: 16 KB of key a level, which stays in the first-level cache.
 const tileVectors = 8
 
-// rotate turns every accumulator of the group by Y^(sum ahat_i s_i). The key is the outer loop and the group the inner one, so that a block of the
-// key is read from memory once for all of them. A block has at most one 1: acc += sum_j (Y^ahat_j - 1) BSK_j [.] acc (eprint 2023/958).
+// rotate turns every accumulator of the group by Y^(sum ahat_i s_i). Blocks of the key are the outer loop and the group is the inner one: memory
+// gives each block once, however many ciphertexts there are. A block has at most one 1: acc += sum_j (Y^ahat_j - 1) BSK_j [.] acc (eprint 2023/958).
 func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 	lit := w.p.lit
 	polys := 2 * lit.Parts

@@ -33,8 +33,8 @@ func checkLookup(t *rapid.T, p LookupParams, req LookupRequirement, options Sear
 	}
 }
 
-// TestSearchAgainstPrototypes: the sets found are no worse than what the measured prototype sets promise, and not much dearer than those.
-func TestSearchAgainstPrototypes(t *testing.T) {
+// TestSearchAgainstMeasuredSets: the sets found are no worse than what the measured sets promise, and not much dearer than those.
+func TestSearchAgainstMeasuredSets(t *testing.T) {
 	options := DefaultSearchOptions()
 	for bits := 1; bits <= 8; bits++ {
 		for _, log2p := range []float64{-128, -64} {
@@ -44,18 +44,18 @@ func TestSearchAgainstPrototypes(t *testing.T) {
 				t.Fatalf("p=%d at 2^%g: %v", bits, log2p, err)
 			}
 			t.Logf("p=%d 2^%g: n=%d m=%d BR %v KS %v 2^%.1f cost %.0f us", bits, log2p, p.SmallDim, p.Parts, p.BR, p.KS, p.Noise.Log2PFail, p.Cost)
-			for i, set := range prototypeSets {
+			for i, set := range measuredSets {
 				if set.bits != bits || set.pfail == 0 || (set.pfail < -100) != (log2p == -128) {
 					continue
 				}
-				s := prototypeShape(i)
+				s := measuredShape(i)
 				theirs := p
 				theirs.SmallDim, theirs.Parts, theirs.BR, theirs.KS = s.SmallDim, s.Parts, s.BR, s.KS
 				cost := options.Costs.Lookup(theirs)
 				// Theirs are for a key of mean weight and may miss the goal under the heaviest key; the reserve costs 5 % at most, or
 				// one more part.
 				if p.Cost > cost*(1.05+1/float64(set.parts*2)) {
-					t.Errorf("p=%d at 2^%g: cost %.0f, that of the prototype %.0f", bits, log2p, p.Cost, cost)
+					t.Errorf("p=%d at 2^%g: cost %.0f, that of the measured set %.0f", bits, log2p, p.Cost, cost)
 				}
 			}
 		}
@@ -197,44 +197,5 @@ func TestSearchErrors(t *testing.T) {
 	}
 	if _, err := SearchLookups(nil, DefaultSearchOptions()); err == nil {
 		t.Error("no requirement: no error")
-	}
-}
-
-func TestCMUXGadget(t *testing.T) {
-	fresh := FreshSelect(2048, 1, 2*2048./3, -50.1)
-	rapid.Check(t, func(t *rapid.T) {
-		req := SelectRequirement{Noise: fresh, Depth: rapid.IntRange(1, 200).Draw(t, "depth"), Count: rapid.IntRange(1, 200).Draw(t, "count"),
-			MaxVariance: math.Exp2(-rapid.Float64Range(10, 60).Draw(t, "-log2 V"))}
-		g, v, err := CMUXGadget(req)
-		limit := req.MaxVariance
-		if err != nil {
-			if !errors.Is(err, ErrNoParameters) {
-				t.Fatal(err)
-			}
-			g.Levels = 9
-		} else if v > limit || v != fresh.Paths(g, req.Depth, req.Count) {
-			t.Fatalf("%v has variance %g, limit %g", g, v, limit)
-		}
-		// No gadget of fewer levels does, and none of as many does better.
-		for levels := 1; levels <= min(g.Levels, 8); levels++ {
-			for base := 1; base*levels <= 64 && base <= 28; base++ {
-				w := fresh.Paths(GadgetParams{base, levels}, req.Depth, req.Count)
-				if levels < g.Levels && w <= limit || levels == g.Levels && w < v {
-					t.Fatalf("found %v (%g), but 2^%dx%d has %g", g, v, base, levels, w)
-				}
-			}
-		}
-	})
-	// 50 trees of depth 4 and a score of 10 bits at 2^-128 take one level, 12 bits two levels: the measured sets 2^22x1 and 2^12x2.
-	for _, c := range []struct{ bits, levels int }{{10, 1}, {12, 2}} {
-		g, _, err := CMUXGadget(SelectRequirement{Noise: fresh, Depth: 3, Count: 50, MaxVariance: MaxVariance(c.bits-1, -128)})
-		if err != nil || g.Levels != c.levels {
-			t.Errorf("%d bits: gadget %v, %v", c.bits, g, err)
-		}
-	}
-	for _, req := range []SelectRequirement{{}, {Noise: fresh, Count: 1}, {Noise: fresh, Depth: 1, Count: 0, MaxVariance: 1}} {
-		if _, _, err := CMUXGadget(req); err == nil || errors.Is(err, ErrNoParameters) {
-			t.Errorf("%+v: %v", req, err)
-		}
 	}
 }

@@ -36,7 +36,7 @@ func TestMinLog2SigmaKnownValues(t *testing.T) {
 		dim, bl int
 		want    float64
 	}{
-		// The deviations of published and prototype sets.
+		// The deviations of published sets, and of those in use here.
 		{BinaryKey, 2048, 1, math.Log2(2.845267479601915e-15)},
 		{BinaryKey, 866, 1, math.Log2(2.046151696979124e-06)},
 		{BinaryKey, 4096, 1, -62},

@@ -32,6 +32,7 @@ type convertOptions struct {
 	bits                             int
 	failureLog2                      float64
 	hideThresholds, json             bool
+	function, inputs, inputSet       string // of Python functions, which this version does not read
 }
 
 func (a *app) convertCommand() *cobra.Command {
@@ -46,7 +47,8 @@ func (a *app) convertCommand() *cobra.Command {
 
 Linear models and networks need --calibration: rows like those that the model will see, without labels. Trees need none.
 DATA is a .csv file with a header row, or a two-dimensional .npy file. Columns are matched by name where the model names
-its inputs, else by order; a column that is no feature is named with --target (a column called "target" is known).`,
+its inputs, else by order, and then the header gives the model its names: predict matches by them. A column that is no
+feature is named with --target (a column called "target" is known).`,
 		Example: `  fhe-ml convert forest.onnx
   fhe-ml convert logreg.onnx --calibration train.csv --target label
   fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
@@ -54,7 +56,7 @@ its inputs, else by order; a column that is no feature is named with --target (a
 		Args:              one("MODEL"),
 		ValidArgsFunction: fileArgument("onnx"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(cmd); err != nil {
+			if err := o.check(cmd, args[0]); err != nil {
 				return err
 			}
 			return a.convert(cmd.Context(), args[0], o)
@@ -69,14 +71,30 @@ its inputs, else by order; a column that is no feature is named with --target (a
 	cmd.Flags().StringVar(&o.rounding, "rounding", "exact", "how wide values lose their low bits: exact")
 	cmd.Flags().StringVar(&o.lowering, "lowering", "auto", "form of the encrypted program: auto")
 	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "not in this version")
-	cmd.Flags().Lookup("hide-thresholds").Hidden = true
+	cmd.Flags().StringVar(&o.function, "function", "", "not in this version")
+	cmd.Flags().StringVar(&o.inputs, "input", "", "not in this version")
+	cmd.Flags().StringVar(&o.inputSet, "inputset", "", "not in this version")
+	for _, name := range append(pythonFlags, "rounding", "lowering", "hide-thresholds") { // those with one legal value
+		cmd.Flags().Lookup(name).Hidden = true
+	}
 	cmd.Flags().StringVarP(&o.name, "output", "o", "", "write `NAME`.fheml and NAME.client.fheml (default: the model's file name, here)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the summary as one JSON object")
 	return cmd
 }
 
+// pythonFlags belong to Python functions.
+var pythonFlags = []string{"function", "input", "inputset"}
+
+// isPython reports whether a model's file is Python source.
+func isPython(path string) bool { return strings.EqualFold(filepath.Ext(path), ".py") }
+
 // check refuses what no file could make right.
-func (o *convertOptions) check(cmd *cobra.Command) error {
+func (o *convertOptions) check(cmd *cobra.Command, model string) error {
+	for _, flag := range pythonFlags {
+		if cmd.Flags().Changed(flag) && !isPython(model) {
+			return usagef("--%s is for Python functions, which this version does not read; leave it out", flag)
+		}
+	}
 	for flag, value := range map[string]string{"rounding": o.rounding, "lowering": o.lowering} {
 		only := cmd.Flags().Lookup(flag).DefValue
 		if value == only {
@@ -91,6 +109,9 @@ func (o *convertOptions) check(cmd *cobra.Command) error {
 		return usagef("--hide-thresholds: this version does not have it yet; leave it out")
 	}
 	if cmd.Flags().Changed("output") {
+		if o.name == "-" {
+			return usagef("-o -: two files cannot go to standard output; give a name without an extension, like -o build/model")
+		}
 		base := filepath.Base(o.name)
 		if o.name == "" || base == "." || base == ".." || os.IsPathSeparator(o.name[len(o.name)-1]) {
 			return usagef("-o %q: is no file name; give the name without an extension, like -o build/model", o.name)
@@ -141,7 +162,13 @@ type converted struct {
 
 func (a *app) convert(ctx context.Context, path string, o convertOptions) error {
 	start := time.Now()
+	if isPython(path) {
+		return errPython(path)
+	}
 	serverPath, clientPath := o.paths(path)
+	if st, err := os.Stat(o.name); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+		return fmt.Errorf("-o %s: is no regular file; give a name for two files, without an extension, like -o build/model", o.name)
+	}
 	if err := checkFolder(serverPath); err != nil {
 		return err
 	}
@@ -154,10 +181,14 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 		return err
 	}
 	m, imported, err := importers.OpenWith(path, o.importOptions())
+	if unsupported := (*onnx.UnsupportedError)(nil); errors.As(err, &unsupported) {
+		return fmt.Errorf("%w; fhe-ml inspect %s lists every operator", err, quote(path))
+	}
 	if err != nil {
 		return err
 	}
 	var calibration [][]float64
+	adopted := false
 	if o.calibration != "" {
 		r, err := openRows(o.calibration, m.Meta(), o.target, 0)
 		if err != nil {
@@ -167,6 +198,11 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 			return err
 		}
 		calibration = r.x
+		if info := m.Meta(); !info.Named && r.table.Columns() != nil {
+			info.Features, info.Named, adopted = r.columns, true, true
+		} else {
+			a.noteOrder(r)
+		}
 	}
 	compiled, err := await(ctx, func() (*models.Compiled, error) { return models.Compile(m, o.compileOptions(), calibration) })
 	if errors.Is(err, models.ErrCalibration) {
@@ -174,6 +210,9 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if adopted {
+		compiled.Quantized.Notes = append(compiled.Quantized.Notes, "columns are matched by the names in the calibration file")
 	}
 	err = writeAll(ctx,
 		output{serverPath, func(w io.Writer) error { _, err := compiled.WriteTo(w); return err }},
@@ -201,12 +240,16 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	return a.emit(func(w io.Writer) error { _, err := io.WriteString(w, s.String()); return err })
 }
 
+// export is the way to a file that convert reads.
+const export = "export the model to ONNX with skl2onnx, onnxmltools or torch.onnx"
+
+// errPython refuses what a later version reads.
+func errPython(path string) error {
+	return fmt.Errorf("%s: this version does not read Python functions; %s", path, export)
+}
+
 // readable refuses model files of a kind that a later version reads, and those that are none.
 func readable(path string) error {
-	const export = "export the model to ONNX with skl2onnx, onnxmltools or torch.onnx"
-	if strings.EqualFold(filepath.Ext(path), ".py") {
-		return fmt.Errorf("%s: this version does not read Python functions; %s", path, export)
-	}
 	kind, err := peek(path)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func (a *app) demoCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "The whole story on embedded models and data",
+		Short: "Convert and run three models that come with the program",
 		Long: `Demo converts three embedded ONNX models (a logistic regression, 20 boosted trees and a neural network, all trained
 on the breast cancer data), predicts held-out rows in floating point, quantized and encrypted, and compares. It writes no
 file. The exit status is 1 if any encrypted answer differs from the quantized one.`,
@@ -114,6 +114,9 @@ func (a *app) demoModel(ctx context.Context, file string, rows int) (*demoResult
 		return nil, err
 	}
 	out := &demoResult{Summary: c.Summary(), Producer: m.Meta().Producer, Rows: len(r.x), ConvertMs: ms(time.Since(start))}
+	if err := r.readTarget(&c.Quantized.Post); err != nil {
+		return nil, err
+	}
 	modes := []models.Mode{models.ModeFloat, models.ModeQuantized, models.ModeEncrypted}
 	accuracies := []*float64{&out.FloatScore, &out.QuantizedScore, &out.EncryptedScore}
 	byMode := make([]*predicted, len(modes))
@@ -122,10 +125,7 @@ func (a *app) demoModel(ctx context.Context, file string, rows int) (*demoResult
 		if err != nil {
 			return nil, err
 		}
-		s, err := r.score(&c.Quantized.Post, p.predictions)
-		if err != nil {
-			return nil, err
-		}
+		s := r.score(&c.Quantized.Post, p.predictions)
 		if s == nil {
 			return nil, errors.New("the held-out rows have no target")
 		}

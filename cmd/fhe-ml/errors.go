@@ -62,7 +62,7 @@ func report(stderr io.Writer, err error) int {
 // packagePrefix is where an error came from, which helps nobody at a command line.
 var packagePrefix = regexp.MustCompile(`(^|: )(?:datasets|models|quantize|compiler|importers|onnx|tfhe|client|server): `)
 
-// plain returns the text of an error for people: one line, without the names of packages and system calls.
+// plain returns the text of an error for people: one line, without the names of packages and system calls, and nothing that steers a terminal.
 func plain(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted; nothing was written"
@@ -75,7 +75,7 @@ func plain(err error) string {
 	for packagePrefix.MatchString(s) {
 		s = packagePrefix.ReplaceAllString(s, "$1")
 	}
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return visible(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
 }
 
 // flagError turns what pflag says about a flag into wrong use.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/fhe-ml/fhe-ml/models"
 	"github.com/fhe-ml/fhe-ml/tfhe"
@@ -68,8 +69,9 @@ func stream(path string) (io.WriteCloser, error) {
 
 // place follows links, so that the file they point to is replaced and not they, and refuses what cannot be replaced.
 func place(path string) (string, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	path, err := follow(path)
+	if err != nil {
+		return "", err
 	}
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
 		if st.IsDir() {
@@ -78,6 +80,30 @@ func place(path string) (string, error) {
 		return "", fmt.Errorf("%s: is no regular file; use - to write to standard output", path)
 	}
 	return path, checkFolder(path)
+}
+
+// follow resolves links, also one whose target is not there yet: that will be the file to create.
+func follow(path string) (string, error) {
+	const mostLinks = 40 // as the kernel of Linux follows
+	name := path
+	for range mostLinks {
+		if real, err := filepath.EvalSymlinks(name); err == nil {
+			return real, nil
+		}
+		target, err := os.Readlink(name)
+		if err != nil {
+			return name, nil // no link: the file does not exist, or its folder
+		}
+		if !filepath.IsAbs(target) {
+			dir, err := filepath.EvalSymlinks(filepath.Dir(name))
+			if err != nil {
+				return "", fmt.Errorf("%s: %w; create the folder first", filepath.Dir(name), cause(err))
+			}
+			target = dir + string(filepath.Separator) + target // not Join: that would take ".." before links are resolved
+		}
+		name = target
+	}
+	return "", fmt.Errorf("%s: too many links; give the name of the file itself", path)
 }
 
 // checkFolder reports that the folder of a file to be written is not there. Call it before slow work.
@@ -129,7 +155,7 @@ func cause(err error) error {
 	return err
 }
 
-// peek tells which kind of fhe-ml file is at path; 0 for any other file.
+// peek tells which kind of fhe-ml file is at path; 0 for any other file. One that has our extension and not our first bytes is damaged.
 func peek(path string) (tfhe.Kind, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -147,7 +173,10 @@ func peek(path string) (tfhe.Kind, error) {
 	if err != nil && err != io.ErrUnexpectedEOF {
 		return 0, err
 	}
-	kind, _ := tfhe.PeekKind(head[:n])
+	kind, ok := tfhe.PeekKind(head[:n])
+	if !ok && strings.EqualFold(filepath.Ext(path), modelExt) {
+		return 0, fmt.Errorf("%s: is a damaged fhe-ml file: it does not begin like one; copy it again, or convert the model again", path)
+	}
 	return kind, nil
 }
 

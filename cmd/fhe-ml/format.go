@@ -1,16 +1,20 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // plural counts things: 1 row, 2 rows.
@@ -97,25 +101,89 @@ func (f jsonFloat) MarshalJSON() ([]byte, error) {
 	return []byte("null"), nil
 }
 
-// writeJSON writes one object.
+// writeJSON writes one object. encoding/json escapes the control characters of ASCII; the others that steer a terminal are escaped here, which leaves the value.
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	text := escape(b.String(), func(r rune) bool { return r > 0x7e && steers(r) }, func(r rune) string { return fmt.Sprintf(`\u%04x`, r) })
+	_, err := io.WriteString(w, text)
+	return err
 }
 
-// emit writes results to standard output through a buffer.
+// emit writes results to standard output through a buffer: byte for byte, but on a terminal what would steer that is made visible.
 func (a *app) emit(write func(io.Writer) error) error {
-	w := bufio.NewWriter(a.stdout)
-	err := write(w)
+	var b bytes.Buffer
+	err := write(&b)
 	if err == nil {
-		err = w.Flush()
+		out := b.Bytes()
+		if isTerminal(a.stdout) {
+			out = []byte(visibleLines(b.String()))
+		}
+		_, err = a.stdout.Write(out)
 	}
 	if err != nil {
-		return fmt.Errorf("standard output: cannot be written: %w", cause(err))
+		return unwritable(a.stdoutName, err)
 	}
 	return nil
+}
+
+// unwritable is the error of results that could not be written; no name is standard output's.
+func unwritable(name string, err error) error {
+	if name == "" {
+		name = "standard output"
+	}
+	return fmt.Errorf("%s: cannot be written: %w", name, cause(err))
+}
+
+// isTerminal reports whether people read what is written to w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// steers reports whether a character changes what a terminal does or how it orders the text around it: the control characters of ASCII and Latin 1
+// (a model file may hold escape sequences as names), and the marks of the bidirectional algorithm.
+func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
+// escape replaces the characters that bad picks.
+func escape(s string, bad func(rune) bool, form func(rune) string) string {
+	if !strings.ContainsFunc(s, bad) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if bad(r) {
+			b.WriteString(form(r))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// visible makes text from files safe to show on one line: white space becomes a space, what would steer the terminal its escape in the notation of Go,
+// bytes that are no UTF-8 the replacement character.
+func visible(s string) string {
+	return escape(strings.ToValidUTF8(s, "\ufffd"), steers, func(r rune) string {
+		if unicode.IsSpace(r) {
+			return " "
+		}
+		return strings.Trim(strconv.QuoteRuneToASCII(r), "'")
+	})
+}
+
+// visibleLines is visible for text of several lines.
+func visibleLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = visible(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // sheet is text of aligned "name  value" lines, for people.
@@ -126,7 +194,7 @@ const sheetIndent = 20
 
 // line adds a value under a name; an empty value is left out. A long value goes on below itself.
 func (s *sheet) line(name, format string, args ...any) {
-	value := fmt.Sprintf(format, args...)
+	value := visible(fmt.Sprintf(format, args...))
 	if value == "" {
 		return
 	}
@@ -138,13 +206,13 @@ func (s *sheet) line(name, format string, args ...any) {
 
 // command adds a line that is to be typed, and so is never broken.
 func (s *sheet) command(name, command string) {
-	fmt.Fprintf(&s.Builder, "%-*s%s\n", sheetIndent, name, command)
+	fmt.Fprintf(&s.Builder, "%-*s%s\n", sheetIndent, name, visible(command))
 }
 
 // list adds a line for each item.
 func (s *sheet) list(name string, items []string) {
 	for _, item := range items {
-		for i, part := range wrap(item, 98-sheetIndent) {
+		for i, part := range wrap(visible(item), 98-sheetIndent) {
 			mark := "- "
 			if i > 0 {
 				mark = "  "

@@ -20,9 +20,12 @@ func (a *app) inspectCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a model is, costs and reveals",
+		Short: "Describe a model file: its kind, its costs, what clients learn",
 		Long: `Inspect reads an ONNX file, a NAME.fheml or a NAME.client.fheml and prints what it is. Of an ONNX file it shows the
-operators one by one, and which one is the problem where the model cannot be converted; the exit status is then 1.`,
+operators one by one, and which one is the problem where the model cannot be converted; the exit status is then 1.
+
+In JSON a key is null where the file does not tell: a client file has no operation counts, an ONNX file no costs.
+failure_log2 is the base-2 logarithm of the failure probability, and -3.4e38 where noise cannot change an answer.`,
 		Example: `  fhe-ml inspect model.onnx
   fhe-ml inspect model.fheml
   fhe-ml inspect model.client.fheml --json`,
@@ -59,18 +62,30 @@ func (a *app) show(asJSON bool, object any, s *sheet) error {
 	})
 }
 
-// inspectedONNX is the JSON object of inspect for an ONNX file.
+// inspectedONNX is the JSON object of inspect for an ONNX file: the keys of models.Summary, null where only a conversion tells, and what the file holds.
 type inspectedONNX struct {
-	File      string            `json:"file"`
-	Format    string            `json:"format"` // "onnx"
-	Supported bool              `json:"supported"`
-	Error     string            `json:"error,omitempty"`
-	Kind      string            `json:"kind"`
-	Task      string            `json:"task"`
-	Features  int               `json:"features"`
-	Columns   []string          `json:"columns"`
-	Classes   []string          `json:"classes"`
-	Report    *importers.Report `json:"report"`
+	File      string   `json:"file"`
+	Format    string   `json:"format"` // "onnx"
+	Supported bool     `json:"supported"`
+	Error     string   `json:"error,omitempty"`
+	Kind      *string  `json:"kind"` // as of a model; this one and those down to Classes are null where the file is not supported
+	Task      *string  `json:"task"`
+	Features  *int     `json:"features"`
+	Columns   []string `json:"columns"`
+	Classes   []string `json:"classes"`
+
+	Lookups            *int              `json:"lookups"`
+	Selects            *int              `json:"selects"`
+	Affines            *int              `json:"affines"`
+	EstimatedMs        *float64          `json:"estimated_ms"`
+	InputBits          *int              `json:"input_bits"`
+	FailureLog2        *float64          `json:"failure_log2"`
+	SecurityBits       *int              `json:"security_bits"`
+	EvaluationKeyBytes *int64            `json:"evaluation_key_bytes"`
+	RequestBytes       *int64            `json:"request_bytes"`
+	ResponseBytes      *int64            `json:"response_bytes"`
+	Reveals            []string          `json:"reveals"`
+	Report             *importers.Report `json:"report"`
 }
 
 func (a *app) inspectONNX(path string, asJSON bool) error {
@@ -81,16 +96,17 @@ func (a *app) inspectONNX(path string, asJSON bool) error {
 		}
 		return err
 	}
-	out := inspectedONNX{File: path, Format: "onnx", Supported: err == nil, Kind: r.Kind, Task: r.Task, Features: r.Features,
-		Columns: []string{}, Classes: append([]string{}, r.Classes...), Report: r}
+	out := inspectedONNX{File: path, Format: "onnx", Supported: err == nil, Report: r}
 	if err != nil {
 		out.Error = plain(err)
 	} else {
-		out.Kind, out.Columns = models.Kind(m), m.Meta().Features
+		kind := models.Kind(m)
+		out.Kind, out.Task, out.Features = &kind, &r.Task, &r.Features
+		out.Columns, out.Classes = m.Meta().Features, append([]string{}, r.Classes...)
 	}
 	var s sheet
 	s.line("file", "%s: ONNX model", path)
-	s.report(r, &out)
+	s.report(r, out.Columns)
 	var unsupported *onnx.UnsupportedError
 	if errors.As(err, &unsupported) {
 		s.line("problem", "node %s (%s)", unsupported.Node, opName(unsupported.Domain, unsupported.Op))
@@ -109,7 +125,7 @@ func (a *app) inspectONNX(path string, asJSON bool) error {
 }
 
 // report adds what an ONNX file holds.
-func (s *sheet) report(r *importers.Report, out *inspectedONNX) {
+func (s *sheet) report(r *importers.Report, columns []string) {
 	s.line("producer", "%s", r.Producer)
 	var opsets []string
 	for _, o := range r.Opsets {
@@ -125,12 +141,12 @@ func (s *sheet) report(r *importers.Report, out *inspectedONNX) {
 		}
 		s.line(title, "%s %s: %s", opName(n.Domain, n.Op), n.Name, n.Use)
 	}
-	s.line("kind", "%s", out.Kind)
+	s.line("kind", "%s", r.Kind)
 	s.line("task", "%s", r.Task)
 	if r.Features > 0 {
 		s.line("features", "%d", r.Features)
 	}
-	s.line("columns", "%s", some(out.Columns, 8))
+	s.line("columns", "%s", some(columns, 8))
 	s.line("classes", "%s", some(r.Classes, 12))
 	if r.Trees > 0 {
 		s.line("trees", "%d, with %s and %s", r.Trees, plural(r.TreeNodes, "node"), plural(r.Leaves, "leaf"))
@@ -176,6 +192,12 @@ func valueNames(values []onnx.Value) string {
 // inspected is the JSON object of inspect for what convert writes.
 type inspected struct {
 	models.Summary
+	// These hide Summary's: a client file does not tell them.
+	Lookups     *int     `json:"lookups"`
+	Selects     *int     `json:"selects"`
+	Affines     *int     `json:"affines"`
+	EstimatedMs *float64 `json:"estimated_ms"`
+
 	File       string     `json:"file"`
 	Format     string     `json:"format"` // "model" or "client"
 	FileBytes  int64      `json:"file_bytes"`
@@ -247,6 +269,7 @@ func (a *app) inspectModel(path string, asJSON bool) error {
 	info := c.Model.Meta()
 	out := inspected{Summary: c.Summary(), File: path, Format: "model", FileBytes: fileBytes(path), Task: info.Post.Task.String(), Columns: info.Features,
 		Parameters: newParameters(c.Circuit.Spec.Params), Producer: info.Producer, Notes: c.Quantized.Notes}
+	out.Lookups, out.Selects, out.Affines, out.EstimatedMs = &out.Summary.Lookups, &out.Summary.Selects, &out.Summary.Affines, &out.Summary.EstimatedMs
 	var s sheet
 	s.line("file", "%s (%s): model of a server", path, size(out.FileBytes))
 	s.line("producer", "%s", info.Producer)

@@ -1,16 +1,18 @@
-// Command fhe-ml turns trained models into programs that run on encrypted rows.
+// Command fhe-ml compiles trained models for inference under fully homomorphic encryption, and tries them out.
 //
-//	fhe-ml convert model.onnx --calibration rows.csv     # writes model.fheml and model.client.fheml
-//	fhe-ml predict model.fheml --input rows.csv          # keys, encryption, computation on ciphertexts, decryption
-//	fhe-ml inspect model.fheml                           # what it is, what it costs, what it reveals
-//	fhe-ml demo                                          # the whole story on embedded models and data
+//	fhe-ml convert model.onnx --calibration rows.csv     # compile: model.fheml for the server, model.client.fheml for clients
+//	fhe-ml inspect model.fheml                           # kind, sizes, parameters, and what a client file gives away
+//	fhe-ml predict model.fheml --input rows.csv          # be client and server at once, with keys made for the occasion
+//	fhe-ml demo                                          # the same on three models that come with the program
 //
-// Results go to standard output and nothing else does: progress, warnings and errors go to standard error. The exit status is 0 when the work is done, 1 when it
-// failed, and 2 when the command was used wrongly. An error is one line: what, why, and the way out. Files appear whole or not at all.
+// Pipes can rely on standard output: it carries the requested table, sheet or JSON object, and whatever else there is to say (a progress bar, a warning, the
+// line that explains a failure) is on standard error. A script can tell a failure (status 1) from a mistake in the command line (status 2). A file is written
+// under a temporary name and moved into place last, so that an interrupted command leaves none half done.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,23 +48,43 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	}
 	root := a.rootCommand()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	help := &watched{Writer: stdout}
+	root.SetOut(help)
 	root.SetErr(stderr)
-	return report(stderr, root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if help.err != nil && (err == nil || errors.Is(err, help.err)) {
+		err = unwritable("", help.err)
+	}
+	return report(stderr, err)
+}
+
+// watched keeps the first error of a writer, for cobra, which looks at none when it prints help.
+type watched struct {
+	io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // app is what the commands share: streams and global flags.
 type app struct {
 	stdout, stderr io.Writer
-	terminal       bool // stderr is one
-	threads        int  // 0: all cores
+	stdoutName     string // for errors, where stdout is a device that --output names
+	terminal       bool   // stderr is one
+	threads        int    // 0: all cores
 	quiet          bool
 }
 
 // note prints a message for people, unless --quiet.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.stderr, format+"\n", args...)
+		fmt.Fprintln(a.stderr, visible(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -70,8 +92,9 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fhe-ml",
 		Short: "Machine-learning models on encrypted data",
-		Long: `fhe-ml turns a trained model (an ONNX file of scikit-learn, XGBoost, LightGBM or PyTorch) into a program that runs
-on encrypted rows. The client encrypts a row, the server computes without seeing anything, the client decrypts.`,
+		Long: `fhe-ml compiles a trained model (exported to ONNX from scikit-learn, XGBoost, LightGBM or PyTorch) for fully homomorphic
+encryption. Whoever runs the result gets ciphertexts as input and gives ciphertexts as answers; only the holder of the
+secret key, who made the input, can read them.`,
 		Example: `  fhe-ml demo
   fhe-ml convert model.onnx --calibration rows.csv
   fhe-ml inspect model.fheml

@@ -113,6 +113,29 @@ func TestWriteAll(t *testing.T) {
 	if data, _ := os.ReadFile(a); string(data) != "through" {
 		t.Fatalf("%q", data)
 	}
+	// One that leads nowhere yet, through another, gets its target.
+	far := filepath.Join(dir, "far")
+	for name, target := range map[string]string{"near": "middle", "middle": far} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writeAll(t.Context(), output{filepath.Join(dir, "near"), text("far")}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Lstat(far); err != nil || !st.Mode().IsRegular() {
+		t.Fatalf("%v %v", st, err)
+	}
+	if data, _ := os.ReadFile(filepath.Join(dir, "near")); string(data) != "far" {
+		t.Fatalf("%q", data)
+	}
+	loop := filepath.Join(dir, "loop")
+	if err := os.Symlink("loop", loop); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeAll(t.Context(), output{loop, text("x")}); err == nil || !strings.Contains(err.Error(), "too many links") {
+		t.Fatal(err)
+	}
 	if err := writeAll(t.Context(), output{os.DevNull, text("x")}); err == nil {
 		t.Fatal("a device was replaced")
 	}
@@ -131,6 +154,7 @@ func TestReport(t *testing.T) {
 		{fmt.Errorf("a\nb\r\nc"), exitFailed, "a; b; c"},
 		{fmt.Errorf("datasets: %w", &fs.PathError{Op: "open", Path: "x.csv", Err: fs.ErrNotExist}), exitFailed, "x.csv: file does not exist"},
 		{usagef("--x: no"), exitUsage, "--x: no"},
+		{errors.New("label \x1b[2J\tof\u202e \xff"), exitFailed, `label \x1b[2J of\u202e ` + "\ufffd"},
 		{fmt.Errorf("row 3: %w", context.Canceled), exitFailed, "interrupted; nothing was written"},
 		{recovered("boom"), exitFailed, "internal error: boom; this is a bug: please report it with the command line (FHEML_DEBUG=1 prints the stack)"},
 	} {
@@ -204,6 +228,62 @@ func TestBrokenOutput(t *testing.T) {
 	if status := run(t.Context(), args, failingWriter{}, &messages); status != exitFailed || messages.String() != "fhe-ml: standard output: cannot be written: no space left\n" {
 		t.Errorf("status %d, %q", status, messages.String())
 	}
+	for _, args := range [][]string{{"--help"}, {"help", "convert"}, {"predict", "--help"}, {"--version"}} {
+		messages.Reset()
+		if status := run(t.Context(), args, failingWriter{}, &messages); status != exitFailed || messages.String() != "fhe-ml: standard output: cannot be written: no space left\n" {
+			t.Errorf("%q: status %d, %q", args, status, messages.String())
+		}
+	}
+}
+
+// TestHostileNames takes a model whose names hold escape sequences through the commands: none reaches a terminal.
+func TestHostileNames(t *testing.T) {
+	model, err := os.ReadFile("../../importers/onnx/testdata/tree_iris.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, err := filepath.Abs("../../importers/onnx/testdata/tree_iris.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, hostile := range map[string]string{"skl2onnx": "\x1b[31mevl", "output_label": "\x1b]0;title\abc", "TreeEnsembleClassifier": "TreeEnsemble\u009b2JClassy"} {
+		if !bytes.Contains(model, []byte(name)) || len(name) != len(hostile) {
+			t.Fatalf("no %q in the fixture, or another length than %q", name, hostile)
+		}
+		if name != "TreeEnsembleClassifier" {
+			model = bytes.ReplaceAll(model, []byte(name), []byte(hostile))
+		}
+	}
+	unsupported := bytes.ReplaceAll(model, []byte("TreeEnsembleClassifier"), []byte("TreeEnsemble\u009b2JClassy"))
+	t.Chdir(t.TempDir())
+	for name, data := range map[string][]byte{"m.onnx": model, "u.onnx": unsupported} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		status int
+		args   []string
+	}{
+		{exitDone, []string{"inspect", "m.onnx"}},
+		{exitDone, []string{"inspect", "m.onnx", "--json"}},
+		{exitFailed, []string{"inspect", "u.onnx"}},
+		{exitFailed, []string{"inspect", "u.onnx", "--json"}},
+		{exitFailed, []string{"convert", "u.onnx"}},
+		{exitDone, []string{"convert", "m.onnx"}},
+		{exitDone, []string{"inspect", "m.fheml"}},
+		{exitDone, []string{"predict", "m.fheml", "--input", input, "--mode", "float"}},
+		{exitFailed, []string{"inspect", "\x1b[2J.onnx"}},
+		{exitUsage, []string{"\x1b[2J"}},
+		{exitUsage, []string{"--\x1b[2J"}},
+	} {
+		var out, messages bytes.Buffer
+		status := run(t.Context(), c.args, &out, &messages)
+		text := out.String() + messages.String()
+		if status != c.status || text != visibleLines(text) {
+			t.Errorf("%q: status %d, %q", c.args, status, text)
+		}
+	}
 }
 
 // TestPick matches columns with features by hand-made tables.
@@ -217,13 +297,14 @@ func TestPick(t *testing.T) {
 		want              string // rows, or a part of the error
 	}{
 		{"by name", "size,age\n1,2\n3,4\n", "", named, 0, "[[2 1] [4 3]]"},
+		{"the names made up", "x0,x1\n1,2\n", "", unnamed, 0, "[[1 2]]"},
 		{"by name, with others", "id,size,age,target\na,1,2,yes\n", "", named, 0, "[[2 1]]"},
 		{"by name, one missing", "size,weight\n1,2\n", "", named, 0, `no column "age"`},
-		{"no name matches", "a,b\n1,2\n", "", named, 0, "[[1 2]]"},
-		{"by order", "b,a\n1,2\n3,4\n5,6\n", "", unnamed, 2, "[[1 2] [3 4]]"},
-		{"more rows than there are", "b,a\n1,2\n", "", unnamed, 9, "[[1 2]]"},
-		{"target told", "b,y,a\n1,no,2\n", "y", unnamed, 0, "[[1 2]]"},
-		{"target known", "b,target,a\n1,0,2\n", "", unnamed, 0, "[[1 2]]"},
+		{"no name matches", "a,b\n1,2\n", "", named, 0, "[[1 2]] no column has a name that the model knows"},
+		{"by order", "b,a\n1,2\n3,4\n5,6\n", "", unnamed, 2, "[[1 2] [3 4]] the model has no column names"},
+		{"more rows than there are", "b,a\n1,2\n", "", unnamed, 9, "[[1 2]] the model has no column names"},
+		{"target told", "b,y,a\n1,no,2\n", "y", unnamed, 0, "[[1 2]] the model has no column names"},
+		{"target known", "b,target,a\n1,0,2\n", "", unnamed, 0, "[[1 2]] the model has no column names"},
 		{"target eats a feature", "b,target\n1,0\n", "", unnamed, 0, `has 1 column beside "target", the model has 2 features`},
 		{"target is a feature", "size,age\n1,2\n", "age", named, 0, `column "age" is a feature`},
 		{"target not told", "b,a,y\n1,2,3\n", "", unnamed, 0, "with --target"},
@@ -237,9 +318,9 @@ func TestPick(t *testing.T) {
 		if r, err := pick(table, c.info, c.target, c.most); err != nil {
 			got = err.Error()
 		} else {
-			got = fmt.Sprint(r.x)
+			got = strings.TrimSpace(fmt.Sprint(r.x) + " " + r.byOrder)
 		}
-		if !strings.Contains(got, c.want) {
+		if !strings.Contains(got, c.want) || strings.HasSuffix(c.want, "]]") && got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
@@ -275,7 +356,7 @@ func TestPickArray(t *testing.T) {
 
 // TestScore compares with values worked out by hand.
 func TestScore(t *testing.T) {
-	table, err := datasets.ReadCSV(strings.NewReader("a,class,y\n1,1.0,1\n2,0,2\n3,,\n4,1,3\n"), "t.csv")
+	table, err := datasets.ReadCSV(strings.NewReader("a,class,y,truth,none,color,same\n1,1.0,1,True,,red,5\n2,0,2,TRUE,,blue,5\n3,,,true,,red,5\n4,1,3,False,,red,5\n"), "t.csv")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,15 +366,38 @@ func TestScore(t *testing.T) {
 		}
 		return ps
 	}
-	r := &rows{table: table, target: "class"}
-	s, err := r.score(&quantize.Postprocessing{Task: quantize.Classify}, predict(1, 1, 0, 1))
-	if err != nil || s.Rows != 3 || math.Abs(float64(s.Value)-2./3) > 1e-15 {
-		t.Errorf("%+v %v", s, err)
+	two := quantize.IntLabels(2)
+	classifier, regressor := quantize.Postprocessing{Task: quantize.Classify, Classes: two}, quantize.Postprocessing{Task: quantize.Regress, Outputs: 1}
+	for _, c := range []struct {
+		target string
+		post   quantize.Postprocessing
+		scores []float64
+		value  float64
+		rows   int
+		text   string
+	}{
+		{"class", classifier, []float64{1, 1, 0, 1}, 2. / 3, 3, "accuracy 66.67% on 3 rows"},
+		{"y", regressor, []float64{1, 2, 99, 3.5}, 0.875, 3, "R2 0.8750 on 3 rows"}, // mean 2, total 2; residual 0.25
+		{"truth", classifier, []float64{1, 1, 0, 0}, 0.75, 4, "accuracy 75.00% on 4 rows"},
+		{"none", classifier, []float64{1, 1, 0, 0}, math.NaN(), 0, `column "none" holds no value in 4 rows; no score`},
+		{"none", regressor, []float64{1, 1, 0, 0}, math.NaN(), 0, `column "none" holds no value in 4 rows; no score`},
+		{"color", classifier, []float64{1, 1, 0, 0}, math.NaN(), 4, `no value of column "color" is a class of the model (0, 1); no score`},
+		{"same", regressor, []float64{1, 1, 0, 0}, math.NaN(), 4, `column "same" is the same in every row; no R2`},
+	} {
+		r := &rows{table: table, target: c.target}
+		if err := r.readTarget(&c.post); err != nil {
+			t.Errorf("%s: %v", c.target, err)
+			continue
+		}
+		s := r.score(&c.post, predict(c.scores...))
+		v := float64(s.Value)
+		if s.Rows != c.rows || s.String() != c.text || !(math.Abs(v-c.value) <= 1e-15 || math.IsNaN(v) && math.IsNaN(c.value)) {
+			t.Errorf("%s: %+v, %q", c.target, s, s)
+		}
 	}
-	r.target = "y" // mean 2, total 2; residual 0.25
-	s, err = r.score(&quantize.Postprocessing{Task: quantize.Regress, Outputs: 1}, predict(1, 2, 99, 3.5))
-	if err != nil || s.Rows != 3 || float64(s.Value) != 0.875 {
-		t.Errorf("%+v %v", s, err)
+	r := &rows{table: table, target: "color"}
+	if err := r.readTarget(&regressor); err == nil || !strings.Contains(err.Error(), `"red"`) {
+		t.Error(err)
 	}
 }
 

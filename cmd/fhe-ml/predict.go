@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -33,7 +34,7 @@ classifiers; prediction, or prediction_<i>, for regressors.
 
   --mode encrypted   makes fresh keys, encrypts each row, runs the program on the ciphertexts, decrypts (the default)
   --mode quantized   the same integers computed in the clear; equals encrypted exactly
-  --mode float       the imported model in floating point
+  --mode float       the trained model as it was imported, without quantization
 
 With a target column (--target, or a column called "target") the accuracy or R2 is printed to standard error.`,
 		Example: `  fhe-ml predict model.fheml --input rows.csv
@@ -81,7 +82,7 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 	}
 	if device != nil {
 		defer device.Close()
-		a.stdout = device
+		a.stdout, a.stdoutName = device, o.output
 	} else if o.output != "" && o.output != "-" {
 		if _, err := place(o.output); err != nil {
 			return err
@@ -101,15 +102,19 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 	if err := r.checkMissing(c.Model); err != nil {
 		return err
 	}
+	post := &c.Quantized.Post
+	if err := r.readTarget(post); err != nil { // before the slow work
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.noteOrder(r)
 	p, err := a.predictRows(ctx, c, mode, r.x)
 	if err != nil {
 		return err
 	}
-	post := &c.Quantized.Post
-	s, err := r.score(post, p.predictions)
-	if err != nil {
-		return err
-	}
+	s := r.score(post, p.predictions)
 	a.warnClipped(r, p)
 	if s != nil {
 		a.note("%s", s)
@@ -124,6 +129,13 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 		return a.emit(write)
 	}
 	return writeAll(ctx, output{o.output, write})
+}
+
+// noteOrder says that column names were of no use.
+func (a *app) noteOrder(r *rows) {
+	if r.byOrder != "" {
+		a.note("%s: %s; columns are taken in the file's order", r.path, r.byOrder)
+	}
 }
 
 // mostWarnings bounds the columns that warnClipped names.
@@ -161,6 +173,7 @@ func (a *app) predictRows(ctx context.Context, c *models.Compiled, mode models.M
 	}
 	bar := a.progress("predict", len(x))
 	defer bar.done()
+	start := time.Now()
 	for i, row := range x {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -180,6 +193,9 @@ func (a *app) predictRows(ctx context.Context, c *models.Compiled, mode models.M
 			}
 		}
 		bar.step()
+		if left := time.Since(start) * time.Duration(len(x)-1); i == 0 && mode == models.ModeEncrypted && !a.terminal && ms(left) > slowMs {
+			a.note("the first row took %s: about %s for the %s left", milliseconds(ms(time.Since(start))), milliseconds(ms(left)), plural(len(x)-1, "row"))
+		}
 	}
 	return p, nil
 }
@@ -224,11 +240,30 @@ func (a *app) predictor(ctx context.Context, c *models.Compiled, mode models.Mod
 // slowMs is from when on work is announced.
 const slowMs = 5000
 
-// announce says before slow work how long it may take: the estimate is for one core, so it is an upper bound.
+// What the client's part takes, as measured on the machine of the compiler's unit costs.
+const (
+	encryptMsPerByte = 0.2 / (16 << 10) // of a request, on one core
+	keyMsPerByte     = 800 / 29e6       // of an evaluation key
+)
+
+// expected estimates how long keys and a row take in milliseconds: the client encrypts on all cores, the server's estimate is for one.
+func expected(s *models.Summary, cores int) (keys, row float64) {
+	return keyMsPerByte * float64(s.EvaluationKeyBytes), encryptMsPerByte*float64(s.RequestBytes)/float64(cores) + s.EstimatedMs
+}
+
+// announce says before slow work how long it is expected to take. It is a guess for machines like the one that costs were measured on, and no bound either way.
 func (a *app) announce(c *models.Compiled, rows int) {
-	if total := c.Circuit.Costs.EstimatedMs * float64(rows); total > slowMs {
-		a.note("%s, about %s of server time on one core", plural(rows, "encrypted row"), milliseconds(total))
+	s := c.Summary()
+	keys, row := expected(&s, runtime.GOMAXPROCS(0))
+	total := keys + row*float64(rows)
+	if total <= slowMs {
+		return
 	}
+	text := fmt.Sprintf("%s, about %s in all: %s a row", plural(rows, "encrypted row"), milliseconds(total), milliseconds(row))
+	if keys > 0 {
+		text += ", after " + milliseconds(keys) + " for keys"
+	}
+	a.note("%s", text)
 }
 
 // scoreColumns names the scores of a prediction.

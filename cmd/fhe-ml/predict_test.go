@@ -2,10 +2,20 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
+	"github.com/fhe-ml/fhe-ml/models"
 	"github.com/fhe-ml/fhe-ml/quantize"
 )
+
+// TestExpected: 58 MB of key take twice the 0.8 s of 29 MB; 1 MiB of request takes 64 times 0.2 ms, shared by four cores; the server adds its own.
+func TestExpected(t *testing.T) {
+	keys, row := expected(&models.Summary{EvaluationKeyBytes: 58_000_000, RequestBytes: 1 << 20, EstimatedMs: 100}, 4)
+	if math.Abs(keys-1600) > 1e-9 || math.Abs(row-103.2) > 1e-9 {
+		t.Errorf("%g %g", keys, row)
+	}
+}
 
 // TestWriteCSV holds the columns of every kind of prediction.
 func TestWriteCSV(t *testing.T) {

@@ -22,6 +22,10 @@ type rows struct {
 	columns []string // names for messages: the file's where it has some, else the model's
 	table   *datasets.Table
 	target  string // name of the target column, "" if there is none
+	byOrder string // why the names in the file's header were not used, "" if they were or there are none
+
+	labels []string  // the target of a classifier as text, "" where it is missing; set by readTarget
+	y      []float64 // the target of a regressor, NaN where it is missing
 }
 
 // openRows reads a table and picks the model's features. Columns are matched by name where the model's file names them and the table has such names; else by order, without
@@ -61,6 +65,13 @@ func pick(table *datasets.Table, info *models.Info, target string, most int) (*r
 		}
 		if header != nil {
 			r.columns = features.Columns()
+			switch {
+			case slices.Equal(r.columns, info.Features):
+			case info.Named:
+				r.byOrder = "no column has a name that the model knows"
+			default:
+				r.byOrder = "the model has no column names"
+			}
 		}
 		r.x, err = features.Rows()
 	}
@@ -105,54 +116,104 @@ func (r *rows) checkMissing(m models.Model) error {
 
 // score is how well predictions meet a target column.
 type score struct {
-	Metric string    `json:"metric"` // accuracy (share of labels) or r2 (coefficient of determination)
-	Value  jsonFloat `json:"value"`
-	Rows   int       `json:"rows"` // with a target
+	Metric string    `json:"metric"`         // accuracy (share of labels) or r2 (coefficient of determination)
+	Value  jsonFloat `json:"value"`          // NaN, in JSON null, where there is none
+	Rows   int       `json:"rows"`           // with a target
+	Note   string    `json:"note,omitempty"` // why there is no value
 }
 
 func (s *score) String() string {
+	if s.Note != "" {
+		return s.Note
+	}
 	if s.Metric == "accuracy" {
 		return fmt.Sprintf("accuracy %.2f%% on %s", 100*float64(s.Value), plural(s.Rows, "row"))
 	}
 	return fmt.Sprintf("R2 %.4f on %s", float64(s.Value), plural(s.Rows, "row"))
 }
 
-// score compares predictions, one a row, with the target; nil where there is none to compare with.
-func (r *rows) score(post *quantize.Postprocessing, predictions []quantize.Prediction) (*score, error) {
-	if r.target == "" {
-		return nil, nil
-	}
-	if post.Task == quantize.Classify {
-		labels, err := r.table.Labels(r.target)
-		if err != nil {
-			return nil, err
+// readTarget reads the target column, if there is one that predictions can be compared with: labels for a classifier, numbers for a regressor of one output.
+func (r *rows) readTarget(post *quantize.Postprocessing) (err error) {
+	switch {
+	case r.target == "":
+	case post.Task == quantize.Classify:
+		if r.labels, err = r.table.Labels(r.target); err != nil {
+			return err
 		}
-		s := &score{Metric: "accuracy"}
-		right := 0
-		for i, p := range predictions {
-			if labels[i] == "" {
-				continue
-			}
-			s.Rows++
-			if sameLabel(labels[i], p.Label) {
-				right++
+		if zeroOne(post.Classes) {
+			for i, cell := range r.labels {
+				r.labels[i] = truth(cell)
 			}
 		}
-		s.Value = jsonFloat(float64(right) / float64(s.Rows))
-		return s, nil
+	case post.Outputs == 1:
+		r.y, err = r.table.Column(r.target)
 	}
-	if post.Outputs != 1 {
-		return nil, nil // one column is no target of several numbers
-	}
-	y, err := r.table.Column(r.target)
-	if err != nil {
-		return nil, err
-	}
-	return rSquared(y, predictions), nil
+	return err
 }
 
-// rSquared is 1 - sum (y-p)^2 / sum (y-mean)^2 over the rows with a target: NaN where y is constant.
-func rSquared(y []float64, predictions []quantize.Prediction) *score {
+// zeroOne reports whether the classes are 0 and 1.
+func zeroOne(classes []quantize.Label) bool {
+	return len(classes) == 2 && classes[0].String() == "0" && classes[1].String() == "1"
+}
+
+// truth writes True and False, as Python and spreadsheets do, as 1 and 0.
+func truth(cell string) string {
+	switch {
+	case strings.EqualFold(cell, "true"):
+		return "1"
+	case strings.EqualFold(cell, "false"):
+		return "0"
+	}
+	return cell
+}
+
+// score compares predictions, one a row, with the target that readTarget read; nil where there is none to compare with.
+func (r *rows) score(post *quantize.Postprocessing, predictions []quantize.Prediction) *score {
+	var s *score
+	switch {
+	case r.labels != nil:
+		s = accuracy(r.target, r.labels, post.Classes, predictions)
+	case r.y != nil:
+		s = rSquared(r.target, r.y, predictions)
+	default:
+		return nil
+	}
+	if s.Rows == 0 {
+		s.Note = fmt.Sprintf("column %q holds no value in %s; no score", r.target, plural(len(predictions), "row"))
+	}
+	if s.Note != "" {
+		s.Value = jsonFloat(math.NaN())
+	}
+	return s
+}
+
+// accuracy is the share of the rows with a label whose prediction it is.
+func accuracy(target string, labels []string, classes []quantize.Label, predictions []quantize.Prediction) *score {
+	s := &score{Metric: "accuracy"}
+	right, known := 0, false
+	for i, p := range predictions {
+		if labels[i] == "" {
+			continue
+		}
+		s.Rows++
+		known = known || slices.ContainsFunc(classes, func(c quantize.Label) bool { return sameLabel(labels[i], c) })
+		if sameLabel(labels[i], p.Label) {
+			right++
+		}
+	}
+	if !known {
+		var names []string
+		for _, c := range classes {
+			names = append(names, c.String())
+		}
+		s.Note = fmt.Sprintf("no value of column %q is a class of the model (%s); no score", target, some(names, 12))
+	}
+	s.Value = jsonFloat(float64(right) / float64(s.Rows))
+	return s
+}
+
+// rSquared is 1 - sum (y-p)^2 / sum (y-mean)^2 over the rows with a target. A constant y has none.
+func rSquared(target string, y []float64, predictions []quantize.Prediction) *score {
 	var sum, residual, total float64
 	s := &score{Metric: "r2"}
 	for i := range predictions {
@@ -169,7 +230,7 @@ func rSquared(y []float64, predictions []quantize.Prediction) *score {
 		}
 	}
 	if total == 0 {
-		residual = math.NaN()
+		s.Note = fmt.Sprintf("column %q is the same in every row; no R2", target)
 	}
 	s.Value = jsonFloat(1 - residual/total)
 	return s

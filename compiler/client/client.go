@@ -12,6 +12,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math"
 
@@ -59,6 +60,9 @@ func New(spec *compiler.ClientSpec, sk *tfhe.SecretKey) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sk == nil {
+		return nil, errors.New("client: no secret key: make one with GenerateKeys")
+	}
 	if sk.Parameters().Hash() != p.Hash() {
 		return nil, fmt.Errorf("client: secret key was made for other parameters than the model's: %w", tfhe.ErrMismatch)
 	}
@@ -94,15 +98,15 @@ func (c *Client) Encrypt(codes []int64) (*compiler.Request, error) {
 		enc.PackBits(req.Selectors, bits, c.p.Packed())
 		return req, nil
 	}
-	words := c.p.GGSWWords()
-	for i, bit := range bits {
-		enc.GGSW(req.Selectors[i*words:(i+1)*words], bit, c.p.Literal().Select)
-	}
+	enc.GGSWs(req.Selectors, bits, c.p.Literal().Select)
 	return req, nil
 }
 
 // Decrypt returns the circuit's integer results. A response to another request or under another key is an error.
 func (c *Client) Decrypt(res *compiler.Response, req *compiler.Request) ([]int64, error) {
+	if res == nil || req == nil {
+		return nil, errors.New("client: no response, or no request that it answers")
+	}
 	if res.ID != req.ID {
 		return nil, fmt.Errorf("client: response answers another request: %w", tfhe.ErrMismatch)
 	}

@@ -2,10 +2,10 @@
 // key, gives responses, and has no way to a secret key: none of its types or functions mentions one.
 //
 //	s, err := server.New(circuit)
-//	err = s.LoadKey(ctx, evaluationKey, nil) // once per client
+//	err = s.LoadKey(ctx, evaluationKey, nil) // the client's; another one takes its place
 //	response, err := s.Run(ctx, request)
 //
-// A [Server] is safe for concurrent use. Run uses all cores for one row.
+// A [Server] serves one key at a time: make one for each client. It is safe for concurrent use, and Run uses all cores for one row.
 package server
 
 import (
@@ -99,6 +99,9 @@ func (s *Server) NeedsKey() bool { return s.params.HasLookups() || s.params.HasP
 
 // LoadKey expands an evaluation key; requests under another secret key are then refused. progress may be nil.
 func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress tfhe.Progress) error {
+	if ek == nil {
+		return errors.New("server: no evaluation key")
+	}
 	if ek.Parameters().Hash() != s.params.Hash() {
 		return fmt.Errorf("server: evaluation key was made for other parameters: %w", tfhe.ErrMismatch)
 	}
@@ -118,6 +121,9 @@ func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress t
 // Run computes the response to one request. It stops early with ctx's error.
 func (s *Server) Run(ctx context.Context, req *compiler.Request) (*compiler.Response, error) {
 	spec := &s.circuit.Spec
+	if req == nil {
+		return nil, errors.New("server: no request")
+	}
 	if req.Spec != s.hash {
 		return nil, fmt.Errorf("server: request was encrypted for another model: %w", tfhe.ErrMismatch)
 	}
@@ -239,8 +245,8 @@ func (r *run) each(n int, f func(ev *tfhe.Evaluator, i int)) error {
 	return group.Wait()
 }
 
-// result turns a step's value into a response item: the mask and only the body coefficients that are results. An LWE ciphertext is
-// written as the GLWE mask whose coefficient 0 it is.
+// result turns a step's value into a response item. Bodies of coefficients that the specification does not list stay here: they hold other
+// combinations of the model's numbers. An LWE ciphertext is written as the GLWE mask whose coefficient 0 it is.
 func (r *run) result(ref compiler.Result, it compiler.Item) compiler.ResponseItem {
 	v := r.values[ref.Step]
 	if ref.Element < 0 {

@@ -62,7 +62,7 @@ func (t *translator) layers(raw *vector) ([]models.Layer, error) {
 		}
 		back = append(back, models.Layer{Weights: w, Bias: b, Activation: act})
 		if len(back) > models.MaxLayers {
-			return nil, fmt.Errorf("the network has more than %d layers", models.MaxLayers)
+			return nil, fmt.Errorf("the network has more than %d layers; export a smaller model", models.MaxLayers)
 		}
 		switch {
 		case v.base.kind == basisFeatures:

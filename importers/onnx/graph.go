@@ -200,7 +200,7 @@ func hintFor(o *operation) string {
 	case "OneHotEncoder", "Imputer", "Binarizer", "OrdinalEncoder", "FeatureVectorizer", "DictVectorizer", "StringNormalizer":
 		return "apply this preprocessing before the model and export the rest"
 	}
-	return "supported are linear models, tree ensembles and dense networks; see `fhe-ml inspect` for the whole list of nodes"
+	return "supported are linear models, tree ensembles and dense networks; export the model without this operator, or another one"
 }
 
 // markRest reports, behind a failure at node i, which operators exist.

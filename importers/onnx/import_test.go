@@ -158,6 +158,9 @@ func TestBrokenFiles(t *testing.T) {
 		if strings.ContainsAny(msg, "\n\r") || !strings.HasPrefix(msg, "onnx: ") || len(msg) > 400 {
 			t.Errorf("%s: %q is not one clear line", path, msg)
 		}
+		if !strings.Contains(msg, "export") && !strings.Contains(msg, "only feed-forward") && !strings.Contains(msg, "recurrent") {
+			t.Errorf("%s: %q names no way out", path, msg)
+		}
 		if w := words[strings.TrimSuffix(filepath.Base(path), ".onnx")]; !strings.Contains(msg, w) {
 			t.Errorf("%s: %q does not say %q", path, msg, w)
 		}

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fhe-ml/fhe-ml/models"
 )
@@ -52,7 +53,7 @@ type Report struct {
 	Outputs  []Value      `json:"outputs"`
 	Nodes    []NodeReport `json:"nodes"` // in topological order
 
-	Kind       string   `json:"kind,omitempty"` // "linear", "trees", "network"; "" when the import failed
+	Kind       string   `json:"kind,omitempty"` // the words of models.Kind; "" when the import failed
 	Task       string   `json:"task,omitempty"` // "classify", "regress"
 	Features   int      `json:"features"`
 	Classes    []string `json:"classes,omitempty"`
@@ -105,11 +106,11 @@ func Import(data []byte, dir string) (models.Model, *Report, error) {
 // ImportWith is Import with options.
 func ImportWith(data []byte, dir string, opt Options) (models.Model, *Report, error) {
 	if len(data) == 0 {
-		return nil, nil, fmt.Errorf("onnx: the file is empty")
+		return nil, nil, fmt.Errorf("onnx: the file is empty; export the model again")
 	}
 	m, err := parseModel(data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("onnx: not a whole ONNX file: %w", err)
+		return nil, nil, fmt.Errorf("onnx: not a whole ONNX file: %w; copy it or export the model again", err)
 	}
 	report := m.report()
 	if err := m.check(dir); err != nil {
@@ -132,12 +133,18 @@ func ImportWith(data []byte, dir string, opt Options) (models.Model, *Report, er
 	return model, report, nil
 }
 
-// prefixed puts the package's name before an error that does not have it.
+// prefixed puts the package's name before an error that does not have it, and a way out behind one that names none: what
+// is wrong inside a file can only be put right by whoever writes the file.
 func prefixed(err error) error {
 	if _, ok := err.(*UnsupportedError); ok {
 		return err
 	}
-	return fmt.Errorf("onnx: %w", err)
+	for _, way := range []string{"export", "encode", "copy", "import it", "supported"} {
+		if strings.Contains(err.Error(), way) {
+			return fmt.Errorf("onnx: %w", err)
+		}
+	}
+	return fmt.Errorf("onnx: %w; export the model again", err)
 }
 
 func (m *fileModel) report() *Report {
@@ -166,6 +173,7 @@ func (m *fileModel) report() *Report {
 // describe fills in what the imported model is.
 func (r *Report) describe(model models.Model) {
 	info := model.Meta()
+	r.Kind = models.Kind(model)
 	r.Features = len(info.Features)
 	r.Task = info.Post.Task.String()
 	r.Outs = info.Post.Outputs
@@ -173,15 +181,11 @@ func (r *Report) describe(model models.Model) {
 		r.Classes = append(r.Classes, c.String())
 	}
 	switch m := model.(type) {
-	case *models.Linear:
-		r.Kind = "linear"
 	case *models.Network:
-		r.Kind = "network"
 		for _, l := range m.Layers {
 			r.Layers = append(r.Layers, len(l.Weights))
 		}
 	case *models.TreeEnsemble:
-		r.Kind = "trees"
 		r.Trees = len(m.Trees)
 		distinct := make([]map[float64]bool, r.Features)
 		for i := range m.Trees {

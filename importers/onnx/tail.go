@@ -208,7 +208,7 @@ func (t *translator) finish() (models.Model, error) {
 	}
 	if scores == nil {
 		if t.opt.Task == TaskRegress {
-			return nil, fmt.Errorf("the file has only a label output; it cannot be imported as a regressor")
+			return nil, fmt.Errorf("the file has only a label output; it cannot be imported as a regressor: import it as a classifier, or export its scores too")
 		}
 		scores = label.scores
 	}
@@ -252,7 +252,7 @@ func (t *translator) plain(v *vector) (*scoring, error) {
 		return &scoring{v.base.arg, quantize.LinkSoftmax, quantize.PairNone}, nil
 	}
 	if v.base.kind == basisFunction && v.base.fn == "Sigmoid" || v.base.kind == basisNormalize || v.base.kind == basisSoftmax {
-		return nil, fmt.Errorf("output: pairs of probabilities cannot be numbers of a regressor")
+		return nil, fmt.Errorf("output: pairs of probabilities cannot be numbers of a regressor; import it as a classifier")
 	}
 	return &scoring{v, quantize.LinkIdentity, quantize.PairNone}, nil
 }
@@ -261,7 +261,7 @@ func (t *translator) plain(v *vector) (*scoring, error) {
 func (t *translator) classifyScores(post *quantize.Postprocessing, s *scoring, scores *vector) error {
 	if len(scores.cols) == 1 {
 		if s.link != quantize.LinkSigmoid {
-			return fmt.Errorf("the model has one output that is no probability; it cannot be imported as a classifier")
+			return fmt.Errorf("the model has one output that is no probability; it cannot be imported as a classifier: import it as a regressor")
 		}
 		post.Pair, post.Classes = quantize.PairComplement, quantize.IntLabels(2)
 		return nil

@@ -308,7 +308,7 @@ func readExternal(dir string, entries map[string]string, size int64) ([]byte, er
 		return nil, fmt.Errorf("its data is in another file (%q), which is only read beside a model opened by path", loc)
 	}
 	if loc == "" || !filepath.IsLocal(filepath.FromSlash(loc)) {
-		return nil, fmt.Errorf("external data %q is not inside the model's folder", loc)
+		return nil, fmt.Errorf("external data %q is not inside the model's folder; export the model with its data beside it", loc)
 	}
 	offset := int64(0)
 	if s, ok := entries["offset"]; ok {

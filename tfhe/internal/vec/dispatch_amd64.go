@@ -15,13 +15,13 @@ import (
 const (
 	pureGo = iota
 	avx2
-	avx512 // AVX-512 F, DQ and VL
+	avx512 // AVX-512 F
 )
 
 // best is the most of them that this machine has.
 var best = func() int {
 	switch x := &cpu.X86; {
-	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL:
+	case x.HasAVX512F:
 		return avx512
 	case x.HasAVX2:
 		return avx2
@@ -31,55 +31,6 @@ var best = func() int {
 
 // level is the instruction set in use. Tests change it.
 var level = best
-
-// subMul64 does the columns that fill registers and returns how many.
-func subMul64(dst [][]uint64, digits [][]int64, rows []uint64, stride int) (done int) {
-	if len(dst) == 0 || len(digits[0]) == 0 {
-		return 0
-	}
-	switch level {
-	case avx512:
-		done = len(dst[0]) &^ 7
-	case avx2:
-		done = len(dst[0]) &^ 3
-	}
-	if done == 0 {
-		return 0
-	}
-	// Rows by blocks that the first-level cache holds: all tiles of columns and all ciphertexts are served from there.
-	n := len(digits[0])
-	block := max(16, 16<<10/(8*done))
-	for first := 0; first < n; first += block {
-		last, key := min(first+block, n), &rows[first*stride]
-		if level == avx2 {
-			touch(rows[first*stride : (last-1)*stride+done])
-		}
-		for q := 0; q < len(dst); {
-			left, out, in := len(dst)-q, &dst[q], &digits[q]
-			switch {
-			case level == avx512 && left >= 4:
-				subMul64x4AVX512(out, in, key, stride, first, last, done)
-				q += 4
-			case level == avx512 && left >= 2:
-				subMul64x2AVX512(out, in, key, stride, first, last, done)
-				q += 2
-			case level == avx512:
-				subMul64x1AVX512(out, in, key, stride, first, last, done)
-				q++
-			case level == avx2 && left >= 4:
-				subMul64x4AVX2(out, in, key, stride, first, last, done)
-				q += 4
-			case level == avx2 && left >= 2:
-				subMul64x2AVX2(out, in, key, stride, first, last, done)
-				q += 2
-			case level == avx2:
-				subMul64x1AVX2(out, in, key, stride, first, last, done)
-				q++
-			}
-		}
-	}
-	return done
-}
 
 // subMul32 does the columns that fill registers and returns how many.
 func subMul32(dst [][]uint32, digits [][]int32, rows []uint32, stride int) (done int) {
@@ -132,8 +83,8 @@ func subMul32(dst [][]uint32, digits [][]int32, rows []uint32, stride int) (done
 
 // touch reads a block of rows in sequence. Registers of AVX2 take a row in several passes over the block, and the first one would miss the
 // caches in leaps, which processors foresee less well.
-func touch[W uint32 | uint64](x []W) {
-	var sum W
+func touch(x []uint32) {
+	var sum uint32
 	for i := 0; i < len(x); i += 8 {
 		sum += x[i]
 	}

@@ -1,0 +1,198 @@
+package compiler
+
+import "slices"
+
+// tableBits is the widest table for a computed value: one programmable bootstrap of 8 bits. Wider values pass a round.
+const tableBits = 8
+
+// univariate applies fn(i) to element i of x. drop > 0 says that fn is a round by so many bits.
+func (l *lowerer) univariate(n, x *Node, fn func(i int) func(int64) int64, drop int) ([]*elem, error) {
+	// A vector is computed by one step: elements of inputs, computed ones, and those rounded by different numbers of bits go to vectors of their own.
+	type group struct {
+		inputs bool
+		drop   int
+	}
+	vectors := map[group]*vector{}
+	out := make([]*elem, x.Size())
+	for i, e := range l.elems[x.ID] {
+		f := fn(i)
+		r, err := l.apply(n, e, f, x.Lo[i], x.Hi[i], drop)
+		if err != nil {
+			return nil, err
+		}
+		if r.fn != nil {
+			k := r.form.kinds()
+			key := group{k[atomCode] || k[atomBit], r.drop}
+			vec := vectors[key]
+			if vec == nil {
+				vec = &vector{node: n}
+				vectors[key] = vec
+			}
+			r.vec, r.index = vec, int32(len(vec.elems))
+			vec.elems = append(vec.elems, r)
+		}
+		out[i] = r
+	}
+	return out, nil
+}
+
+// apply returns f of one element, computed at once where it stays affine: on constants, on single bits, and, as a new bit, on single codes where f is 0 or 1.
+func (l *lowerer) apply(n *Node, e *elem, f func(int64) int64, lo, hi int64, drop int) (*elem, error) {
+	if e.fn != nil && e.drop > 0 && drop > 0 {
+		return nil, l.fail(n, "a computed value is rounded twice: round it once by the sum of the bits")
+	}
+	if e.fn != nil { // compose; the domain stays that of the inner function
+		inner := e.fn
+		return l.simplify(&elem{form: e.form, lo: e.lo, hi: e.hi, drop: e.drop, fn: func(x int64) int64 { return f(inner(x)) }}), nil
+	}
+	r := &elem{form: e.form, lo: lo, hi: hi, fn: f}
+	if k := e.form.kinds(); drop > 0 && (k[atomValue] || k[atomSelect]) {
+		r.drop = drop
+	}
+	return l.simplify(r), nil
+}
+
+func (l *lowerer) simplify(e *elem) *elem {
+	f := e.form
+	switch {
+	case len(f.terms) == 0:
+		return &elem{form: constForm(e.fn(f.c))}
+	case len(f.terms) > 1:
+		return e
+	case f.terms[0].kind == atomBit:
+		at0 := e.fn(f.c)
+		slope := e.fn(f.c+f.terms[0].w) - at0
+		return &elem{form: sumForms(at0, []form{atomForm(atomBit, f.terms[0].a, 0)}, []int64{slope})}
+	case f.terms[0].kind == atomCode:
+		if sel, ok := l.predicate(f, e.fn); ok {
+			return &elem{form: sel}
+		}
+	}
+	return e
+}
+
+// predicate returns the bit that fn of a single code is, if it is 0 or 1 everywhere.
+func (l *lowerer) predicate(f form, fn func(int64) int64) (form, bool) {
+	t := f.terms[0]
+	code := t.a
+	if l.hi[code]-l.lo[code] > 127 {
+		return form{}, false
+	}
+	sel := Selector{Code: code}
+	ones := int64(0)
+	for v := l.lo[code]; v <= l.hi[code]; v++ {
+		y := fn(f.c + t.w*v)
+		if y != 0 && y != 1 {
+			return form{}, false
+		}
+		ones += y
+		sel.Set[(v-l.lo[code])>>6] |= uint64(y) << ((v - l.lo[code]) & 63)
+	}
+	if ones == 0 || ones == l.hi[code]-l.lo[code]+1 {
+		return constForm(min(ones, 1)), true
+	}
+	return atomForm(atomBit, l.selector(sel), 0), true
+}
+
+// selector returns the number of a client bit; equal bits are sent once. A bit and its complement share a ciphertext only where a where node can swap its branches.
+func (l *lowerer) selector(s Selector) int32 {
+	if i, ok := l.selIndex[s]; ok {
+		return i
+	}
+	i := int32(len(l.selectors))
+	l.selIndex[s] = i
+	l.selectors = append(l.selectors, s)
+	return i
+}
+
+func (l *lowerer) bits(n *Node) ([]*elem, error) {
+	count := int(n.Ints[0])
+	out := make([]*elem, 0, n.Size())
+	for _, e := range l.elems[n.Args[0].ID] {
+		for b := range count {
+			bit := func(x int64) int64 { return x >> b & 1 }
+			switch {
+			case e.fn == nil && len(e.form.terms) == 0:
+				out = append(out, &elem{form: constForm(bit(e.form.c))})
+				continue
+			case e.fn == nil && len(e.form.terms) == 1 && e.form.terms[0].kind == atomCode:
+				if f, ok := l.predicate(e.form, bit); ok {
+					out = append(out, &elem{form: f})
+					continue
+				}
+			}
+			return nil, l.fail(n, "bits are those of input codes of at most 7 bits; use a lookup to take bits of a computed value")
+		}
+	}
+	return out, nil
+}
+
+// comparison handles operations of two arguments of which one is known.
+func (l *lowerer) comparison(n *Node) ([]*elem, error) {
+	x, c := n.Args[0], n.Args[1]
+	swap := x.Known()
+	if swap {
+		x, c = c, x
+	}
+	if slices.Equal(x.Shape, n.Shape) {
+		ic := broadcast(n.Shape, c.Shape)
+		return l.univariate(n, x, func(i int) func(int64) int64 {
+			k := c.Lo[ic[i]]
+			if swap {
+				return func(v int64) int64 { return binaryValue(n.Op, k, v) }
+			}
+			return func(v int64) int64 { return binaryValue(n.Op, v, k) }
+		}, 0)
+	}
+	return nil, l.fail(n, "an encrypted value is compared with a constant of a larger shape: broadcast the value first")
+}
+
+// tableRow returns the function that row i of a table (or its only row) is.
+func tableRow(t *Table, i int) func(int64) int64 {
+	row := 0
+	if len(t.Values) > 1 {
+		row = i
+	}
+	lo, values := t.Lo[0], t.Values[row]
+	if len(t.Lo) > 1 {
+		lo = t.Lo[row]
+	}
+	return func(x int64) int64 { return values[x-lo] }
+}
+
+// compute makes a vector part of the circuit: its elements become atoms.
+func (l *lowerer) compute(v *vector) error {
+	if v.done {
+		return nil
+	}
+	v.done = true
+	for _, e := range v.elems {
+		kinds := e.form.kinds()
+		inputs, computed := kinds[atomCode] || kinds[atomBit], kinds[atomValue] || kinds[atomSelect]
+		switch {
+		case kinds[atomSelect]:
+			return l.fail(v.node, "a table of a tree's result is not supported yet: return the result and apply the function after decryption")
+		case inputs && computed:
+			return l.fail(v.node, "a table of a sum of inputs and computed values is not supported yet")
+		case inputs:
+			if size := e.hi - e.lo + 1; size > int64(l.degree) {
+				return l.fail(v.node, "the argument has %d values; a table rotated by input bits has at most %d: use a coarser grid", size, l.degree)
+			}
+		default:
+			lo, hi := roundShiftIf(e.lo, e.drop), roundShiftIf(e.hi, e.drop)
+			if hi-lo+1 > 1<<tableBits {
+				return l.fail(v.node, "the argument has %d values; a table of a computed value has at most %d: round it by more bits first", hi-lo+1, 1<<tableBits)
+			}
+		}
+	}
+	v.id = int32(len(l.vectors))
+	l.vectors = append(l.vectors, v)
+	return nil
+}
+
+func roundShiftIf(x int64, drop int) int64 {
+	if drop == 0 {
+		return x
+	}
+	return roundShift(x, uint(drop))
+}
