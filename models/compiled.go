@@ -176,7 +176,7 @@ func (f *ClientFile) reveals() []string {
 		digits += len(o.Digits)
 	}
 	if digits > f.Post.Outputs {
-		out = append(out, fmt.Sprintf("%d digits that make %d scores: a client decrypts the sum of each digit over trees or units, not the scores alone", digits, f.Post.Outputs))
+		out = append(out, fmt.Sprintf("that scores are cut into digits, %d in all: a client decrypts the sum of each digit over trees or units, not the scores alone", digits))
 	}
 	out = append(out, "the width and the smallest value of every result, and the link function")
 	out = append(out, "a hash over the whole quantized model, which confirms a guess of all its numbers at once")
