@@ -35,7 +35,8 @@ type bootJob struct {
 	tables   []*LookupTable
 	id       int // of the worker in this round
 	split    int // number of workers that share the one lookup; 0: not split
-	state    *rotation
+	states   []*rotation
+	digits   [][]int32 // of the key switch, in its half of a shared lookup
 }
 
 // NewBootstrapper starts the goroutines: threads of them, or as many as there are cores where threads is 0.
@@ -103,22 +104,34 @@ func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
 // split runs one lookup on several goroutines, two for a table in one part: each transforms its own polynomials and multiplies its share of the vectors.
 func (b *Bootstrapper) split(dst, src []LWECiphertext, tables []*LookupTable) {
 	users := min(b.threads, 2*b.p.lit.Parts)
-	s := b.workers[0].states[0]
-	b.workers[0].rot.prepare(src, tables, []*rotation{s})
+	states := b.workers[0].states[:1]
+	s, ks := states[0], &b.workers[0].rot.ks
+	ks.begin(b.key, states, src)
+	b.share(users, bootJob{split: users, states: states, digits: ks.digits})
+	s.start(b.p, b.key.modulusSwitch(s.ahat, &s.small, tables[0]), tables[0])
 	b.barrier.reset(users)
+	b.share(users, bootJob{split: users, states: states})
+	s.results(b.p, dst, tables[0])
+}
+
+// share gives the same job to several goroutines and waits for all of them.
+func (b *Bootstrapper) share(users int, job bootJob) {
 	b.done.Add(users)
-	for id := range users {
-		b.workers[id].jobs <- bootJob{id: id, split: users, state: s}
+	for job.id = range users {
+		b.workers[job.id].jobs <- job
 	}
 	b.done.Wait()
-	s.results(b.p, dst, tables[0])
 }
 
 func (b *Bootstrapper) serve(w *bootWorker) {
 	for job := range w.jobs {
-		if job.split > 0 {
-			w.rot.rotateSplit(job.state, &b.barrier, job.id, job.split)
-		} else {
+		switch {
+		case job.digits != nil:
+			tiles := switchColumns(b.p.lit.SmallDimension) / switchTile
+			w.rot.ks.switchTiles(b.key, job.states, job.digits, job.id*tiles/job.split, (job.id+1)*tiles/job.split)
+		case job.split > 0:
+			w.rot.rotateSplit(job.states[0], &b.barrier, job.id, job.split)
+		default:
 			w.rot.lookups(job.dst, job.src, job.tables, w.states[:len(job.src)], &b.pace, job.id)
 		}
 		b.done.Done()

@@ -40,10 +40,15 @@ func newKeySwitcher(p Parameters) keySwitcher {
 }
 
 // keySwitch sets the small ciphertext of every state to an encryption under the small key of what its source (dimension kN) encrypts. The small key is the
-// prefix of the big one, so only the last kN - n coefficients are switched: b - <a,s> keeps its first n terms as they are, rounded to 32 bits. Ciphertexts are the inner loop, so
-// that the key is read once for the group.
+// prefix of the big one, so only the last kN - n coefficients are switched: b - <a,s> keeps its first n terms as they are, rounded to 32 bits.
 func (k *keySwitcher) keySwitch(key *ServerKey, states []*rotation, src []LWECiphertext) {
-	n, rows := k.p.lit.SmallDimension, k.p.kskRows()
+	k.begin(key, states, src)
+	k.switchTiles(key, states, k.digits, 0, switchColumns(k.p.lit.SmallDimension)/switchTile)
+}
+
+// begin writes the digits of the coefficients to be switched, and what is kept of the ciphertexts.
+func (k *keySwitcher) begin(key *ServerKey, states []*rotation, src []LWECiphertext) {
+	n := k.p.lit.SmallDimension
 	for i, s := range states {
 		for c, a := range src[i].Mask[:n] {
 			s.small.words[c] = round32(a)
@@ -52,17 +57,23 @@ func (k *keySwitcher) keySwitch(key *ServerKey, states []*rotation, src []LWECip
 		clear(s.small.words[n:])
 		*s.small.body() = round32(src[i].Body - mean)
 	}
+}
+
+// switchTiles subtracts the products of digits and key rows in the tiles from <= t < to of the columns. Ciphertexts are the inner loop, so that the key is
+// read once for the group.
+func (k *keySwitcher) switchTiles(key *ServerKey, states []*rotation, digits [][]int32, from, to int) {
+	rows := k.p.kskRows()
 	dst, part := k.dst[:len(states)], k.part[:len(states)]
-	for c := 0; c < switchColumns(n); c += switchTile {
+	for c := from * switchTile; c < to*switchTile; c += switchTile {
 		for i, s := range states {
 			dst[i] = s.small.words[c : c+switchTile]
 		}
 		for r := 0; r < rows; r += switchRows {
-			to := min(r+switchRows, rows)
+			end := min(r+switchRows, rows)
 			for i := range states {
-				part[i] = k.digits[i][r:to]
+				part[i] = digits[i][r:end]
 			}
-			vec.SubMul32(dst, part, key.ksk[c*rows+r*switchTile:c*rows+to*switchTile], switchTile)
+			vec.SubMul32(dst, part, key.ksk[c*rows+r*switchTile:c*rows+end*switchTile], switchTile)
 		}
 	}
 }
