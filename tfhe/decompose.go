@@ -12,16 +12,13 @@ func digitOffset(g GadgetParams) uint64 {
 	return offset
 }
 
-// forwardDigits decomposes src and transforms its l digit polynomials into dst, [l][N]: src = sum_j digit_j q/B^(j+1) + e with
+// forwardDigit transforms digit j of src into dst, of N each, with offset from [digitOffset]: src = sum_j digit_j q/B^(j+1) + e with
 // |e| <= q/(2 B^l) and digits in [-B/2, B/2].
 //
 // Even coefficients use [-B/2, B/2) and round ties up, odd ones the mirror image (-B/2, B/2] and down: digits and rounding
 // errors then have no mean over a polynomial, which would otherwise add up to a visible offset at low frequencies.
-func forwardDigits(plan *fft.Plan, dst []float64, src []uint64, g GadgetParams) {
-	n, offset := len(src), digitOffset(g)
-	for j := range g.Levels {
-		plan.ForwardDigit(dst[j*n:(j+1)*n], src, offset, uint(64-g.BaseLog*(j+1)), uint(g.BaseLog))
-	}
+func forwardDigit(plan *fft.Plan, dst []float64, src []uint64, g GadgetParams, offset uint64, j int) {
+	plan.ForwardDigit(dst, src, offset, uint(64-g.BaseLog*(j+1)), uint(g.BaseLog))
 }
 
 // keySwitchDigits writes the t signed digits of one word, most significant first, and returns the rounding error

@@ -200,7 +200,9 @@ func TestForwardDigits(t *testing.T) {
 			src := randomWords(n)
 			copy(src, []uint64{0, 1, ^uint64(0), 1 << 63, 1<<63 - 1, 1 << 40, ^uint64(1<<40) + 1})
 			got, want := make([]float64, g.Levels*n), make([]float64, g.Levels*n)
-			forwardDigits(plan, got, src, g)
+			for j := range g.Levels {
+				forwardDigit(plan, got[j*n:(j+1)*n], src, g, digitOffset(g), j)
+			}
 			digits := make([]int64, g.Levels*n)
 			decompose(digits, src, g)
 			for j := range g.Levels {

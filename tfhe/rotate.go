@@ -88,7 +88,7 @@ func (w *rotator) transform(s *rotation, from, to int) {
 	offset := digitOffset(g)
 	for poly := from; poly < to; poly++ {
 		for j := range g.Levels {
-			w.plan.ForwardDigit(s.d[(poly*g.Levels+j)*stride:][:n], s.acc[poly*n:(poly+1)*n], offset, uint(64-g.BaseLog*(j+1)), uint(g.BaseLog))
+			forwardDigit(w.plan, s.d[(poly*g.Levels+j)*stride:][:n], s.acc[poly*n:(poly+1)*n], g, offset, j)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct G
 		}
 		digits := ev.digits[i*l : (i+1)*l]
 		for j, d := range digits {
-			ev.plan.ForwardDigit(d, src, offset, uint(64-g.gadget.BaseLog*(j+1)), uint(g.gadget.BaseLog))
+			forwardDigit(ev.plan, d, src, g.gadget, offset, j)
 		}
 		ev.mulRows(digits, g.rows[i*l*(k+1)*n:(i+1)*l*(k+1)*n], first)
 		first = false
