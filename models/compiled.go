@@ -28,7 +28,7 @@ type Compiled struct {
 // ErrCalibration is wrapped by errors of models that need example rows to be quantized.
 var ErrCalibration = errors.New("calibration rows are needed")
 
-// Compile quantizes a model with the calibration rows (nil for tree ensembles, which need none), builds its graph and lowers that to
+// Compile quantizes a model with the calibration rows (nil where [NeedsCalibration] says that it needs none), builds its graph and lowers that to
 // a circuit for encrypted rows.
 func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, error) {
 	if err := m.Validate(); err != nil {
@@ -43,7 +43,7 @@ func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, e
 	if opt.Bits < 0 || opt.Bits > 7 {
 		return nil, fmt.Errorf("models: %d bits are outside 1..7 (0 chooses)", opt.Bits)
 	}
-	if _, tree := m.(*TreeEnsemble); !tree && len(calibration) == 0 {
+	if NeedsCalibration(m) && len(calibration) == 0 {
 		return nil, fmt.Errorf("models: %s cannot be quantized without example rows: %w", Kind(m), ErrCalibration)
 	}
 	q, err := m.Quantize(Options{Bits: opt.Bits}, calibration)
@@ -59,7 +59,30 @@ func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, e
 	return c, c.validate()
 }
 
-// Kind names the kind of a model in words: "linear", "tree ensemble", "network".
+// NeedsCalibration tells whether a model is quantized with example rows. Tree ensembles are not, nor are additive models of steps: their codes
+// follow from their own thresholds.
+func NeedsCalibration(m Model) bool {
+	switch m := m.(type) {
+	case *TreeEnsemble:
+		return false
+	case *Additive:
+		return !m.stepsOnly()
+	}
+	return true
+}
+
+// AllowsMissing tells whether the model knows what to do with a missing value (NaN) in column f.
+func AllowsMissing(m Model, f int) bool {
+	switch m := m.(type) {
+	case *TreeEnsemble:
+		return m.Missing
+	case *Additive:
+		return m.allowsMissing(f)
+	}
+	return false
+}
+
+// Kind names the kind of a model in words: "linear", "tree ensemble", "network", "additive".
 func Kind(m Model) string {
 	switch m.(type) {
 	case *Linear:
@@ -68,6 +91,8 @@ func Kind(m Model) string {
 		return "tree ensemble"
 	case *Network:
 		return "network"
+	case *Additive:
+		return "additive"
 	}
 	return fmt.Sprintf("%T", m)
 }
@@ -157,7 +182,11 @@ func (f *ClientFile) reveals() []string {
 	}
 	out := []string{fmt.Sprintf("the names of %d input columns, and that %d of them are used", len(f.Pre.Columns), len(columns))}
 	if ranked > 0 {
-		out = append(out, fmt.Sprintf("%d thresholds in %d columns: where the trees split, not in which tree or order, nor what follows", thresholds, ranked))
+		where := "the trees split, not in which tree or order, nor what follows"
+		if f.Kind == Kind(&Additive{}) {
+			where = "scores change, not by how much"
+		}
+		out = append(out, fmt.Sprintf("%d thresholds in %d columns: where %s", thresholds, ranked, where))
 	}
 	if ranges > 0 {
 		out = append(out, fmt.Sprintf("the calibrated range and step of %d columns", ranges))

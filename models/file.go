@@ -23,6 +23,7 @@ type modelFile struct {
 	Linear  *Linear                 `cbor:"l,omitempty"`
 	Trees   *TreeEnsemble           `cbor:"t,omitempty"`
 	Network *Network                `cbor:"n,omitempty"`
+	Add     *Additive               `cbor:"a,omitempty"`
 	Pre     quantize.Preprocessing  `cbor:"p"`
 	Post    quantize.Postprocessing `cbor:"o"`
 	Bits    int                     `cbor:"b"`
@@ -42,6 +43,8 @@ func (c *Compiled) WriteTo(w io.Writer) (int64, error) {
 		f.Trees = m
 	case *Network:
 		f.Network = m
+	case *Additive:
+		f.Add = m
 	default:
 		return 0, fmt.Errorf("models: a %T cannot be written", m)
 	}
@@ -56,14 +59,18 @@ func ReadCompiled(r io.Reader) (*Compiled, error) {
 		return nil, err
 	}
 	c := &Compiled{Circuit: f.Circuit}
-	switch {
-	case f.Linear != nil && f.Trees == nil && f.Network == nil:
-		c.Model = f.Linear
-	case f.Trees != nil && f.Linear == nil && f.Network == nil:
-		c.Model = f.Trees
-	case f.Network != nil && f.Linear == nil && f.Trees == nil:
-		c.Model = f.Network
-	default:
+	found := 0
+	set := func(m Model, there bool) {
+		if there {
+			c.Model = m
+			found++
+		}
+	}
+	set(f.Linear, f.Linear != nil)
+	set(f.Trees, f.Trees != nil)
+	set(f.Network, f.Network != nil)
+	set(f.Add, f.Add != nil)
+	if found != 1 {
 		return nil, fmt.Errorf("models: file holds not exactly one model")
 	}
 	if f.Circuit == nil {

@@ -28,12 +28,12 @@ type Model interface {
 	Meta() *Info
 	// Raw appends the Post.Outputs raw scores of the row x to dst: float64 arithmetic on features rounded to
 	// float32 where Info.Float32 is set. It panics unless len(x) is the number of features. x may hold NaN
-	// only where the model routes it (TreeEnsemble.Missing); Predict checks that.
+	// only where the model routes it ([AllowsMissing]); Predict checks that.
 	Raw(dst []float64, x []float64) []float64
 	// Validate reports the first inconsistency of the model (lengths, indices, numbers that are not finite, cycles).
 	Validate() error
 	// Quantize returns the model over unsigned integer codes of at most 7 bits. calibration holds rows of raw
-	// features like those the model will see; trees need none. Quantize reads the model and changes nothing.
+	// features like those the model will see; not all models need them ([NeedsCalibration]). Quantize reads the model and changes nothing.
 	Quantize(opt Options, calibration [][]float64) (*Quantized, error)
 }
 

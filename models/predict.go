@@ -15,11 +15,9 @@ func Predict(m Model, x []float64) (quantize.Prediction, error) {
 	if len(x) != len(info.Features) {
 		return quantize.Prediction{}, fmt.Errorf("models: a row of %d values for a model of %d features", len(x), len(info.Features))
 	}
-	if t, ok := m.(*TreeEnsemble); !ok || !t.Missing {
-		for f, v := range x {
-			if math.IsNaN(v) {
-				return quantize.Prediction{}, fmt.Errorf("models: column %q holds a missing value (NaN), which this model does not handle; fill it in first", info.Features[f])
-			}
+	for f, v := range x {
+		if math.IsNaN(v) && !AllowsMissing(m, f) {
+			return quantize.Prediction{}, fmt.Errorf("models: column %q holds a missing value (NaN), which this model does not handle; fill it in first", info.Features[f])
 		}
 	}
 	return info.Post.Float(m.Raw(make([]float64, 0, info.Post.Outputs), x)), nil

@@ -170,7 +170,7 @@ func loadDemo(file string, most int) (m models.Model, held *rows, calibration []
 	if held, err = table("heldout.csv", most); err != nil {
 		return nil, nil, nil, err
 	}
-	if _, tree := m.(*models.TreeEnsemble); !tree {
+	if models.NeedsCalibration(m) {
 		r, err := table("calibration.csv", 0)
 		if err != nil {
 			return nil, nil, nil, err

@@ -113,7 +113,7 @@ func (a *app) inspectONNX(path string, asJSON bool) error {
 	}
 	if err == nil {
 		next := "fhe-ml convert " + quote(path)
-		if _, tree := m.(*models.TreeEnsemble); !tree {
+		if models.NeedsCalibration(m) {
 			next += " --calibration DATA"
 		}
 		s.command("next", next)

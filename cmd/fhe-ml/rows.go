@@ -101,12 +101,9 @@ func (r *rows) checkWidth(have, want int) error {
 
 // checkMissing reports the first missing value where the model routes none.
 func (r *rows) checkMissing(m models.Model) error {
-	if t, ok := m.(*models.TreeEnsemble); ok && t.Missing {
-		return nil
-	}
 	for i, row := range r.x {
 		for j, v := range row {
-			if math.IsNaN(v) {
+			if math.IsNaN(v) && !models.AllowsMissing(m, j) {
 				return fmt.Errorf("%s: row %d, column %q: the value is missing, which this %s model does not handle; fill it in first", r.path, i+1, r.columns[j], models.Kind(m))
 			}
 		}
