@@ -32,7 +32,8 @@ type step struct {
 	args    [3][]int64 // the arguments' buffers; concatenate uses parts
 	spreads [3]spread  // for the broadcast operations
 	parts   [][]int64
-	index   []int // for transpose
+	index   []int        // for transpose
+	conv    *convolution // for conv
 }
 
 // NewInterpreter checks g with Verify and prepares its evaluation. g must not change while the Interpreter is in use.
@@ -74,13 +75,15 @@ func (it *Interpreter) prepare(n *Node) {
 		for _, a := range n.Args {
 			s.parts = append(s.parts, view(a))
 		}
+	case OpConv:
+		s.conv = convolutionOf(n)
 	case OpTranspose:
 		s.index = transposeIndex(n.Args[0].Shape, n.Ints)
 	}
 	for i, a := range n.Args {
 		if i < len(s.args) {
 			s.args[i] = view(a)
-			if len(n.Args) > 1 && n.Op != OpMatMul && n.Op != OpConcatenate {
+			if len(n.Args) > 1 && n.Op != OpMatMul && n.Op != OpConv && n.Op != OpConcatenate {
 				s.spreads[i] = spreadTo(a.Shape, n.Shape)
 			}
 		}
@@ -130,6 +133,8 @@ func (s *step) run() {
 	case OpMatMul:
 		m, k, cols := matMulDims(n.Args[0].Shape, n.Args[1].Shape)
 		matMul(s.out, a, s.args[1], m, k, cols)
+	case OpConv:
+		s.conv.eval(s.out, a, s.args[1])
 	case OpSum:
 		s.sum(a)
 	case OpTranspose:

@@ -71,6 +71,10 @@ func (f *fixtureNode) build(g *Graph) error {
 		g.Where(args[0], args[1], args[2])
 	case "clip":
 		g.Clip(args[0], int64(f.Ints[0]), int64(f.Ints[1]))
+	case "conv":
+		k := f.Ints[1:]
+		r := len(k) / 4
+		g.Conv(args[0], args[1], Window{Groups: f.Ints[0], Strides: k[:r], Before: k[r : 2*r], After: k[2*r : 3*r], Dilations: k[3*r:]})
 	case "bits":
 		g.Bits(args[0], f.Ints[0])
 	case "round":

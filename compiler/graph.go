@@ -14,6 +14,7 @@ const (
 	OpNegative     Op = "negative"      // -a
 	OpMultiply     Op = "multiply"      // a * b, broadcast, one of them known
 	OpMatMul       Op = "matmul"        // a @ b for ranks 1 and 2, one of them known
+	OpConv         Op = "conv"          // convolution with a known kernel; Ints: groups, then strides, paddings before and after, dilations per axis
 	OpSum          Op = "sum"           // Ints: the axis, or empty for the sum of all elements
 	OpReshape      Op = "reshape"       // Ints: the new shape
 	OpTranspose    Op = "transpose"     // Ints: axis i of the result is axis Ints[i] of the argument

@@ -106,7 +106,7 @@ func drawStep(t *rapid.T, g *Graph) {
 	pairs := []func(a, b *Node) *Node{g.Add, g.Subtract, g.Multiply, g.MatMul, g.LessEqual, g.Less, g.Greater,
 		g.GreaterEqual, g.Equal, g.NotEqual, g.Maximum, g.Minimum}
 	attempt(func() {
-		switch k := uniform(t, 26, "op"); k {
+		switch k := uniform(t, 27, "op"); k {
 		case 12:
 			g.Negative(a)
 		case 13:
@@ -130,6 +130,8 @@ func drawStep(t *rapid.T, g *Graph) {
 			}
 		case 21:
 			g.Where(g.Less(operand(), a), operand(), a)
+		case 26:
+			drawConv(t, g, a)
 		case 25:
 			g.Where(pick(), a, operand())
 		case 22:
@@ -241,12 +243,15 @@ func TestExactBounds(t *testing.T) {
 		"matmul":   scalar(func(g *Graph, x *Node) *Node { return g.MatMul(x, three(g)) }),
 		"matmul 2": scalar(func(g *Graph, x *Node) *Node { return g.MatMul(g.Reshape(three(g), 3, 1), g.Reshape(x, 1, 3)) }),
 		"matmul 3": scalar(func(g *Graph, x *Node) *Node { return g.MatMul(g.Reshape(x, 3, 1), g.Reshape(three(g), 1, 3)) }),
-		"sum":      scalar(func(g *Graph, x *Node) *Node { return g.SumAll(x) }),
-		"bits":     scalar(func(g *Graph, x *Node) *Node { return g.Bits(g.Add(x, g.Scalar(3)), 4) }),
-		"round":    scalar(func(g *Graph, x *Node) *Node { return g.Round(x, 1) }),
-		"clip":     scalar(func(g *Graph, x *Node) *Node { return g.Clip(x, -1, 1) }),
-		"maximum":  scalar(func(g *Graph, x *Node) *Node { return g.Maximum(x, three(g)) }),
-		"minimum":  scalar(func(g *Graph, x *Node) *Node { return g.Minimum(three(g), x) }),
+		"conv": scalar(func(g *Graph, x *Node) *Node {
+			return g.Conv(g.Reshape(x, 1, 3), g.Constant(Array{Shape: []int{2, 1, 2}, Data: []int64{-2, 3, 1, 0}}), Window{Before: []int{1}, After: []int{1}})
+		}),
+		"sum":     scalar(func(g *Graph, x *Node) *Node { return g.SumAll(x) }),
+		"bits":    scalar(func(g *Graph, x *Node) *Node { return g.Bits(g.Add(x, g.Scalar(3)), 4) }),
+		"round":   scalar(func(g *Graph, x *Node) *Node { return g.Round(x, 1) }),
+		"clip":    scalar(func(g *Graph, x *Node) *Node { return g.Clip(x, -1, 1) }),
+		"maximum": scalar(func(g *Graph, x *Node) *Node { return g.Maximum(x, three(g)) }),
+		"minimum": scalar(func(g *Graph, x *Node) *Node { return g.Minimum(three(g), x) }),
 		"where": scalar(func(g *Graph, x *Node) *Node {
 			return g.Where(g.Input("c", []int{3}, []int64{0, 0, 1}, []int64{1, 0, 1}), x, three(g))
 		}),
@@ -319,6 +324,7 @@ func everyInput(inputs []*Node, chosen map[string][]int64, f func(map[string][]i
 // TestBuilderRefusals: a caller's mistakes panic with the package's prefix and leave the graph as it was.
 func TestBuilderRefusals(t *testing.T) {
 	const big = int64(1) << 61
+	kernel := func(g *Graph, k int) *Node { return g.Constant(Array{Shape: []int{1, 1, k}, Data: make([]int64, k)}) }
 	cases := map[string]func(g *Graph, x, y *Node){
 		"shapes":           func(g *Graph, x, y *Node) { g.Add(x, y) },
 		"unknown product":  func(g *Graph, x, _ *Node) { g.Multiply(x, x) },
@@ -343,6 +349,14 @@ func TestBuilderRefusals(t *testing.T) {
 		"table":            func(g *Graph, x, _ *Node) { g.Lookup(x, TableOf(0, 6, func(x int64) int64 { return x })) },
 		"no rows":          func(g *Graph, x, _ *Node) { g.Lookup(x, Table{}) },
 		"condition":        func(g *Graph, x, _ *Node) { g.Where(x, x, x) },
+		"conv axes":        func(g *Graph, x, _ *Node) { g.Conv(x, g.Scalar(1), Window{}) },
+		"conv long":        func(g *Graph, x, y *Node) { g.Conv(g.Reshape(x, 1, 3), kernel(g, 4), Window{}) },
+		"conv stride":      func(g *Graph, x, y *Node) { g.Conv(g.Reshape(x, 1, 3), kernel(g, 2), Window{Strides: []int{0}}) },
+		"conv padding":     func(g *Graph, x, y *Node) { g.Conv(g.Reshape(x, 1, 3), kernel(g, 2), Window{Before: []int{-1}}) },
+		"conv groups":      func(g *Graph, x, y *Node) { g.Conv(g.Reshape(x, 3, 1), kernel(g, 1), Window{Groups: 2}) },
+		"conv window":      func(g *Graph, x, y *Node) { g.Conv(g.Reshape(x, 1, 3), kernel(g, 2), Window{After: []int{1, 1}}) },
+		"unknown conv":     func(g *Graph, x, y *Node) { g.Conv(g.Reshape(x, 1, 3), g.Reshape(x, 1, 1, 3), Window{}) },
+		"sum pool":         func(g *Graph, x, y *Node) { g.SumPool(g.Reshape(x, 1, 3), []int{0}, Window{}) },
 		"clip":             func(g *Graph, x, _ *Node) { g.Clip(x, 1, 0) },
 		"bits":             func(g *Graph, x, _ *Node) { g.Bits(x, 2) },
 		"round":            func(g *Graph, x, _ *Node) { g.Round(x, 0) },

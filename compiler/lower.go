@@ -93,7 +93,7 @@ func (l *lowerer) node(n *Node) ([]*elem, error) {
 		return l.univariate(n, n.Args[0], func(int) func(int64) int64 { return func(x int64) int64 { return unary(n, x) } }, 0)
 	case OpLess, OpLessEqual, OpGreater, OpGreaterEqual, OpEqual, OpNotEqual, OpMaximum, OpMinimum:
 		return l.comparison(n)
-	case OpAdd, OpSubtract, OpNegative, OpMultiply, OpMatMul, OpSum:
+	case OpAdd, OpSubtract, OpNegative, OpMultiply, OpMatMul, OpConv, OpSum:
 		forms, err := l.affine(n)
 		return plain(forms), err
 	}

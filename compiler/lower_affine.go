@@ -34,6 +34,8 @@ func (l *lowerer) affine(n *Node) ([]form, error) {
 		}
 	case OpMatMul:
 		l.matMul(n, args, out)
+	case OpConv:
+		l.conv(n, args[0], out)
 	case OpSum:
 		groups := sumGroups(n)
 		for i, g := range groups {
@@ -63,6 +65,24 @@ func (l *lowerer) matMul(n *Node, args [][]form, out []form) {
 			}
 			out[i*w+j] = sumForms(0, parts, weights)
 		}
+	}
+}
+
+// conv makes each result the combination of the elements under its kernel; zero weights cost nothing.
+func (l *lowerer) conv(n *Node, x []form, out []form) {
+	c, kernel := convolutionOf(n), n.Args[1].Lo
+	parts, weights := make([][]form, len(out)), make([][]int64, len(out))
+	c.runs(func(k, to, from, count, step int) {
+		if kernel[k] == 0 {
+			return
+		}
+		for i := range count {
+			parts[to+i] = append(parts[to+i], x[from+i*step])
+			weights[to+i] = append(weights[to+i], kernel[k])
+		}
+	})
+	for i := range out {
+		out[i] = sumForms(0, parts[i], weights[i])
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 var errTooLarge = errors.New("a value could reach 2^62")
 
-// inferBounds returns the bounds of each element of n, whose Shape is set and valid. Every operation but where, sum and
+// inferBounds returns the bounds of each element of n, whose Shape is set and valid. Every operation but where, sum, conv and
 // matmul works element by element on intervals, and all are exact for independent arguments. An input's bounds are its own.
 func inferBounds(n *Node) (lo, hi []int64, err error) {
 	switch n.Op {
@@ -22,6 +22,8 @@ func inferBounds(n *Node) (lo, hi []int64, err error) {
 		lo, hi = n.Value.Data, n.Value.Data
 	case OpMatMul:
 		lo, hi, err = matMulBounds(n)
+	case OpConv:
+		lo, hi, err = convBounds(n)
 	case OpSum:
 		lo, hi, err = sumBounds(n)
 	case OpReshape, OpTranspose, OpConcatenate, OpGetItem:

@@ -12,7 +12,7 @@ type opForm struct{ args, ints int }
 // forms lists every operation of a Graph.
 var forms = map[Op]opForm{
 	OpInput: {0, 0}, OpConstant: {0, 0}, OpAdd: {2, 0}, OpSubtract: {2, 0}, OpNegative: {1, 0}, OpMultiply: {2, 0},
-	OpMatMul: {2, 0}, OpSum: {1, -1}, OpReshape: {1, -1}, OpTranspose: {1, -1}, OpConcatenate: {-1, 1}, OpGetItem: {1, 1},
+	OpMatMul: {2, 0}, OpConv: {2, -1}, OpSum: {1, -1}, OpReshape: {1, -1}, OpTranspose: {1, -1}, OpConcatenate: {-1, 1}, OpGetItem: {1, 1},
 	OpLookup: {1, 0}, OpWhere: {3, 0}, OpLessEqual: {2, 0}, OpLess: {2, 0}, OpGreater: {2, 0}, OpGreaterEqual: {2, 0},
 	OpEqual: {2, 0}, OpNotEqual: {2, 0}, OpMaximum: {2, 0}, OpMinimum: {2, 0}, OpClip: {1, 2}, OpBits: {1, 1}, OpRound: {1, 1},
 }
@@ -72,6 +72,8 @@ func shapeOf(n *Node) ([]int, error) {
 		return append(slices.Clone(n.Args[0].Shape), int(n.Ints[0])), nil
 	case OpMatMul:
 		return matMulShape(n.Args[0].Shape, n.Args[1].Shape)
+	case OpConv:
+		return convShape(n.Args[0].Shape, n.Args[1].Shape, n.Ints)
 	case OpSum, OpReshape, OpTranspose, OpGetItem:
 		return movedShape(n.Op, n.Args[0].Shape, n.Ints)
 	case OpConcatenate:

@@ -112,6 +112,8 @@ func (p *parser) add(n *Node) error {
 	case OpMatMul:
 		_, _, cols := matMulDims(n.Args[0].Shape, n.Args[1].Shape)
 		work += n.Args[0].Size() * cols // both below 2^26
+	case OpConv:
+		work += convolutionOf(n).work()
 	case OpLookup:
 		for _, row := range n.Table.Values {
 			work += len(row) * (size / len(n.Table.Values))

@@ -16,7 +16,7 @@ const maxRounds = 64
 //
 // Fusion takes comparisons, maximum, minimum, clip and lookups into a lookup, with the additions, subtractions, negatives
 // and multiplications by constants that sit directly before them; an affine operation whose value is also used otherwise
-// stays as it is. It never crosses matmul, sum, round or bits.
+// stays as it is. It never crosses matmul, conv, sum, round or bits.
 func (g *Graph) Optimize() (*Graph, error) {
 	if err := g.Verify(); err != nil {
 		return nil, err

@@ -130,6 +130,29 @@ def one(p, op, a):
     raise ValueError(op)
 
 
+def conv(p, rank):
+    """A convolution by numpy's windows of the padded array, with every part of the geometry at random."""
+    def draw(lo, hi):
+        return [int(v) for v in rng.integers(lo, hi + 1, size=rank)]
+    groups, channels, outputs = int(rng.integers(1, 3)), int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    size, kernel, stride, dilation, before, after = draw(5, 8), draw(1, 3), draw(1, 3), draw(1, 2), draw(0, 2), draw(0, 2)
+    a = p.input((groups * channels, *size), -100, 100)
+    w = random_constant(p, (groups * outputs, channels, *kernel), -9, 9)
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+
+    def f(x, w):
+        x = np.pad(x, [(0, 0), *zip(before, after)])
+        x = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(1, rank + 1)))
+        pick = (slice(None), *(slice(None, None, s) for s in stride), *(slice(None, None, d) for d in dilation))
+        x = x[pick]  # [C, positions..., kernel...]
+        x = x.reshape(groups, channels, *x.shape[1:])
+        w = w.reshape(groups, outputs, channels, *kernel)
+        out = np.einsum(f"gc{'pq'[:rank]}{'kl'[:rank]},goc{'kl'[:rank]}->go{'pq'[:rank]}", x, w)
+        return out.reshape(groups * outputs, *out.shape[2:])
+
+    return p.map("conv", f, a, w, ints=[groups, *stride, *before, *after, *dilation])
+
+
 OPS = ["add", "subtract", "negative", "multiply", "matmul", "sum", "reshape", "transpose", "concatenate", "getitem",
        "lookup", "where", "maximum", "minimum", "clip", "bits", "round", *COMPARISONS]
 
@@ -168,6 +191,10 @@ def main():
                 break
             if len(p.shape(a)) > 5:
                 a = p.map("sum", np.sum, a, ints=[])
+        programs.append(finish(p))
+    for i in range(40):
+        p = Program(2)
+        conv(p, 1 + i % 2)
         programs.append(finish(p))
     json.dump({"numpy": np.__version__, "programs": programs}, sys.stdout, separators=(",", ":"))
     print()
