@@ -24,7 +24,7 @@ func TestKeySwitchNoise(t *testing.T) {
 		k := keysOf(t, lit)
 		model, shape := k.model()
 		var m moments
-		for range samples(400, 3000) {
+		for range samples(1200, 4000) {
 			in := LWECiphertext{Mask: randomWords(k.p.BigDimension()), Body: randomWords(1)[0]}
 			out := k.keySwitch(&in)
 			m.add(torus(lwePhase(k.sk, out.Mask, out.Body) - lwePhase(k.sk, in.Mask, in.Body)))

@@ -72,7 +72,11 @@ func (m *moments) mean() float64 { return m.sum / m.n }
 // variance about zero: every error of this package is meant to have no mean, and a mean must count.
 func (m *moments) variance() float64 { return m.squares / m.n }
 
-// checkNoise compares a measured deviation about zero with the prediction, and the mean with zero (within five standard errors of independent
+// fftLow is the least ratio of deviations where the FFT's own error decides: its constant (NoiseModel) bounds every kernel, and those of pure Go come out
+// up to 12% below it.
+const fftLow = 0.8
+
+// checkNoise compares a measured deviation about zero with the prediction, and the mean with zero (within six standard errors of independent
 // samples, times slack: 1 unless samples share something).
 func checkNoise(t *testing.T, name string, m *moments, variance, low, high, slack float64) {
 	t.Helper()
@@ -82,7 +86,7 @@ func checkNoise(t *testing.T, name string, m *moments, variance, low, high, slac
 	if !(ratio > low && ratio < high) {
 		t.Errorf("%s: deviation 2^%.3f, want 2^%.3f within %.2f..%.2f of it", name, math.Log2(m.variance())/2, math.Log2(variance)/2, low, high)
 	}
-	if bound := 5 * slack * math.Sqrt(variance/m.n); !(math.Abs(m.mean()) < bound) {
+	if bound := 6 * slack * math.Sqrt(variance/m.n); !(math.Abs(m.mean()) < bound) {
 		t.Errorf("%s: mean %g of the noise, want 0 within %g", name, m.mean(), bound)
 	}
 }

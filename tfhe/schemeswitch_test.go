@@ -44,7 +44,7 @@ func TestSwitchedNoise(t *testing.T) {
 			})
 		}
 		name := fmt.Sprintf("switched row, L=%d, %v, %v", c.pp.Log2Slots, c.pp.Switch, c.pp.Form)
-		checkNoise(t, name, &m, v.SwitchedRow(c.pp), 0.9, 1.1, 20)
+		checkNoise(t, name, &m, v.SwitchedRow(c.pp), fftLow, 1.12, 20)
 	}
 }
 
@@ -80,8 +80,8 @@ func TestSelectorNoise(t *testing.T) {
 		}
 		name := fmt.Sprintf("selector, L=%d, %v, %v", pp.Log2Slots, pp.Switch, pp.Form)
 		noise := v.Select(pp)
-		checkNoise(t, name+", bit 0", &m[0], noise.ExternalProduct(pp.Select), 0.88, 1.1, 6)
-		checkNoise(t, name+", bit 1", &m[1], noise.CMUX(pp.Select), 0.88, 1.1, 6)
+		checkNoise(t, name+", bit 0", &m[0], noise.ExternalProduct(pp.Select), fftLow, 1.15, 6)
+		checkNoise(t, name+", bit 1", &m[1], noise.CMUX(pp.Select), fftLow, 1.15, 6)
 	}
 }
 
