@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/fhe-ml/fhe-ml/tfhe"
@@ -46,15 +45,19 @@ func (r *Request) WriteTo(w io.Writer) (int64, error) {
 
 // ReadRequest reads the next request of a stream for a circuit with the given specification; io.EOF at its end.
 func ReadRequest(r io.Reader, spec *ClientSpec) (*Request, error) {
+	return readRequest(r, spec, spec.Hash())
+}
+
+func readRequest(r io.Reader, spec *ClientSpec, hash [32]byte) (*Request, error) {
 	h, data, err := tfhe.ReadFile(r, tfhe.KindRequest, messageVersion, spec.RequestBytes())
 	if err != nil {
 		return nil, err
 	}
-	if h.Params != spec.Hash() {
-		return nil, fmt.Errorf("request was encrypted for another model: %w", tfhe.ErrMismatch)
+	if h.Params != hash {
+		return nil, tfhe.FileErrorf(tfhe.KindRequest, tfhe.ErrModel, "request was encrypted for another model than this one")
 	}
 	if int64(len(data)) != spec.RequestBytes() {
-		return nil, fmt.Errorf("request has %d bytes where the model needs %d", len(data), spec.RequestBytes())
+		return nil, tfhe.FileErrorf(tfhe.KindRequest, tfhe.ErrDamaged, "request is damaged: it has %d bytes where the model needs %d", len(data), spec.RequestBytes())
 	}
 	req := &Request{Spec: h.Params, Key: h.Key, ID: h.Request}
 	copy(req.Seed[:], data)
@@ -79,15 +82,19 @@ func (r *Response) WriteTo(w io.Writer) (int64, error) {
 
 // ReadResponse reads the next response of a stream; io.EOF at its end.
 func ReadResponse(r io.Reader, spec *ClientSpec) (*Response, error) {
+	return readResponse(r, spec, spec.Hash())
+}
+
+func readResponse(r io.Reader, spec *ClientSpec, hash [32]byte) (*Response, error) {
 	h, data, err := tfhe.ReadFile(r, tfhe.KindResponse, messageVersion, spec.ResponseBytes())
 	if err != nil {
 		return nil, err
 	}
-	if h.Params != spec.Hash() {
-		return nil, fmt.Errorf("response comes from another model: %w", tfhe.ErrMismatch)
+	if h.Params != hash {
+		return nil, tfhe.FileErrorf(tfhe.KindResponse, tfhe.ErrModel, "response comes from another model than this client file's")
 	}
 	if int64(len(data)) != spec.ResponseBytes() {
-		return nil, fmt.Errorf("response has %d bytes where the model gives %d", len(data), spec.ResponseBytes())
+		return nil, tfhe.FileErrorf(tfhe.KindResponse, tfhe.ErrDamaged, "response is damaged: it has %d bytes where the model gives %d", len(data), spec.ResponseBytes())
 	}
 	res := &Response{Spec: h.Params, Key: h.Key, ID: h.Request}
 	for _, it := range spec.Items {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -23,6 +22,8 @@ const (
 	KindModel         Kind = 5 // NAME.fheml: everything a server needs
 	KindClient        Kind = 6 // NAME.client.fheml: what a client needs
 	KindCircuit       Kind = 7 // a circuit alone
+	KindRequests      Kind = 8 // the head of a batch of requests, which follow it
+	KindResponses     Kind = 9 // the head of a batch of responses
 )
 
 // String returns the kind's name.
@@ -42,13 +43,17 @@ func (k Kind) String() string {
 		return "client file"
 	case KindCircuit:
 		return "circuit"
+	case KindRequests:
+		return "request file"
+	case KindResponses:
+		return "response file"
 	}
 	return fmt.Sprintf("unknown kind %d", uint16(k))
 }
 
 // withArticle returns the kind's name for a sentence: "a model", "an evaluation key".
 func (k Kind) withArticle() string {
-	if k == KindEvaluationKey || k < KindSecretKey || k > KindClient {
+	if k == KindEvaluationKey || k < KindSecretKey || k > KindResponses {
 		return "an " + k.String()
 	}
 	return "a " + k.String()
@@ -62,9 +67,6 @@ type Header struct {
 	Key     KeyID    // zero where no key is involved
 	Request [16]byte // random id of a request, repeated by its response
 }
-
-// ErrMismatch is wrapped by errors that say that two files do not belong together: another key, another model, another request.
-var ErrMismatch = errors.New("files do not belong together")
 
 const (
 	magic       = "FHEML\r\n\x1a" // the line ending shows a transfer as text
@@ -121,10 +123,16 @@ func ReadFile(r io.Reader, kind Kind, version uint16, limit int64) (Header, []by
 		if n == 0 && err == io.EOF {
 			return h, nil, io.EOF
 		}
-		return h, nil, fmt.Errorf("not %s of fhe-ml: it has only %d bytes", kind.withArticle(), n)
+		if isMagic(head[:min(n, 8)]) && isEnd(err) {
+			return h, nil, FileErrorf(kind, ErrTruncated, "%s is cut short: it has only %d bytes", kind, n)
+		}
+		if !isEnd(err) {
+			return h, nil, fmt.Errorf("%s: reading: %w", kind, err)
+		}
+		return h, nil, FileErrorf(kind, ErrKind, "not %s of fhe-ml: it has only %d bytes", kind.withArticle(), n)
 	}
 	if string(head[:8]) != magic {
-		return h, nil, fmt.Errorf("not %s of fhe-ml: its first bytes are not those of an fhe-ml file", kind.withArticle())
+		return h, nil, FileErrorf(kind, ErrKind, "not %s of fhe-ml: its first bytes are not those of an fhe-ml file", kind.withArticle())
 	}
 	h.Kind = Kind(binary.LittleEndian.Uint16(head[8:]))
 	h.Version = binary.LittleEndian.Uint16(head[10:])
@@ -133,39 +141,67 @@ func ReadFile(r io.Reader, kind Kind, version uint16, limit int64) (Header, []by
 	copy(h.Request[:], head[64:])
 	length := binary.LittleEndian.Uint64(head[80:])
 	if h.Kind != kind {
-		return h, nil, fmt.Errorf("this is %s of fhe-ml where %s is needed", h.Kind.withArticle(), kind.withArticle())
+		return h, nil, FileErrorf(kind, ErrKind, "this is %s of fhe-ml where %s is needed", h.Kind.withArticle(), kind.withArticle())
 	}
 	if h.Version != version {
-		return h, nil, fmt.Errorf("%s of format version %d; this fhe-ml reads version %d", kind, h.Version, version)
+		return h, nil, FileErrorf(kind, ErrVersion, "%s of format version %d; this fhe-ml reads version %d", kind, h.Version, version)
 	}
 	if length > uint64(limit) {
-		return h, nil, fmt.Errorf("%s announces %d bytes where at most %d are read", kind, length, limit)
+		return h, nil, FileErrorf(kind, ErrTooLarge, "%s announces %d bytes where at most %d are read", kind, length, limit)
 	}
 	if binary.LittleEndian.Uint32(head[12:]) != 0 {
-		return h, nil, fmt.Errorf("%s is damaged: its header has bits that no version sets", kind)
+		return h, nil, FileErrorf(kind, ErrDamaged, "%s is damaged: its header has bits that no version sets", kind)
 	}
-	var payload bytes.Buffer
-	if n, err := io.CopyN(&payload, r, int64(length)); err != nil {
-		return h, nil, fmt.Errorf("%s is cut short: %d of %d bytes are there", kind, n, length)
+	payload, err := readBytes(r, int(length))
+	if err != nil {
+		return h, nil, unreadable(kind, err, fmt.Sprintf("%d of %d bytes are there", len(payload), length))
 	}
 	want := make([]byte, sha256.Size)
 	if _, err := io.ReadFull(r, want); err != nil {
-		return h, nil, fmt.Errorf("%s is cut short: its hash is missing", kind)
+		return h, nil, unreadable(kind, err, "its hash is missing")
 	}
 	sum := sha256.New()
 	sum.Write(head)
-	sum.Write(payload.Bytes())
+	sum.Write(payload)
 	if !bytes.Equal(sum.Sum(nil), want) {
-		return h, nil, fmt.Errorf("%s is damaged: its content does not match its hash", kind)
+		return h, nil, FileErrorf(kind, ErrDamaged, "%s is damaged: its content does not match its hash", kind)
 	}
-	return h, payload.Bytes(), nil
+	return h, payload, nil
+}
+
+func isMagic(b []byte) bool { return len(b) > 0 && string(b) == magic[:len(b)] }
+
+func isEnd(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
+
+// unreadable tells a file that ends too early from a reader that fails.
+func unreadable(kind Kind, err error, what string) error {
+	if isEnd(err) {
+		return FileErrorf(kind, ErrTruncated, "%s is cut short: %s", kind, what)
+	}
+	return fmt.Errorf("%s: reading: %w", kind, err)
+}
+
+// firstChunk is what readBytes allocates before it has seen a byte.
+const firstChunk = 1 << 16
+
+// readBytes reads n bytes into memory that at most doubles as they arrive, and never exceeds n. It returns those that came before an error.
+func readBytes(r io.Reader, n int) ([]byte, error) {
+	buf := make([]byte, 0, min(n, firstChunk))
+	for {
+		m, err := io.ReadFull(r, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+m]
+		if err != nil || len(buf) == n {
+			return buf, err
+		}
+		buf = append(make([]byte, 0, min(n, 2*cap(buf))), buf...)
+	}
 }
 
 // AtEnd returns an error if anything follows in r, for files that hold one object.
 func AtEnd(r io.Reader, kind Kind) error {
 	switch n, err := io.ReadFull(r, make([]byte, 1)); {
 	case n > 0:
-		return fmt.Errorf("%s is damaged: something follows after its end", kind)
+		return FileErrorf(kind, ErrDamaged, "%s is damaged: something follows after its end", kind)
 	case err != io.EOF:
 		return err
 	}
@@ -183,7 +219,8 @@ func PeekKind(head []byte) (Kind, bool) {
 // payloads are CBOR (RFC 8949), in its deterministic form: equal values give equal bytes.
 var (
 	payloadEnc = must(cbor.CoreDetEncOptions().EncMode())
-	payloadDec = must(cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20, MaxNestedLevels: 64, DupMapKey: cbor.DupMapKeyEnforcedAPF}.DecMode())
+	payloadDec = must(cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20, MaxNestedLevels: 64, DupMapKey: cbor.DupMapKeyEnforcedAPF,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField}.DecMode())
 )
 
 func must[T any](v T, err error) T {
@@ -197,7 +234,7 @@ func must[T any](v T, err error) T {
 func EncodePayload(v any) ([]byte, error) { return payloadEnc.Marshal(v) }
 
 // DecodePayload decodes what [EncodePayload] gave. The encoding is checked before anything is allocated, so that memory is within a factor of about 50
-// of the length of data (an array of empty structs is the worst).
+// of the length of data (an array of empty structs is the worst). A field that v does not have is an error: whoever wrote it relies on its being read.
 func DecodePayload(data []byte, v any) error { return payloadDec.Unmarshal(data, v) }
 
 // AppendWords appends torus words in little-endian order.

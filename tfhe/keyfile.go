@@ -63,18 +63,18 @@ func ReadSecretKey(r io.Reader) (*SecretKey, error) {
 		return nil, err
 	}
 	if p.Hash() != h.Params || len(rest) != p.BigDimension() {
-		return nil, fmt.Errorf("tfhe: secret key does not match its parameters")
+		return nil, FileErrorf(KindSecretKey, ErrDamaged, "tfhe: secret key does not match its parameters")
 	}
 	coeffs := make([]int64, len(rest))
 	for i, b := range rest {
 		c := int64(int8(b))
 		if c < -1 || c > 1 {
-			return nil, fmt.Errorf("tfhe: secret key is damaged")
+			return nil, FileErrorf(KindSecretKey, ErrDamaged, "tfhe: secret key is damaged")
 		}
 		coeffs[i] = c
 	}
 	if !keyAdmitted(p, coeffs) || !keyInForm(p, coeffs) {
-		return nil, fmt.Errorf("tfhe: secret key is damaged: no key that fhe-ml generates has its weight")
+		return nil, FileErrorf(KindSecretKey, ErrDamaged, "tfhe: secret key is damaged: no key that fhe-ml generates has its weight")
 	}
 	return newSecretKey(p, h.Key, coeffs)
 }
@@ -88,6 +88,11 @@ func (k *EvaluationKey) WriteTo(w io.Writer) (int64, error) {
 		expansion = k.expansion.AppendTo(nil)
 	}
 	return WriteFile(w, Header{Kind: KindEvaluationKey, Version: keyVersion, Params: k.params.Hash(), Key: k.id}, data, AppendWords(nil, k.bsk), appendWords32(nil, k.ksk), expansion)
+}
+
+// EvaluationKeyFileBytes is the size of the file that [EvaluationKey.WriteTo] writes for these parameters.
+func (p Parameters) EvaluationKeyFileBytes() int64 {
+	return FramingBytes + int64(len(AppendParameters(nil, p))) + 32 + p.EvaluationKeyBytes()
 }
 
 // ReadEvaluationKey reads what [EvaluationKey.WriteTo] wrote.
@@ -105,7 +110,7 @@ func ReadEvaluationKey(r io.Reader) (*EvaluationKey, error) {
 	}
 	k := &EvaluationKey{params: p, id: h.Key}
 	if p.Hash() != h.Params || int64(len(rest)) != 32+p.EvaluationKeyBytes() {
-		return nil, fmt.Errorf("tfhe: evaluation key does not match its parameters")
+		return nil, FileErrorf(KindEvaluationKey, ErrDamaged, "tfhe: evaluation key does not match its parameters")
 	}
 	copy(k.seed[:], rest)
 	rest = rest[32:]
@@ -138,7 +143,7 @@ func words32(data []byte) []uint32 {
 
 func eofIsShort(err error, kind Kind) error {
 	if err == io.EOF {
-		return fmt.Errorf("not %s of fhe-ml: it is empty", kind.withArticle())
+		return FileErrorf(kind, ErrTruncated, "not %s of fhe-ml: it is empty", kind.withArticle())
 	}
 	return err
 }

@@ -64,7 +64,7 @@ func New(spec *compiler.ClientSpec, sk *tfhe.SecretKey) (*Client, error) {
 		return nil, errors.New("client: no secret key: make one with GenerateKeys")
 	}
 	if sk.Parameters().Hash() != p.Hash() {
-		return nil, fmt.Errorf("client: secret key was made for other parameters than the model's: %w", tfhe.ErrMismatch)
+		return nil, tfhe.FileErrorf(tfhe.KindSecretKey, tfhe.ErrModel, "client: secret key was made for another model: its parameters are not this one's")
 	}
 	return &Client{spec: spec, hash: spec.Hash(), p: p, sk: sk}, nil
 }
@@ -108,7 +108,7 @@ func (c *Client) Decrypt(res *compiler.Response, req *compiler.Request) ([]int64
 		return nil, errors.New("client: no response, or no request that it answers")
 	}
 	if res.ID != req.ID {
-		return nil, fmt.Errorf("client: response answers another request: %w", tfhe.ErrMismatch)
+		return nil, tfhe.FileErrorf(tfhe.KindResponse, tfhe.ErrRequest, "client: response answers another request")
 	}
 	out, _, err := c.Open(res)
 	return out, err
@@ -118,10 +118,10 @@ func (c *Client) Decrypt(res *compiler.Response, req *compiler.Request) ([]int64
 // its exact place, relative to the distance at which it would decode wrongly (0: none, 1: wrong).
 func (c *Client) Open(res *compiler.Response) (out []int64, noise float64, err error) {
 	if res.Spec != c.hash {
-		return nil, 0, fmt.Errorf("client: response comes from another model: %w", tfhe.ErrMismatch)
+		return nil, 0, tfhe.FileErrorf(tfhe.KindResponse, tfhe.ErrModel, "client: response comes from another model than this client file's")
 	}
 	if res.Key != c.sk.ID() {
-		return nil, 0, fmt.Errorf("client: response was computed under key %s, this is key %s: %w", res.Key, c.sk.ID(), tfhe.ErrMismatch)
+		return nil, 0, c.otherKey(res.Key)
 	}
 	if len(res.Items) != len(c.spec.Items) {
 		return nil, 0, fmt.Errorf("client: response has %d ciphertexts where the model gives %d", len(res.Items), len(c.spec.Items))

@@ -40,9 +40,9 @@ func (r *run) selectors() error {
 }
 
 // takeBits returns count places for selectors, with memory of a finished row or without.
-func (s *Server) takeBits(count int) []*tfhe.FourierGGSW {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *program) takeBits(count int) []*tfhe.FourierGGSW {
+	s.poolMu.Lock()
+	defer s.poolMu.Unlock()
 	if n := len(s.freeBits); n > 0 {
 		bits := s.freeBits[n-1]
 		s.freeBits = s.freeBits[:n-1]
@@ -65,11 +65,11 @@ func (r *run) expand(masks *tfhe.MaskReader) error {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	pieces := rangesPerThread * r.s.threads
+	pieces := rangesPerThread * r.threads
 	size := max((count+pieces-1)/pieces, minRange)
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(r.ctx)
-	for range min(r.s.threads, (count+size-1)/size) {
+	for range min(r.threads, (count+size-1)/size) {
 		group.Go(func() error {
 			x := r.expander()
 			defer r.putExpander(x)
@@ -104,7 +104,7 @@ func (r *run) expander() *tfhe.Expander {
 func (r *run) putExpander(x *tfhe.Expander) {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	if r.s.key == r.key && len(r.s.expanders) < r.s.threads {
+	if r.s.key == r.key && len(r.s.expanders) < r.s.Cores().threads {
 		r.s.expanders = append(r.s.expanders, x)
 	}
 }

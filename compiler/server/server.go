@@ -3,16 +3,20 @@
 //
 //	s, err := server.New(circuit)
 //	err = s.LoadKey(ctx, evaluationKey, nil) // the client's; another one takes its place
-//	response, err := s.Run(ctx, request)
+//	response, err := s.Run(ctx, request)     // a row, on the cores that are free
+//	rows, err := s.RunBatch(ctx, file, requests, nil) // a file or transfer of rows, on all cores
 //
-// A [Server] serves one key at a time: make one for each client. It is safe for concurrent use, and Run uses all cores for one row.
+// A [Server] serves one key at a time. [Server.ForKey] gives servers of the same circuit for other clients, which share the prepared circuit, the
+// scratch memory and the [Cores]. All are safe for concurrent use: however many rows are asked for at a time, Cores decides how many are in work,
+// and so memory stays below [Server.KeyMemory] for each key, [Server.RowMemory] for each row in work, and the requests and responses that callers hold.
+//
+// Package service, below this one, offers circuits over HTTP.
 package server
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -25,26 +29,34 @@ import (
 
 // Server executes one circuit for the holder of one key.
 type Server struct {
+	*program
+
+	mu        sync.Mutex // guards loaded, keyID, key and expanders
+	loaded    bool
+	keyID     tfhe.KeyID
+	key       *tfhe.ServerKey
+	expanders []*tfhe.Expander // of key
+}
+
+// program is what servers of one circuit share.
+type program struct {
 	circuit *compiler.Circuit
 	params  tfhe.Parameters
 	hash    [32]byte
 	tables  [][]*tfhe.LookupTable // per step: of a lookup or a round
 
-	mu      sync.Mutex // guards loaded, keyID, key, free, freeBits, expanders
-	loaded  bool
-	keyID   tfhe.KeyID
-	key     *tfhe.ServerKey
-	free    []*tfhe.Evaluator
-	threads int
+	coresMu sync.RWMutex
+	cores   *Cores
 
-	freeBits  [][]*tfhe.FourierGGSW // memory of the selectors of finished rows
-	expanders []*tfhe.Expander      // of key
+	poolMu   sync.Mutex // guards free and freeBits
+	free     []*tfhe.Evaluator
+	freeBits [][]*tfhe.FourierGGSW // memory of the selectors of finished rows
 }
 
 // ErrNoKey is returned by Run before LoadKey for a circuit with lookups or packed selectors.
-var ErrNoKey = errors.New("server: the circuit has lookups or packed selectors: load the client's evaluation key first")
+var ErrNoKey = errors.New("server: this model needs the client's evaluation key: load it first")
 
-// New prepares a circuit, which it validates.
+// New prepares a circuit, which it validates. Its rows run on all cores.
 func New(c *compiler.Circuit) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -53,14 +65,23 @@ func New(c *compiler.Circuit) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{circuit: c, params: p, hash: c.Spec.Hash(), tables: make([][]*tfhe.LookupTable, len(c.Steps)), threads: runtime.GOMAXPROCS(0)}
+	s := &program{circuit: c, params: p, hash: c.Spec.Hash(), tables: make([][]*tfhe.LookupTable, len(c.Steps)), cores: NewCores(0, 0)}
 	for i, st := range c.Steps {
 		if s.tables[i], err = stepTables(p, st); err != nil {
 			return nil, fmt.Errorf("server: step %d: %w", i, err)
 		}
 	}
-	return s, nil
+	return &Server{program: s}, nil
 }
+
+// ForKey returns a server of the same circuit for another client, whose key it loads. The two share the prepared circuit and the cores.
+func (s *Server) ForKey(ctx context.Context, ek *tfhe.EvaluationKey, progress tfhe.Progress) (*Server, error) {
+	other := &Server{program: s.program}
+	return other, other.LoadKey(ctx, ek, progress)
+}
+
+// Spec is the public part of the circuit.
+func (s *Server) Spec() *compiler.ClientSpec { return &s.circuit.Spec }
 
 // stepTables builds the test polynomials of a step once.
 func stepTables(p tfhe.Parameters, st compiler.Step) ([]*tfhe.LookupTable, error) {
@@ -86,12 +107,21 @@ func stepTables(p tfhe.Parameters, st compiler.Step) ([]*tfhe.LookupTable, error
 	return tables, nil
 }
 
-// SetThreads bounds the goroutines that one Run uses; 0 means all cores. Call it before the first Run.
-func (s *Server) SetThreads(n int) {
-	if n <= 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
-	s.threads = n
+// SetThreads bounds the goroutines that compute at a time; 0 means all cores.
+func (s *Server) SetThreads(n int) { s.SetCores(NewCores(n, 0)) }
+
+// SetCores makes servers share cores, also those of other circuits. Rows in work keep what they have.
+func (s *Server) SetCores(c *Cores) {
+	s.coresMu.Lock()
+	defer s.coresMu.Unlock()
+	s.cores = c
+}
+
+// Cores returns what the server's rows run on.
+func (s *Server) Cores() *Cores {
+	s.coresMu.RLock()
+	defer s.coresMu.RUnlock()
+	return s.cores
 }
 
 // NeedsKey tells whether the circuit needs an evaluation key that is more than a header: it has lookups or packed selectors.
@@ -103,7 +133,7 @@ func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress t
 		return errors.New("server: no evaluation key")
 	}
 	if ek.Parameters().Hash() != s.params.Hash() {
-		return fmt.Errorf("server: evaluation key was made for other parameters: %w", tfhe.ErrMismatch)
+		return tfhe.FileErrorf(tfhe.KindEvaluationKey, tfhe.ErrModel, "server: evaluation key was made for another model: its parameters are not this one's")
 	}
 	key, err := tfhe.NewServerKey(ctx, ek, progress)
 	if err != nil {
@@ -114,36 +144,28 @@ func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress t
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.key, s.keyID, s.loaded, s.free, s.expanders = key, ek.ID(), true, nil, nil
+	s.key, s.keyID, s.loaded, s.expanders = key, ek.ID(), true, nil
 	return nil
 }
 
-// Run computes the response to one request. It stops early with ctx's error.
+// Run computes the response to one request: on all cores if they are free, else on those that are, once there is one. It stops early with ctx's error.
 func (s *Server) Run(ctx context.Context, req *compiler.Request) (*compiler.Response, error) {
-	spec := &s.circuit.Spec
-	if req == nil {
-		return nil, errors.New("server: no request")
+	return s.run(ctx, req, 1)
+}
+
+// run computes one of several rows that are to share the cores.
+func (s *Server) run(ctx context.Context, req *compiler.Request, rows int) (*compiler.Response, error) {
+	key, err := s.check(req)
+	if err != nil {
+		return nil, err
 	}
-	if req.Spec != s.hash {
-		return nil, fmt.Errorf("server: request was encrypted for another model: %w", tfhe.ErrMismatch)
+	cores := s.Cores()
+	threads, err := cores.acquire(ctx, rows)
+	if err != nil {
+		return nil, fmt.Errorf("server: waiting for a core: %w", err)
 	}
-	packed := 0
-	if len(spec.Packed) > 0 {
-		packed = s.params.N()
-	}
-	if len(req.Packed) != packed || int64(len(req.Selectors)) != spec.SelectorWords() {
-		return nil, fmt.Errorf("server: request has the wrong size")
-	}
-	s.mu.Lock()
-	loaded, id, key := s.loaded, s.keyID, s.key
-	s.mu.Unlock()
-	if s.NeedsKey() && !loaded {
-		return nil, ErrNoKey
-	}
-	if loaded && req.Key != id {
-		return nil, fmt.Errorf("server: request was encrypted under key %s, the evaluation key belongs to key %s: %w", req.Key, id, tfhe.ErrMismatch)
-	}
-	r := &run{s: s, key: key, ctx: ctx, req: req, values: make([]value, len(s.circuit.Steps))}
+	defer cores.release(threads)
+	r := &run{s: s, key: key, ctx: ctx, req: req, threads: threads, values: make([]value, len(s.circuit.Steps))}
 	defer r.release()
 	if err := r.selectors(); err != nil {
 		return nil, err
@@ -156,10 +178,42 @@ func (s *Server) Run(ctx context.Context, req *compiler.Request) (*compiler.Resp
 		r.values[i] = v
 	}
 	res := &compiler.Response{Spec: req.Spec, Key: req.Key, ID: req.ID}
-	for i, it := range spec.Items {
+	for i, it := range s.circuit.Spec.Items {
 		res.Items = append(res.Items, r.result(s.circuit.Results[i], it))
 	}
 	return res, nil
+}
+
+// check refuses a request that is not for this circuit and the key that is loaded, which it returns.
+func (s *Server) check(req *compiler.Request) (*tfhe.ServerKey, error) {
+	spec := &s.circuit.Spec
+	if req == nil {
+		return nil, errors.New("server: no request")
+	}
+	if req.Spec != s.hash {
+		return nil, tfhe.FileErrorf(tfhe.KindRequest, tfhe.ErrModel, "server: request was encrypted for another model than this one")
+	}
+	packed := 0
+	if len(spec.Packed) > 0 {
+		packed = s.params.N()
+	}
+	if len(req.Packed) != packed || int64(len(req.Selectors)) != spec.SelectorWords() {
+		return nil, tfhe.FileErrorf(tfhe.KindRequest, tfhe.ErrDamaged, "server: request has the wrong size")
+	}
+	return s.checkKey(req.Key)
+}
+
+// checkKey returns the key that is loaded, if it belongs to the secret key id.
+func (s *Server) checkKey(id tfhe.KeyID) (*tfhe.ServerKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.NeedsKey() && !s.loaded {
+		return nil, ErrNoKey
+	}
+	if s.loaded && id != s.keyID {
+		return nil, tfhe.FileErrorf(tfhe.KindEvaluationKey, tfhe.ErrKey, "server: request was encrypted under key %s, the evaluation key belongs to key %s: use the two that were made together", id, s.keyID)
+	}
+	return s.key, nil
 }
 
 // value is what a step gives: a GLWE ciphertext, or a vector of LWE ciphertexts under the big key.
@@ -170,19 +224,20 @@ type value struct {
 
 // run is the state of one row.
 type run struct {
-	s      *Server
-	key    *tfhe.ServerKey
-	ctx    context.Context
-	req    *compiler.Request
-	packed tfhe.GLWECiphertext
-	bits   []*tfhe.FourierGGSW
-	values []value
-	mu     sync.Mutex
-	evs    []*tfhe.Evaluator
-	boot   *tfhe.Bootstrapper // nil until the first lookup
+	s       *Server
+	key     *tfhe.ServerKey
+	ctx     context.Context
+	req     *compiler.Request
+	threads int
+	packed  tfhe.GLWECiphertext
+	bits    []*tfhe.FourierGGSW
+	values  []value
+	mu      sync.Mutex
+	evs     []*tfhe.Evaluator
+	boot    *tfhe.Bootstrapper // nil until the first lookup
 }
 
-// evaluator takes an evaluator for one goroutine, from the server's free ones if it can.
+// evaluator takes an evaluator for one goroutine, from the free ones if it can. It does no lookups and so belongs to no key.
 func (r *run) evaluator() *tfhe.Evaluator {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -191,9 +246,9 @@ func (r *run) evaluator() *tfhe.Evaluator {
 		r.evs = r.evs[:n-1]
 		return ev
 	}
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
-	if n := len(r.s.free); n > 0 && r.s.key == r.key {
+	r.s.poolMu.Lock()
+	defer r.s.poolMu.Unlock()
+	if n := len(r.s.free); n > 0 {
 		ev := r.s.free[n-1]
 		r.s.free = r.s.free[:n-1]
 		return ev
@@ -207,17 +262,18 @@ func (r *run) put(ev *tfhe.Evaluator) {
 	r.mu.Unlock()
 }
 
-// release ends the goroutines for lookups and gives the evaluators back to the server.
+// release ends the goroutines for lookups and gives scratch memory back, as much as the rows that run at a time can use.
 func (r *run) release() {
 	if r.boot != nil {
 		r.boot.Close()
 	}
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
-	if r.s.key == r.key && len(r.s.free) < r.s.threads {
-		r.s.free = append(r.s.free, r.evs...)
+	cores := r.s.Cores()
+	r.s.poolMu.Lock()
+	defer r.s.poolMu.Unlock()
+	if n := cores.threads - len(r.s.free); n > 0 {
+		r.s.free = append(r.s.free, r.evs[:min(n, len(r.evs))]...)
 	}
-	if len(r.bits) > 0 && len(r.s.freeBits) < r.s.threads {
+	if len(r.bits) > 0 && len(r.s.freeBits) < cores.rows {
 		r.s.freeBits = append(r.s.freeBits, r.bits)
 	}
 }
@@ -226,7 +282,7 @@ func (r *run) release() {
 func (r *run) each(n int, f func(ev *tfhe.Evaluator, i int)) error {
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(r.ctx)
-	for range min(r.s.threads, n) {
+	for range min(r.threads, n) {
 		group.Go(func() error {
 			ev := r.evaluator()
 			defer r.put(ev)

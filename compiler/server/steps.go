@@ -78,7 +78,7 @@ func (r *run) affine(st *compiler.AffineStep) (value, error) {
 // bootstrapper returns the run's goroutines for lookups, started on first use.
 func (r *run) bootstrapper() *tfhe.Bootstrapper {
 	if r.boot == nil {
-		r.boot = tfhe.NewBootstrapper(r.s.params, r.key, r.s.threads)
+		r.boot = tfhe.NewBootstrapper(r.s.params, r.key, r.threads)
 	}
 	return r.boot
 }

@@ -8,8 +8,8 @@ import (
 // selectTrees evaluates the diagrams bottom up, one root at a time on each core, and sums the roots.
 func (r *run) selectTrees(st *compiler.SelectStep) (value, error) {
 	p := r.s.params
-	sums := make(chan tfhe.GLWECiphertext, r.s.threads)
-	for range r.s.threads {
+	sums := make(chan tfhe.GLWECiphertext, r.threads)
+	for range r.threads {
 		sums <- tfhe.NewGLWE(p)
 	}
 	d := newDiagram(st)
@@ -22,7 +22,7 @@ func (r *run) selectTrees(st *compiler.SelectStep) (value, error) {
 		sums <- sum
 	})
 	total := <-sums
-	for range r.s.threads - 1 {
+	for range r.threads - 1 {
 		total.Add(<-sums)
 	}
 	return value{glwe: total}, err
