@@ -34,11 +34,9 @@ func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, e
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	features := len(m.Meta().Features)
-	for i, row := range calibration {
-		if len(row) != features {
-			return nil, fmt.Errorf("models: calibration row %d has %d values, the model has %d features", i+1, len(row), features)
-		}
+	calibration, err := featureRows(m.Meta(), calibration)
+	if err != nil {
+		return nil, err
 	}
 	if opt.Bits < 0 || opt.Bits > 7 {
 		return nil, fmt.Errorf("models: %d bits are outside 1..7 (0 chooses)", opt.Bits)
@@ -57,6 +55,22 @@ func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, e
 	circuit.Spec.Model = modelID(q)
 	c := &Compiled{Model: m, Quantized: q, Circuit: circuit}
 	return c, c.validate()
+}
+
+// featureRows returns the features of calibration rows.
+func featureRows(info *Info, rows [][]float64) ([][]float64, error) {
+	columns := len(info.Columns())
+	out := make([][]float64, len(rows))
+	for i, row := range rows {
+		if len(row) != columns {
+			return nil, fmt.Errorf("models: calibration row %d has %d values, the model has %d columns", i+1, len(row), columns)
+		}
+		var err error
+		if out[i], err = info.Row(row); err != nil {
+			return nil, fmt.Errorf("models: calibration row %d: %w", i+1, err)
+		}
+	}
+	return out, nil
 }
 
 // NeedsCalibration tells whether a model is quantized with example rows. Tree ensembles are not, nor are additive models of steps: their codes
@@ -181,6 +195,10 @@ func (f *ClientFile) reveals() []string {
 		columns[c.Feature] = true
 	}
 	out := []string{fmt.Sprintf("the names of %d input columns, and that %d of them are used", len(f.Pre.Columns), len(columns))}
+	if p := f.Pre.Pipeline; p != nil {
+		out[0] = fmt.Sprintf("the names of %d input columns, and that %d features are made of them, of which %d are used", len(p.Inputs), len(f.Pre.Columns), len(columns))
+		out = append(out, "the preprocessing that the client does itself, with all its constants (categories, fill values, bounds)")
+	}
 	if ranked > 0 {
 		where := "the trees split, not in which tree or order, nor what follows"
 		if f.Kind == Kind(&Additive{}) {
@@ -216,6 +234,7 @@ func (f *ClientFile) reveals() []string {
 type Summary struct {
 	Kind               string   `json:"kind"`
 	Features           int      `json:"features"`
+	InTheClear         []string `json:"in_the_clear,omitempty"` // what the client computes before it encrypts, where it does
 	Classes            []string `json:"classes"`
 	Lookups            int      `json:"lookups"`
 	Selects            int      `json:"selects"`
@@ -236,6 +255,9 @@ type Summary struct {
 func (f *ClientFile) Summary() Summary {
 	s := Summary{Kind: f.Kind, Features: len(f.Pre.Columns), Classes: []string{}, InputBits: f.Spec.InputBits(), FailureLog2: finiteLog2(f.Spec.Log2PFail),
 		Selectors: len(f.Spec.Selectors), RequestBytes: f.Spec.RequestBytes(), ResponseBytes: f.Spec.ResponseBytes(), Reveals: f.Reveals}
+	if f.Pre.Pipeline != nil {
+		s.InTheClear = f.Pre.Pipeline.Describe()
+	}
 	_, s.Packed = f.Spec.Params.PackedQuery()
 	for _, c := range f.Post.Classes {
 		s.Classes = append(s.Classes, c.String())

@@ -10,7 +10,10 @@ import (
 
 // Info is what every model carries beside its numbers.
 type Info struct {
-	// Features names the columns that the model reads, in order. Its length is the number of features.
+	// Pipeline, where not nil, computes the features from the columns of a row in the clear, on the client.
+	Pipeline *quantize.Pipeline `cbor:"x,omitempty"`
+	// Features names what the model reads, in order: the columns of a row, or what Pipeline makes of them. Its length is
+	// the number of features.
 	Features []string `cbor:"f"`
 	// Named says that Features come from the model's file (else they were made up: x0, x1, ...).
 	Named bool `cbor:"n,omitempty"`
@@ -32,8 +35,8 @@ type Model interface {
 	Raw(dst []float64, x []float64) []float64
 	// Validate reports the first inconsistency of the model (lengths, indices, numbers that are not finite, cycles).
 	Validate() error
-	// Quantize returns the model over unsigned integer codes of at most 7 bits. calibration holds rows of raw
-	// features like those the model will see; not all models need them ([NeedsCalibration]). Quantize reads the model and changes nothing.
+	// Quantize returns the model over unsigned integer codes of at most 7 bits. calibration holds rows of features (after
+	// Info.Pipeline) like those the model will see; not all models need them ([NeedsCalibration]). Quantize reads the model and changes nothing.
 	Quantize(opt Options, calibration [][]float64) (*Quantized, error)
 }
 
@@ -90,7 +93,63 @@ func (in *Info) validate() error {
 	if len(in.Features) == 0 || len(in.Features) > MaxFeatures {
 		return fmt.Errorf("models: %d features, want 1..%d", len(in.Features), MaxFeatures)
 	}
+	if p := in.Pipeline; p != nil {
+		if err := p.Validate(); err != nil {
+			return err
+		}
+		if len(p.Outputs) != len(in.Features) {
+			return fmt.Errorf("models: a pipeline of %d features before a model of %d", len(p.Outputs), len(in.Features))
+		}
+	}
 	return in.Post.Validate(false)
+}
+
+// Columns returns the names of the columns of a row, in order.
+func (in *Info) Columns() []string {
+	if in.Pipeline != nil {
+		return in.Pipeline.Names()
+	}
+	return in.Features
+}
+
+// Rename gives the columns of a row other names.
+func (in *Info) Rename(names []string) {
+	if len(names) != len(in.Columns()) {
+		panic(fmt.Sprintf("models: %d names for %d columns", len(names), len(in.Columns())))
+	}
+	if in.Pipeline == nil {
+		in.Features = names
+		return
+	}
+	for i, name := range names {
+		in.Pipeline.Inputs[i].Name = name
+	}
+	for f, slot := range in.Pipeline.Outputs {
+		if slot < len(names) {
+			in.Features[f] = names[slot]
+		}
+	}
+}
+
+// columnOf names the column that feature f comes from; the feature's own name where it comes from several.
+func (in *Info) columnOf(f int) string {
+	if in.Pipeline != nil {
+		if c := in.Pipeline.Column(in.Pipeline.Outputs[f]); c >= 0 {
+			return in.Pipeline.Inputs[c].Name
+		}
+	}
+	return in.Features[f]
+}
+
+// Row returns the features of a row of columns.
+func (in *Info) Row(columns []float64) ([]float64, error) {
+	if want := len(in.Columns()); len(columns) != want {
+		return nil, fmt.Errorf("models: a row of %d values for a model of %d columns", len(columns), want)
+	}
+	if in.Pipeline == nil {
+		return columns, nil
+	}
+	return in.Pipeline.Apply(columns)
 }
 
 // feature rounds a value as the model's producer does.

@@ -8,16 +8,17 @@ import (
 	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
-// Predict returns the float prediction of model m for one row of raw features. It is an error when the row has another
-// number of values than the model has features, and when it holds a NaN (a missing value) that the model does not route.
+// Predict returns the float prediction of model m for one row of columns. It is an error when the row has another
+// number of values than the model has columns, and when it holds a NaN (a missing value) that the model does not route.
 func Predict(m Model, x []float64) (quantize.Prediction, error) {
 	info := m.Meta()
-	if len(x) != len(info.Features) {
-		return quantize.Prediction{}, fmt.Errorf("models: a row of %d values for a model of %d features", len(x), len(info.Features))
+	x, err := info.Row(x)
+	if err != nil {
+		return quantize.Prediction{}, err
 	}
 	for f, v := range x {
 		if math.IsNaN(v) && !AllowsMissing(m, f) {
-			return quantize.Prediction{}, fmt.Errorf("models: column %q holds a missing value (NaN), which this model does not handle; fill it in first", info.Features[f])
+			return quantize.Prediction{}, fmt.Errorf("models: column %q holds a missing value (NaN), which this model does not handle; fill it in first", info.columnOf(f))
 		}
 	}
 	return info.Post.Float(m.Raw(make([]float64, 0, info.Post.Outputs), x)), nil

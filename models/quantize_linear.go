@@ -79,7 +79,7 @@ func (m *Linear) Quantize(opt Options, calibration [][]float64) (*Quantized, err
 // newQuantized returns a Quantized with the coders' preprocessing, room for the scales, and a graph with its input alone.
 func newQuantized(info *Info, coders []quantize.Coder) *Quantized {
 	q := &Quantized{
-		Pre:   quantize.Preprocessing{Columns: info.Features, Named: info.Named, Float32: info.Float32, Coders: coders},
+		Pre:   quantize.Preprocessing{Pipeline: info.Pipeline, Columns: info.Features, Named: info.Named, Float32: info.Float32, Coders: coders},
 		Graph: compiler.NewGraph(),
 		Post:  info.Post,
 	}

@@ -13,9 +13,11 @@ const (
 
 // Preprocessing turns a row of raw features into codes.
 type Preprocessing struct {
-	Columns []string `cbor:"c"`           // names of the features, in order
-	Named   bool     `cbor:"n,omitempty"` // the model's file names its columns
-	Float32 bool     `cbor:"s,omitempty"` // features are rounded to float32 first, as the file's producer does
+	// Pipeline, where not nil, computes the features of a row in the clear: rows then have its columns.
+	Pipeline *Pipeline `cbor:"x,omitempty"`
+	Columns  []string  `cbor:"c"`           // names of the features, in order
+	Named    bool      `cbor:"n,omitempty"` // the model's file names its columns
+	Float32  bool      `cbor:"s,omitempty"` // features are rounded to float32 first, as the file's producer does
 	// ScalerOffset and ScalerScale, where not nil, hold a number per column: x = (x-offset)*scale, in float32, comes first.
 	ScalerOffset []float64 `cbor:"o,omitempty"`
 	ScalerScale  []float64 `cbor:"a,omitempty"`
@@ -30,6 +32,14 @@ func (p *Preprocessing) Validate() error {
 	}
 	if len(p.Coders) == 0 || len(p.Coders) > MaxCoders {
 		return fmt.Errorf("quantize: preprocessing: %d coders, want 1..%d", len(p.Coders), MaxCoders)
+	}
+	if p.Pipeline != nil {
+		if err := p.Pipeline.Validate(); err != nil {
+			return err
+		}
+		if len(p.Pipeline.Outputs) != len(p.Columns) {
+			return fmt.Errorf("quantize: preprocessing: a pipeline of %d features for %d", len(p.Pipeline.Outputs), len(p.Columns))
+		}
 	}
 	if (p.ScalerOffset == nil) != (p.ScalerScale == nil) {
 		return fmt.Errorf("quantize: preprocessing: a scaler has offsets and scales")
@@ -50,6 +60,14 @@ func (p *Preprocessing) Validate() error {
 		}
 	}
 	return nil
+}
+
+// Names returns the names of the columns of a row.
+func (p *Preprocessing) Names() []string {
+	if p.Pipeline != nil {
+		return p.Pipeline.Names()
+	}
+	return p.Columns
 }
 
 // Missing reports whether rows may hold missing values (NaN).
@@ -74,12 +92,17 @@ func (p *Preprocessing) value(row []float64, f int) float64 {
 	return x
 }
 
-// Encode writes the codes of one row to dst, which has the length of Coders. clipped lists the columns whose value lies
-// outside the calibrated range (its code is the nearest). A row of another length than Columns is an error, and so is a
-// missing value (NaN) in any column where the model has no code for it.
+// Encode writes the codes of one row to dst, which has the length of Coders. clipped lists the features (indices into
+// Columns) whose value lies outside the calibrated range (its code is the nearest). A row of another length than Names is
+// an error, and so is a missing value (NaN) in any feature where the model has no code for it.
 func (p *Preprocessing) Encode(dst []int64, row []float64) (clipped []int, err error) {
 	if len(dst) != len(p.Coders) {
 		panic(fmt.Sprintf("quantize: room for %d codes, want %d", len(dst), len(p.Coders)))
+	}
+	if p.Pipeline != nil {
+		if row, err = p.Pipeline.Apply(row); err != nil {
+			return nil, err
+		}
 	}
 	if len(row) != len(p.Columns) {
 		return nil, fmt.Errorf("quantize: a row of %d values for %d columns", len(row), len(p.Columns))
@@ -106,5 +129,11 @@ func (p *Preprocessing) Encode(dst []int64, row []float64) (clipped []int, err e
 }
 
 func (p *Preprocessing) missingError(f int) error {
-	return fmt.Errorf("quantize: column %q holds a missing value (NaN), which this model does not handle; fill it in first", p.Columns[f])
+	name := p.Columns[f]
+	if p.Pipeline != nil {
+		if c := p.Pipeline.Column(p.Pipeline.Outputs[f]); c >= 0 {
+			name = p.Pipeline.Inputs[c].Name
+		}
+	}
+	return fmt.Errorf("quantize: column %q holds a missing value (NaN), which this model does not handle; fill it in first", name)
 }

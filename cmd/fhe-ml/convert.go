@@ -199,7 +199,8 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 		}
 		calibration = r.x
 		if info := m.Meta(); !info.Named && r.table.Columns() != nil {
-			info.Features, info.Named, adopted = r.columns, true, true
+			info.Rename(r.columns)
+			info.Named, adopted = true, true
 		} else {
 			a.noteOrder(r)
 		}
@@ -274,6 +275,7 @@ func (s *sheet) summary(m *models.Summary) {
 	s.line("kind", "%s", m.Kind)
 	s.line("features", "%d", m.Features)
 	s.line("classes", "%s", some(m.Classes, 12))
+	s.list("in the clear", m.InTheClear)
 	if m.Lookups+m.Selects+m.Affines > 0 {
 		s.line("operations", "%s, %s, %s a row", plural(m.Affines, "affine"), plural(m.Selects, "select"), plural(m.Lookups, "lookup"))
 	}

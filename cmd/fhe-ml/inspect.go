@@ -102,7 +102,7 @@ func (a *app) inspectONNX(path string, asJSON bool) error {
 	} else {
 		kind := models.Kind(m)
 		out.Kind, out.Task, out.Features = &kind, &r.Task, &r.Features
-		out.Columns, out.Classes = m.Meta().Features, append([]string{}, r.Classes...)
+		out.Columns, out.Classes = m.Meta().Columns(), append([]string{}, r.Classes...)
 	}
 	var s sheet
 	s.line("file", "%s: ONNX model", path)
@@ -267,7 +267,7 @@ func (a *app) inspectModel(path string, asJSON bool) error {
 		return err
 	}
 	info := c.Model.Meta()
-	out := inspected{Summary: c.Summary(), File: path, Format: "model", FileBytes: fileBytes(path), Task: info.Post.Task.String(), Columns: info.Features,
+	out := inspected{Summary: c.Summary(), File: path, Format: "model", FileBytes: fileBytes(path), Task: info.Post.Task.String(), Columns: info.Columns(),
 		Parameters: newParameters(c.Circuit.Spec.Params), Producer: info.Producer, Notes: c.Quantized.Notes}
 	out.Lookups, out.Selects, out.Affines, out.EstimatedMs = &out.Summary.Lookups, &out.Summary.Selects, &out.Summary.Affines, &out.Summary.EstimatedMs
 	var s sheet
@@ -285,7 +285,7 @@ func (a *app) inspectClient(path string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	out := inspected{Summary: f.Summary(), File: path, Format: "client", FileBytes: fileBytes(path), Task: f.Post.Task.String(), Columns: f.Pre.Columns,
+	out := inspected{Summary: f.Summary(), File: path, Format: "client", FileBytes: fileBytes(path), Task: f.Post.Task.String(), Columns: f.Pre.Names(),
 		Parameters: newParameters(f.Spec.Params)}
 	var s sheet
 	s.line("file", "%s (%s): client file", path, size(out.FileBytes))

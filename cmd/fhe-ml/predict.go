@@ -143,13 +143,17 @@ const mostWarnings = 10
 
 // warnClipped counts the values outside the calibrated range, column by column.
 func (a *app) warnClipped(r *rows, p *predicted) {
+	names := r.columns
+	if r.info.Pipeline != nil {
+		names = r.info.Features // what the columns became
+	}
 	columns := 0
 	for f, n := range p.clippedRows {
 		if n == 0 {
 			continue
 		}
 		if columns++; columns <= mostWarnings {
-			a.note("%s: column %q: %d of %s outside the calibrated range; the nearest value inside was used", r.path, r.columns[f], n, plural(len(r.x), "row"))
+			a.note("%s: column %q: %d of %s outside the calibrated range; the nearest value inside was used", r.path, names[f], n, plural(len(r.x), "row"))
 		}
 	}
 	if columns > mostWarnings {

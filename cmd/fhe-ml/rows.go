@@ -21,6 +21,7 @@ type rows struct {
 	x       [][]float64
 	columns []string // names for messages: the file's where it has some, else the model's
 	table   *datasets.Table
+	info    *models.Info
 	target  string // name of the target column, "" if there is none
 	byOrder string // why the names in the file's header were not used, "" if they were or there are none
 
@@ -39,14 +40,15 @@ func openRows(path string, info *models.Info, target string, most int) (*rows, e
 }
 
 func pick(table *datasets.Table, info *models.Info, target string, most int) (*rows, error) {
-	r := &rows{path: table.Name(), table: table, columns: info.Features}
+	names := info.Columns()
+	r := &rows{path: table.Name(), table: table, info: info, columns: names}
 	header := table.Columns()
-	if target == "" && slices.Contains(header, defaultTarget) && !(info.Named && slices.Contains(info.Features, defaultTarget)) {
+	if target == "" && slices.Contains(header, defaultTarget) && !(info.Named && slices.Contains(names, defaultTarget)) {
 		target = defaultTarget
 	}
 	features := table
 	if target != "" {
-		if info.Named && slices.Contains(info.Features, target) {
+		if info.Named && slices.Contains(names, target) {
 			return nil, fmt.Errorf("%s: column %q is a feature of the model and cannot be its target; give another --target", r.path, target)
 		}
 		var err error
@@ -57,23 +59,23 @@ func pick(table *datasets.Table, info *models.Info, target string, most int) (*r
 	}
 	known := func(name string) bool { return slices.Contains(header, name) }
 	var err error
-	if info.Named && slices.ContainsFunc(info.Features, known) {
-		r.x, err = features.Select(info.Features)
+	if info.Named && slices.ContainsFunc(names, known) {
+		r.x, err = r.numbers(features, names)
 	} else {
-		if err := r.checkWidth(features.NumColumns(), len(info.Features)); err != nil {
+		if err := r.checkWidth(features.NumColumns(), len(names)); err != nil {
 			return nil, err
 		}
 		if header != nil {
 			r.columns = features.Columns()
 			switch {
-			case slices.Equal(r.columns, info.Features):
+			case slices.Equal(r.columns, names):
 			case info.Named:
 				r.byOrder = "no column has a name that the model knows"
 			default:
 				r.byOrder = "the model has no column names"
 			}
 		}
-		r.x, err = features.Rows()
+		r.x, err = r.numbers(features, features.Columns())
 	}
 	if err != nil {
 		return nil, err
@@ -82,6 +84,44 @@ func pick(table *datasets.Table, info *models.Info, target string, most int) (*r
 		r.x = r.x[:most]
 	}
 	return r, nil
+}
+
+// numbers returns the rows of the named columns (nil: all) of a table. A text that the model's preprocessing looks up becomes its number.
+func (r *rows) numbers(table *datasets.Table, names []string) ([][]float64, error) {
+	p := r.info.Pipeline
+	switch {
+	case p != nil && p.HasText() && names == nil:
+		return nil, fmt.Errorf("%s: has no texts, which the model reads in some columns; give a .csv file with a header row", r.path)
+	case p == nil || !p.HasText():
+		if names == nil {
+			return table.Rows()
+		}
+		return table.Select(names)
+	}
+	x := make([][]float64, table.NumRows())
+	for i := range x {
+		x[i] = make([]float64, len(names))
+	}
+	for j, name := range names {
+		if !p.Inputs[j].Text {
+			column, err := table.Column(name)
+			if err != nil {
+				return nil, err
+			}
+			for i, v := range column {
+				x[i][j] = v
+			}
+			continue
+		}
+		texts, err := table.Labels(name)
+		if err != nil {
+			return nil, err
+		}
+		for i, text := range texts {
+			x[i][j], _ = p.Word(j, text)
+		}
+	}
+	return x, nil
 }
 
 // checkWidth compares the number of columns with the model's, where names do not decide.
@@ -101,6 +141,9 @@ func (r *rows) checkWidth(have, want int) error {
 
 // checkMissing reports the first missing value where the model routes none.
 func (r *rows) checkMissing(m models.Model) error {
+	if m.Meta().Pipeline != nil { // it may fill values; what it leaves is refused row by row
+		return nil
+	}
 	for i, row := range r.x {
 		for j, v := range row {
 			if math.IsNaN(v) && !models.AllowsMissing(m, j) {
