@@ -58,8 +58,11 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 		done; \
 	done; [ $$found = 1 ] || { echo 'no fuzz targets found' >&2; exit 1; }
 
-bench-peers: ## time our lookups against TFHE-rs 1.8.2, paired (needs cargo; BENCH_PEERS='-bits 4 -rounds 3')
-	@$(GO) run tfhe/testdata/peers/run.go $(BENCH_PEERS)
+bench-peers: ## time our lookups against TFHE-rs 1.8.2 (needs cargo; BENCH_PEERS='-bits 4 -rounds 3'), our models against Concrete ML 1.9.0 (Python 3.11; BENCH_MODELS='-models tree')
+	@status=0; \
+	$(GO) run tfhe/testdata/peers/run.go $(BENCH_PEERS) || status=1; \
+	$(GO) run models/testdata/peers/run.go $(BENCH_MODELS) || status=1; \
+	exit $$status
 
 clean: ## remove bin
 	rm -rf bin
