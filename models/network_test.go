@@ -78,7 +78,7 @@ func TestNetworkByHand(t *testing.T) {
 	if got := m.Raw(nil, []float64{1, 1}); got[0] != -2.5 {
 		t.Errorf("Raw = %v, want -2.5", got)
 	}
-	folded := foldIdentity(m.Layers)
+	folded := foldIdentity(m.Layers, len(m.Features))
 	// (a+b) - (2a-1) + 0.5 = -a + b + 1.5
 	if len(folded) != 2 || folded[1].Weights[0][0] != -1 || folded[1].Weights[0][1] != 1 || folded[1].Bias[0] != 1.5 {
 		t.Errorf("folded to %+v", folded)

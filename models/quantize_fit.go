@@ -19,12 +19,15 @@ type fit struct {
 	center [][]float64 // inputs of the fitted rows, less their mean
 	power  []float64   // sum of squares of center
 	pick   []int       // the fitted rows
+	run    int         // so many fitted rows after one another have a constant of their own
 }
 
-func newFit(in [][]int64, top []int64) *fit {
-	f := &fit{in: in, top: top, center: make([][]float64, len(in)), power: make([]float64, len(in))}
+func newFit(in [][]int64, top []int64) *fit { return newFitRuns(in, top, min(len(in[0]), fitRows), 1) }
+
+// newFitRuns fits n rows in runs: the target of each run of rows is to be met but for a constant of that run.
+func newFitRuns(in [][]int64, top []int64, n, runs int) *fit {
+	f := &fit{in: in, top: top, center: make([][]float64, len(in)), power: make([]float64, len(in)), run: n / runs}
 	rows := len(in[0])
-	n := min(rows, fitRows)
 	for i := range n {
 		f.pick = append(f.pick, i*rows/n)
 	}
@@ -33,7 +36,7 @@ func newFit(in [][]int64, top []int64) *fit {
 		for j, r := range f.pick {
 			v[j] = float64(in[i][r])
 		}
-		centerOn(v)
+		f.centerRuns(v)
 		for _, x := range v {
 			f.power[i] += float64(x * x)
 		}
@@ -68,7 +71,7 @@ func (f *fit) round(exact, target []float64, grid float64, span, limit int64) ([
 	for j, r := range f.pick {
 		rest[j] = target[r] / grid
 	}
-	centerOn(rest)
+	f.centerRuns(rest)
 	for i, v := range col {
 		if v != 0 {
 			addScaled(rest, f.center[i], -float64(v))
@@ -133,6 +136,12 @@ func meanError(target []float64, ints []int64, grid float64) float64 {
 		sum += target[r] - float64(grid*float64(v))
 	}
 	return sum / float64(len(ints))
+}
+
+func (f *fit) centerRuns(v []float64) {
+	for i := 0; i < len(v); i += f.run {
+		centerOn(v[i:min(i+f.run, len(v))])
+	}
 }
 
 func centerOn(v []float64) {

@@ -68,6 +68,9 @@ func (c *netCalibration) quantize(b int, shape netShape) (*Quantized, error) {
 
 // coders returns the coders of the features that vary and have a weight: the others are constants of the first layer.
 func (c *netCalibration) coders(b int) ([]quantize.Coder, error) {
+	if conv := c.layers[0].Conv; conv != nil {
+		return c.convCoders(conv, b)
+	}
 	all, err := affineCoders(&c.m.Info, c.x, 1<<b, networkMargin, func(f int) bool {
 		for _, w := range c.layers[0].Weights {
 			if w[f] != 0 {
@@ -95,6 +98,9 @@ func (c *netCalibration) coders(b int) ([]quantize.Coder, error) {
 // base + grid*z. The grid makes z take at most firstEntries values whatever the codes are.
 func (c *netCalibration) firstLayer(g *compiler.Graph, coders []quantize.Coder, b int) (*netSignal, []float64, []float64) {
 	layer := &c.layers[0]
+	if layer.Conv != nil {
+		return c.firstConv(g, layer.Conv, coders, b)
+	}
 	units, rows := len(layer.Weights), len(c.x[0])
 	// in holds the bits of the codes on the calibration rows; those that no code sets stay 0.
 	in, top := make([][]int64, len(coders)*b), make([]int64, len(coders)*b)
@@ -147,7 +153,7 @@ func (c *netCalibration) tables(l int, z *netSignal, grid, base []float64) [][]f
 	// Rows needed to trust their mean as much as the formula. Where values are fine (a first layer's) the two agree, and few
 	// rows share a value.
 	const prior = 3
-	out := make([][]float64, len(layer.Weights))
+	out := make([][]float64, layer.Units())
 	for h := range out {
 		lo, hi := bounds(c.z[l][h])
 		margin := (hi - lo) / 2
@@ -160,7 +166,7 @@ func (c *netCalibration) tables(l int, z *netSignal, grid, base []float64) [][]f
 		out[h] = make([]float64, zhi-zlo+1)
 		for i := range out[h] {
 			v := base[h] + float64(grid[h]*float64(zlo+int64(i)))
-			v = layer.Activation.Apply(min(max(v, lo-margin), hi+margin))
+			v = layer.activate(h, min(max(v, lo-margin), hi+margin))
 			if l > 0 {
 				v = (sum[i] + float64(prior*v)) / (count[i] + prior)
 			}
@@ -172,14 +178,22 @@ func (c *netCalibration) tables(l int, z *netSignal, grid, base []float64) [][]f
 
 // activations returns a = lookup(z), codes of at most levels values.
 func (c *netCalibration) activations(g *compiler.Graph, l int, z *netSignal, grid, base []float64, levels int) (*netSignal, error) {
-	units := len(c.layers[l].Weights)
+	units := c.layers[l].Units()
+	// A convolution's kernel multiplies all elements of a channel: they have one coder.
+	share := 1
+	if next := c.layers[l+1].Conv; next != nil {
+		share = next.Size[0] * next.Size[1]
+	}
 	tables := c.tables(l, z, grid, base)
 	a := &netSignal{ints: make([][]int64, units), min: make([]float64, units), step: make([]float64, units), top: make([]int64, units)}
 	t := compiler.Table{Lo: make([]int64, units), Values: make([][]int64, units)}
+	var k quantize.Coder
 	for h := range units {
-		k, err := quantize.Calibrate(h, c.act[l][h], levels, networkMargin)
-		if err != nil {
-			return nil, fmt.Errorf("models: network: layer %d: unit %d: %w", l, h, err)
+		if h%share == 0 {
+			var err error
+			if k, err = quantize.Calibrate(h, sample(c.act[l][h:h+share]), levels, networkMargin); err != nil {
+				return nil, fmt.Errorf("models: network: layer %d: unit %d: %w", l, h, err)
+			}
 		}
 		a.min[h], a.step[h], a.top[h] = k.Min, k.Step, int64(k.Levels-1)
 		t.Lo[h] = z.node.Lo[h]
@@ -200,9 +214,12 @@ func (c *netCalibration) activations(g *compiler.Graph, l int, z *netSignal, gri
 // base for which the float pre-activation is about base + grid*r. The weights' scale is such that the worst case fits.
 func (c *netCalibration) middleLayer(g *compiler.Graph, l int, a *netSignal, drop int) (*netSignal, []float64, []float64) {
 	layer := &c.layers[l]
-	units, in := len(layer.Weights), len(a.step)
 	// The greatest span that the rounding below takes to 0 .. deepEntries-1.
 	span := int64(deepEntries)<<drop - int64(1)<<drop>>1 - 1
+	if layer.Conv != nil {
+		return c.middleConv(g, l, a, drop, span)
+	}
+	units, in := len(layer.Weights), len(a.step)
 	fit := newFit(a.ints, a.top)
 	weights := make([]int64, in*units)
 	shift := make([]int64, units)

@@ -11,8 +11,9 @@ import (
 
 // Calibration rows that are looked at, evenly spread where there are more.
 const (
-	statisticsRows = 2000 // for ranges and corrections
-	selectionRows  = 200  // to compare choices on
+	statisticsRows    = 2000    // for ranges and corrections
+	selectionRows     = 200     // to compare choices on
+	statisticsNumbers = 1 << 22 // values of one layer on the statisticsRows: fewer rows where a layer has many units
 )
 
 // Thresholds under which `auto` calls a quantized network as good as the float model, on the calibration data.
@@ -32,7 +33,7 @@ func (m *Network) Quantize(opt Options, calibration [][]float64) (*Quantized, er
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	layers := foldIdentity(m.Layers)
+	layers := foldIdentity(m.Layers, len(m.Features))
 	if len(layers) == 1 {
 		lin := &Linear{Info: m.Info, Weights: layers[0].Weights, Bias: layers[0].Bias}
 		return lin.Quantize(opt, calibration)
@@ -42,6 +43,9 @@ func (m *Network) Quantize(opt Options, calibration [][]float64) (*Quantized, er
 		return nil, err
 	}
 	c := newNetCalibration(m, layers, columns)
+	if err := c.checkActivations(); err != nil {
+		return nil, err
+	}
 	shapes := []netShape{{}}
 	if len(layers) > 2 {
 		shapes = nil
@@ -67,25 +71,28 @@ func (m *Network) Quantize(opt Options, calibration [][]float64) (*Quantized, er
 	q := best.q
 	q.Notes = append(q.Notes, c.describe(best, opt.Bits == 0))
 	if names := c.constantColumns(); len(names) > 0 {
-		q.Notes = append(q.Notes, fmt.Sprintf("%d columns are constant in the calibration data and taken as constants: %s", len(names), strings.Join(names, ", ")))
+		q.Notes = append(q.Notes, fmt.Sprintf("%d columns are constant in the calibration data and taken as constants: %s", len(names), listed(names)))
 	}
 	return q, q.Validate()
 }
 
 // foldIdentity merges layers without an activation into the next, so that every layer but the last has one.
-func foldIdentity(layers []Layer) []Layer {
+func foldIdentity(layers []Layer, in int) []Layer {
 	out := []Layer{layers[0]}
+	before := in // inputs of the last layer of out
 	for _, l := range layers[1:] {
 		prev := &out[len(out)-1]
 		if prev.Activation != ActIdentity {
+			before = prev.Units()
 			out = append(out, l)
 			continue
 		}
-		merged := Layer{Weights: make([][]float64, len(l.Weights)), Bias: l.preactivations(prev.Bias), Activation: l.Activation}
-		for o, w := range l.Weights {
-			row := make([]float64, len(prev.Weights[0]))
+		merged := Layer{Weights: make([][]float64, l.Units()), Bias: l.preactivations(prev.Bias), Activation: l.Activation, Functions: l.Functions}
+		inner := prev.dense(before)
+		for o, w := range l.dense(prev.Units()) {
+			row := make([]float64, before)
 			for i, v := range w {
-				for f, u := range prev.Weights[i] {
+				for f, u := range inner[i] {
 					row[f] += float64(v * u)
 				}
 			}
@@ -94,6 +101,14 @@ func foldIdentity(layers []Layer) []Layer {
 		*prev = merged
 	}
 	return out
+}
+
+// dense returns the weights of a layer that reads in inputs.
+func (l *Layer) dense(in int) [][]float64 {
+	if l.Conv != nil {
+		return l.Conv.weights(l.Units(), in)
+	}
+	return l.Weights
 }
 
 // netShape holds what is chosen for the middle layers of a network.
@@ -118,6 +133,11 @@ type netCalibration struct {
 func newNetCalibration(m *Network, layers []Layer, columns [][]float64) *netCalibration {
 	all := len(columns[0])
 	n := min(all, statisticsRows)
+	units := 0
+	for i := range layers {
+		units = max(units, layers[i].Units())
+	}
+	n = min(n, max(selectionRows, statisticsNumbers/max(units, len(columns))))
 	c := &netCalibration{m: m, layers: layers, x: make([][]float64, len(columns))}
 	for f := range columns {
 		c.x[f] = make([]float64, n)
@@ -128,9 +148,9 @@ func newNetCalibration(m *Network, layers []Layer, columns [][]float64) *netCali
 	c.z = make([][][]float64, len(layers))
 	c.act = make([][][]float64, len(layers)-1)
 	for l := range layers {
-		c.z[l] = matrix(len(layers[l].Weights), n)
+		c.z[l] = matrix(layers[l].Units(), n)
 		if l < len(c.act) {
-			c.act[l] = matrix(len(layers[l].Weights), n)
+			c.act[l] = matrix(layers[l].Units(), n)
 		}
 	}
 	in := make([]float64, len(columns))
@@ -144,7 +164,7 @@ func newNetCalibration(m *Network, layers []Layer, columns [][]float64) *netCali
 			for u := range v {
 				c.z[l][u][r] = v[u]
 				if l < len(c.act) {
-					v[u] = layers[l].Activation.Apply(v[u])
+					v[u] = layers[l].activate(u, v[u])
 					c.act[l][u][r] = v[u]
 				}
 			}
@@ -179,6 +199,24 @@ type netCandidate struct {
 	shape     netShape
 	loss      float64
 	deviation float64
+}
+
+// checkActivations reports an activation that is no finite number somewhere near the pre-activations of the calibration rows: a table has an entry
+// for all of these.
+func (c *netCalibration) checkActivations() error {
+	for l := range c.act {
+		for h, zs := range c.z[l] {
+			lo, hi := bounds(zs)
+			margin := (hi - lo) / 2
+			for i := range 65 {
+				v := (lo - margin) + float64(i)/64*(hi-lo+2*margin)
+				if y := c.layers[l].activate(h, v); math.IsNaN(y) || math.IsInf(y, 0) {
+					return fmt.Errorf("models: network: layer %d: the activation of unit %d is not a finite number at %g, which is near what calibration rows give: clip its argument in the model", l+1, h, v)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func (c *netCalibration) allowed() float64 {
@@ -279,6 +317,15 @@ func (c *netCalibration) constantColumns() []string {
 		}
 	}
 	return names
+}
+
+// listed joins names, all of them where they are few.
+func listed(names []string) string {
+	const few = 12
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:few], ", ") + fmt.Sprintf(" and %d more", len(names)-few)
 }
 
 // describe returns the note that says which bits were chosen and what they lose.

@@ -33,6 +33,7 @@ const (
 	LinkSoftmax                       // exp(s) divided by the sum over the outputs
 	LinkExp                           // exp(s): Poisson, gamma and Tweedie regression
 	LinkSigmoidNormalized             // the sigmoid of each score, divided by their sum (one classifier per class)
+	LinkLogSoftmax                    // the logarithm of LinkSoftmax
 	numLinks
 )
 
@@ -241,6 +242,8 @@ func (p *Postprocessing) link(raw []float64) []float64 {
 				out[i] /= sum
 			}
 		}
+	case LinkLogSoftmax:
+		logSoftmax(out, raw)
 	default:
 		copy(out, raw)
 	}
@@ -272,6 +275,24 @@ func softmax(dst, raw []float64) {
 	}
 	for i := range dst {
 		dst[i] /= sum
+	}
+}
+
+// logSoftmax is s - log(sum of exp), with the maximum taken out as in softmax.
+func logSoftmax(dst, raw []float64) {
+	top := math.Inf(-1)
+	for _, v := range raw {
+		top = math.Max(top, v)
+	}
+	if math.IsInf(top, 0) || math.IsNaN(top) {
+		top = 0
+	}
+	var sum float64
+	for _, v := range raw {
+		sum += math.Exp(v - top)
+	}
+	for i, v := range raw {
+		dst[i] = (v - top) - math.Log(sum)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestFloat(t *testing.T) {
 		{"votes", Postprocessing{Pair: PairComplement, Threshold: 0.5, Outputs: 1, Classes: two}, []float64{0.75}, []float64{0.25, 0.75}, 1},
 		{"tied votes", Postprocessing{Pair: PairNone, Threshold: 0.5, Outputs: 1, Classes: two}, []float64{5 * float64(float32(0.1))}, []float64{5 * float64(float32(0.1))}, 0},
 		{"softmax", Postprocessing{Link: LinkSoftmax, Outputs: 3, Classes: IntLabels(3)}, []float64{1000, 1000 + math.Log(2), 1000}, []float64{0.25, 0.5, 0.25}, 1},
+		{"log softmax", Postprocessing{Link: LinkLogSoftmax, Outputs: 3, Classes: IntLabels(3)}, []float64{-1000, math.Log(2) - 1000, -1000}, []float64{-math.Log(4), -math.Log(2), -math.Log(4)}, 1},
 		{"first of equals", Postprocessing{Outputs: 3, Classes: IntLabels(3)}, []float64{1, 2, 2}, []float64{1, 2, 2}, 1},
 		{"equal but for rounding", Postprocessing{Outputs: 3, Classes: IntLabels(3)}, []float64{0, 0.2, 0.2 + 1e-9}, []float64{0, 0.2, 0.2 + 1e-9}, 1},
 		{"one per class", Postprocessing{Link: LinkSigmoidNormalized, Outputs: 3, Classes: IntLabels(3)}, []float64{0, math.Log(3), -math.Log(3)}, []float64{1. / 3, 1. / 2, 1. / 6}, 1},

@@ -183,7 +183,7 @@ func (r *Report) describe(model models.Model) {
 	switch m := model.(type) {
 	case *models.Network:
 		for _, l := range m.Layers {
-			r.Layers = append(r.Layers, len(l.Weights))
+			r.Layers = append(r.Layers, l.Units())
 		}
 	case *models.TreeEnsemble:
 		r.Trees = len(m.Trees)
