@@ -23,7 +23,7 @@ type answers struct {
 	Y      []any       `json:"y"`
 }
 
-func readRows(t *testing.T, path string) [][]float64 {
+func readRows(t testing.TB, path string) [][]float64 {
 	t.Helper()
 	table, err := datasets.Open(path)
 	if err != nil {

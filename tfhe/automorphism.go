@@ -3,22 +3,21 @@ package tfhe
 import (
 	"fmt"
 	"math"
-	"math/bits"
 
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
 )
 
 // automorphism sets dst to src(X^g) in Z[X]/(X^N+1) for an odd g in [1, 2N): coefficient j moves to j g mod 2N, where X^N = -1. dst is not src.
-func automorphism(dst, src []uint64, g int) {
-	n := len(src)
-	log := bits.TrailingZeros(uint(n))
-	dst = dst[:n]
-	to := 0 // j g, below 2^25
-	for _, v := range src {
-		sign := -uint64(to >> log & 1) // all ones where the exponent modulo 2N is N or more
-		dst[to&(n-1)] = (v ^ sign) - sign
-		to += g
+func automorphism(dst, src []uint64, g int) { vec.Automorphism64(dst, src, g) }
+
+// inverseExponent returns the exponent of the inverse automorphism: 1/g modulo 2n, n a power of two.
+func inverseExponent(n, g int) int {
+	inverse := g // right modulo 8
+	for range 6 {
+		inverse = inverse * (2 - g*inverse) & (2*n - 1) // twice as many bits a step
 	}
+	return inverse
 }
 
 // expansionExponent is the exponent of the automorphism of level i of an expansion: X^j becomes -X^j where j is an odd multiple of 2^i and stays
@@ -48,18 +47,20 @@ type switchKey struct {
 	high   []float64 // [l][N] high part of the mask; nil unless split
 }
 
-// newSwitchKey loads l rows: bodies of N words each, masks from m. digit is scratch memory of N integers.
-func newSwitchKey(plan *fft.Plan, g GadgetParams, split bool, bodies []uint64, m *MaskReader) *switchKey {
+// newSwitchKey loads l rows: bodies of N words each, masks from m. Of both it takes the images under the automorphism of the given exponent, 1 for none.
+func newSwitchKey(plan *fft.Plan, g GadgetParams, split bool, bodies []uint64, m *MaskReader, exponent int) *switchKey {
 	n, l := plan.N(), g.Levels
 	k := &switchKey{gadget: g, offset: digitOffset(g), rows: make([]float64, 2*l*n)}
 	rows := make([]float64, 2*l*n)
-	mask, part := make([]uint64, n), make([]int64, n)
+	mask, body, part := make([]uint64, n), make([]uint64, n), make([]int64, n)
 	if split {
 		k.high = make([]float64, l*n)
 	}
 	for j := range l {
 		row := rows[2*j*n:][:2*n]
-		m.Next(mask, n)
+		m.Next(body, n)
+		automorphism(mask, body, exponent)
+		automorphism(body, bodies[j*n:(j+1)*n], exponent)
 		if split {
 			for i, a := range mask {
 				part[i] = (int64(a) - lowPart(a)) >> splitBits
@@ -72,7 +73,7 @@ func newSwitchKey(plan *fft.Plan, g GadgetParams, split bool, bodies []uint64, m
 		} else {
 			plan.ForwardTorus(row[:n], mask)
 		}
-		plan.ForwardTorus(row[n:], bodies[j*n:(j+1)*n])
+		plan.ForwardTorus(row[n:], body)
 	}
 	fft.InterleaveRows2(k.rows, rows, n)
 	return k
@@ -118,6 +119,12 @@ func (s *switcher) transform(k *switchKey, src []uint64) [][]float64 {
 
 // product sets dst to a ciphertext whose phase is src * m, m the polynomial that k encrypts.
 func (s *switcher) product(dst GLWECiphertext, k *switchKey, src []uint64) {
+	clear(dst.Body)
+	s.productAdd(dst, k, src)
+}
+
+// productAdd is product, with the body added to what dst.Body holds. dst.Mask may be src.
+func (s *switcher) productAdd(dst GLWECiphertext, k *switchKey, src []uint64) {
 	d := s.transform(k, src)
 	fft.MulRows2(s.acc[0], s.acc[1], d, k.rows)
 	if k.high == nil {
@@ -134,5 +141,5 @@ func (s *switcher) product(dst GLWECiphertext, k *switchKey, src []uint64) {
 		}
 		s.plan.InverseAddTorus(dst.Mask, s.acc[0])
 	}
-	s.plan.InverseTorus(dst.Body, s.acc[1])
+	s.plan.InverseAddTorus(dst.Body, s.acc[1])
 }

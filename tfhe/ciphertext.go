@@ -1,5 +1,7 @@
 package tfhe
 
+import "github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
+
 // GLWECiphertext is k mask polynomials and one body polynomial, each of N torus words: phase = body - sum_i mask_i s_i mod (2^64, X^N+1).
 type GLWECiphertext struct {
 	Mask []uint64 // k*N words
@@ -45,9 +47,7 @@ func (ct *LWECiphertext) AddScaled(w int64, x *LWECiphertext) {
 		panic("tfhe: LWE dimensions differ")
 	}
 	u := uint64(w)
-	for i, v := range x.Mask {
-		ct.Mask[i] += u * v
-	}
+	vec.MulAdd64(ct.Mask, x.Mask, u)
 	ct.Body += u * x.Body
 }
 
@@ -82,8 +82,4 @@ func extractMask(out, a []uint64, i int) {
 	}
 }
 
-func addWords(dst, x []uint64) {
-	for i, v := range x {
-		dst[i] += v
-	}
-}
+func addWords(dst, x []uint64) { vec.Add64(dst, x) }

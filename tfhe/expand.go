@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
 )
 
 // Expander turns packed queries into rows and GGSW ciphertexts. It owns scratch memory: one for each goroutine, all sharing one
@@ -14,8 +16,8 @@ type Expander struct {
 	key   *ServerExpansionKey
 	n     int
 	sw    *switcher
-	image []uint64         // automorphism of a mask
-	turn  GLWECiphertext   // automorphism of a node, under the key itself
+	image []uint64         // automorphism of a polynomial
+	turn  GLWECiphertext   // result of a key switch
 	nodes []GLWECiphertext // one a level of the tree
 	rows  [][]float64      // the transformed polynomials of a GGSW ciphertext, in the order of its rows
 }
@@ -31,14 +33,13 @@ func NewExpander(key *ServerExpansionKey) *Expander {
 	return x
 }
 
-// automorphism sets turn to the image of ct under the automorphism of level i, switched back to the key. The phase of ct becomes its own image: with
-// sigma that automorphism, sigma(b) - sigma(a) sigma(s) is the phase of (0, sigma(b)) plus the key switch of sigma(a) by -sigma(s).
-func (x *Expander) automorphism(ct GLWECiphertext, i int) {
-	g := expansionExponent(x.n, i)
-	automorphism(x.image, ct.Mask, g)
-	x.sw.product(x.turn, x.key.expand[i], x.image)
-	automorphism(x.image, ct.Body, g)
-	addWords(x.turn.Body, x.image)
+// preimage sets turn to a ciphertext whose image, polynomial by polynomial, under the automorphism sigma of level i has as phase the image of ct's
+// phase. sigma(b) - sigma(a) sigma(s) is the phase of (0, sigma(b)) plus the key switch of sigma(a) by -sigma(s), which is a product of digits of
+// sigma(a) with rows of a key. Digits of sigma(a) are images of digits of a, and the key is kept as its preimage: then sigma, which costs as much as a
+// transform, is left to the polynomials of the result alone.
+func (x *Expander) preimage(ct GLWECiphertext, i int) {
+	copy(x.turn.Body, ct.Body)
+	x.sw.productAdd(x.turn, x.key.expand[i], ct.Mask)
 }
 
 // Rows calls emit with rows first..first+count-1 of the query, in order: emit(t, ct), where ct encrypts bit t/l times q/B^(t%l+1) as a
@@ -72,38 +73,49 @@ func (x *Expander) Rows(q *PackedQuery, first, count int, emit func(t int, ct GL
 	}
 }
 
-// split expands the node of level i of a tree of the given depth, in nodes[i], whose first leaf is row base, for the rows first..last-1.
+// split expands the node of level i of a tree of the given depth, in nodes[i], whose first leaf is row base, for the rows first..last-1. It overwrites the
+// nodes from level i on.
 func (x *Expander) split(i, depth, base, first, last int, emit func(t int, ct GLWECiphertext)) {
 	node := x.nodes[i]
 	if i == depth {
 		emit(base, node)
 		return
 	}
-	x.automorphism(node, i)
+	x.preimage(node, i)
 	half := base + 1<<(depth-i-1)
 	next := x.nodes[i+1]
+	x.halves(next.Mask, node.Mask, x.turn.Mask, i, first < half, last > half)
+	x.halves(next.Body, node.Body, x.turn.Body, i, first < half, last > half)
 	if first < half {
-		sumAndDifference(next.Mask, node.Mask, x.turn.Mask)
-		sumAndDifference(next.Body, node.Body, x.turn.Body)
 		x.split(i+1, depth, base, first, last, emit)
-	} else {
-		subWords(node.Mask, node.Mask, x.turn.Mask)
-		subWords(node.Body, node.Body, x.turn.Body)
 	}
 	if last > half {
-		mulXa(next.Mask, node.Mask, 2*x.n-1<<i)
-		mulXa(next.Body, node.Body, 2*x.n-1<<i)
+		x.nodes[i], x.nodes[i+1] = x.nodes[i+1], x.nodes[i]
 		x.split(i+1, depth, half, first, last, emit)
 	}
 }
 
-// sumAndDifference sets sum to x + y and x to x - y.
-func sumAndDifference(sum, x, y []uint64) {
-	sum, y = sum[:len(x)], y[:len(x)]
-	for i, v := range x {
-		sum[i] = v + y[i]
-		x[i] = v - y[i]
+// halves sets even, where it is wanted, to node + sigma(pre), and node to (node - sigma(pre)) X^(-2^i), where that is wanted, sigma being the
+// automorphism of level i.
+func (x *Expander) halves(even, node, pre []uint64, i int, wantEven, wantOdd bool) {
+	n, shift := x.n, 1<<i
+	automorphism(x.image, pre, expansionExponent(n, i))
+	if !wantOdd {
+		copy(even, node)
+		vec.Add64(even, x.image)
+		return
 	}
+	// The lowest 2^i coefficients of the difference come to the other end, negated.
+	wrap := pre[:shift]
+	vec.Sub64(wrap, x.image[:shift], node[:shift])
+	if wantEven {
+		copy(even[:shift], node[:shift])
+		vec.Add64(even[:shift], x.image[:shift])
+		vec.AddSub64(even[shift:], node[:n-shift], node[shift:], x.image[shift:])
+	} else {
+		vec.Sub64(node[:n-shift], node[shift:], x.image[shift:])
+	}
+	copy(node[n-shift:], wrap)
 }
 
 // Selectors sets dst to the GGSW ciphertexts of bits first..first+len(dst)-1 of the query. dst holds ciphertexts of the query's select gadget

@@ -117,14 +117,14 @@ func NewServerExpansionKey(k *ExpansionKey) *ServerExpansionKey {
 	plan := fft.For(n)
 	s := &ServerExpansionKey{params: k.params, packed: pp, expand: make([]*switchKey, pp.Log2Slots)}
 	masks, rest := NewMaskReader(k.seed), k.bodies
-	load := func(g GadgetParams, split bool) *switchKey {
+	load := func(g GadgetParams, split bool, exponent int) *switchKey {
 		bodies := rest[:g.Levels*n]
 		rest = rest[g.Levels*n:]
-		return newSwitchKey(plan, g, split, bodies, masks)
+		return newSwitchKey(plan, g, split, bodies, masks, exponent)
 	}
 	for i := range s.expand {
-		s.expand[i] = load(pp.Expand, true)
+		s.expand[i] = load(pp.Expand, true, inverseExponent(n, expansionExponent(n, i))) // see Expander.preimage
 	}
-	s.scheme = load(pp.Switch, pp.Form == SwitchSplit)
+	s.scheme = load(pp.Switch, pp.Form == SwitchSplit, 1)
 	return s
 }

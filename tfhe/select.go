@@ -2,6 +2,7 @@ package tfhe
 
 import (
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
 )
 
 // FourierGGSW is a GGSW ciphertext ready for external products: (k+1) l rows of k+1 polynomials in the Fourier domain. It never
@@ -173,11 +174,7 @@ func (ev *Evaluator) Rotate(acc GLWECiphertext, bit *FourierGGSW, a int) {
 	ev.ExternalProductAdd(acc, bit, ev.diff)
 }
 
-func subWords(dst, x, y []uint64) {
-	for i, v := range x {
-		dst[i] = v - y[i]
-	}
-}
+func subWords(dst, x, y []uint64) { vec.Sub64(dst, x, y) }
 
 func mod(a, n int) int {
 	if a %= n; a < 0 {
@@ -209,7 +206,5 @@ func mulXa(dst, x []uint64, a int) {
 // mulXaMinus1 sets dst to (X^a - 1) x; dst is not x.
 func mulXaMinus1(dst, x []uint64, a int) {
 	mulXa(dst, x, a)
-	for i, v := range x {
-		dst[i] -= v
-	}
+	vec.Sub64(dst, dst, x)
 }

@@ -42,3 +42,52 @@ func subMul32x2AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, fi
 //
 //go:noescape
 func subMul32x4AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
+
+// addSub64AVX2 is, for n words, a positive multiple of 4:
+//
+//	for i := range n {
+//		sum[i], diff[i] = x[i]+y[i], x[i]-y[i]
+//	}
+//
+//go:noescape
+func addSub64AVX2(sum *uint64, diff *uint64, x *uint64, y *uint64, n int)
+
+// sub64AVX2 is, for n words, a positive multiple of 4:
+//
+//	for i := range n {
+//		dst[i] = x[i] - y[i]
+//	}
+//
+//go:noescape
+func sub64AVX2(dst *uint64, x *uint64, y *uint64, n int)
+
+// add64AVX2 is, for n words, a positive multiple of 4:
+//
+//	for i := range n {
+//		dst[i] += x[i]
+//	}
+//
+//go:noescape
+func add64AVX2(dst *uint64, x *uint64, n int)
+
+// mulAdd64AVX2 is, for n words, a positive multiple of 4:
+//
+//	for i := range n {
+//		dst[i] += k * x[i]
+//	}
+//
+//go:noescape
+func mulAdd64AVX2(dst *uint64, x *uint64, k uint64, n int)
+
+// automorphism64AVX2 is, for n = 1<<log words, a positive multiple of 4:
+//
+// to := 0
+//
+//	for i := range n {
+//		sign := -uint64(to >> log & 1)
+//		dst[to&(n-1)] = (src[i] ^ sign) - sign
+//		to += step
+//	}
+//
+//go:noescape
+func automorphism64AVX2(dst *uint64, src *uint64, step int, log int, n int)

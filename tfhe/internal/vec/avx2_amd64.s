@@ -326,3 +326,155 @@ rows1:
 done1:
 	VZEROUPPER
 	RET
+
+// func addSub64AVX2(sum *uint64, diff *uint64, x *uint64, y *uint64, n int)
+// Requires: AVX, AVX2
+TEXT ·addSub64AVX2(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), AX
+	MOVQ diff+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ n+32(FP), SI
+	SHLQ $0x03, SI
+	XORQ DI, DI
+
+words:
+	VMOVDQU (DX)(DI*1), Y0
+	VMOVDQU (BX)(DI*1), Y1
+	VPADDQ  Y0, Y1, Y2
+	VPSUBQ  Y1, Y0, Y0
+	VMOVDQU Y2, (AX)(DI*1)
+	VMOVDQU Y0, (CX)(DI*1)
+	ADDQ    $0x00000020, DI
+	CMPQ    DI, SI
+	JLT     words
+	VZEROUPPER
+	RET
+
+// func sub64AVX2(dst *uint64, x *uint64, y *uint64, n int)
+// Requires: AVX, AVX2
+TEXT ·sub64AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	SHLQ $0x03, BX
+	XORQ SI, SI
+
+words:
+	VMOVDQU (CX)(SI*1), Y0
+	VMOVDQU (DX)(SI*1), Y1
+	VPSUBQ  Y1, Y0, Y0
+	VMOVDQU Y0, (AX)(SI*1)
+	ADDQ    $0x00000020, SI
+	CMPQ    SI, BX
+	JLT     words
+	VZEROUPPER
+	RET
+
+// func add64AVX2(dst *uint64, x *uint64, n int)
+// Requires: AVX, AVX2
+TEXT ·add64AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHLQ $0x03, DX
+	XORQ BX, BX
+
+words:
+	VMOVDQU (AX)(BX*1), Y0
+	VMOVDQU (CX)(BX*1), Y1
+	VPADDQ  Y1, Y0, Y0
+	VMOVDQU Y0, (AX)(BX*1)
+	ADDQ    $0x00000020, BX
+	CMPQ    BX, DX
+	JLT     words
+	VZEROUPPER
+	RET
+
+// func mulAdd64AVX2(dst *uint64, x *uint64, k uint64, n int)
+// Requires: AVX, AVX2
+TEXT ·mulAdd64AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         k+16(FP), DX
+	VMOVQ        DX, X0
+	VPBROADCASTQ X0, Y0
+	VPSRLQ       $0x20, Y0, Y1
+	MOVQ         n+24(FP), DX
+	SHLQ         $0x03, DX
+	XORQ         BX, BX
+
+words:
+	VMOVDQU  (AX)(BX*1), Y2
+	VMOVDQU  (CX)(BX*1), Y3
+	VPMULUDQ Y0, Y3, Y4
+	VPMULUDQ Y1, Y3, Y5
+	VPSRLQ   $0x20, Y3, Y3
+	VPMULUDQ Y0, Y3, Y3
+	VPADDQ   Y3, Y5, Y5
+	VPSLLQ   $0x20, Y5, Y5
+	VPADDQ   Y4, Y5, Y3
+	VPADDQ   Y3, Y2, Y2
+	VMOVDQU  Y2, (AX)(BX*1)
+	ADDQ     $0x00000020, BX
+	CMPQ     BX, DX
+	JLT      words
+	VZEROUPPER
+	RET
+
+// func automorphism64AVX2(dst *uint64, src *uint64, step int, log int, n int)
+// Requires: BMI2
+TEXT ·automorphism64AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ step+16(FP), DX
+	MOVQ n+32(FP), BX
+	MOVQ log+24(FP), DI
+	NEGQ DI
+	ADDQ $0x3f, DI
+	MOVQ BX, SI
+	DECQ SI
+	XORQ R8, R8
+
+coefficients:
+	MOVQ  (CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	MOVQ  8(CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	MOVQ  16(CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	MOVQ  24(CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	ADDQ  $0x20, CX
+	SUBQ  $0x04, BX
+	JNZ   coefficients
+	RET

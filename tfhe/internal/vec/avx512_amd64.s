@@ -360,3 +360,147 @@ rows1:
 done1:
 	VZEROUPPER
 	RET
+
+// func addSub64AVX512(sum *uint64, diff *uint64, x *uint64, y *uint64, n int)
+// Requires: AVX, AVX512F
+TEXT ·addSub64AVX512(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), AX
+	MOVQ diff+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ n+32(FP), SI
+	SHLQ $0x03, SI
+	XORQ DI, DI
+
+words:
+	VMOVDQU64 (DX)(DI*1), Z0
+	VMOVDQU64 (BX)(DI*1), Z1
+	VPADDQ    Z0, Z1, Z2
+	VPSUBQ    Z1, Z0, Z0
+	VMOVDQU64 Z2, (AX)(DI*1)
+	VMOVDQU64 Z0, (CX)(DI*1)
+	ADDQ      $0x00000040, DI
+	CMPQ      DI, SI
+	JLT       words
+	VZEROUPPER
+	RET
+
+// func sub64AVX512(dst *uint64, x *uint64, y *uint64, n int)
+// Requires: AVX, AVX512F
+TEXT ·sub64AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	SHLQ $0x03, BX
+	XORQ SI, SI
+
+words:
+	VMOVDQU64 (CX)(SI*1), Z0
+	VMOVDQU64 (DX)(SI*1), Z1
+	VPSUBQ    Z1, Z0, Z0
+	VMOVDQU64 Z0, (AX)(SI*1)
+	ADDQ      $0x00000040, SI
+	CMPQ      SI, BX
+	JLT       words
+	VZEROUPPER
+	RET
+
+// func add64AVX512(dst *uint64, x *uint64, n int)
+// Requires: AVX, AVX512F
+TEXT ·add64AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	SHLQ $0x03, DX
+	XORQ BX, BX
+
+words:
+	VMOVDQU64 (AX)(BX*1), Z0
+	VMOVDQU64 (CX)(BX*1), Z1
+	VPADDQ    Z1, Z0, Z0
+	VMOVDQU64 Z0, (AX)(BX*1)
+	ADDQ      $0x00000040, BX
+	CMPQ      BX, DX
+	JLT       words
+	VZEROUPPER
+	RET
+
+// func mulAdd64AVX512(dst *uint64, x *uint64, k uint64, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·mulAdd64AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         k+16(FP), DX
+	VPBROADCASTQ DX, Z0
+	MOVQ         n+24(FP), DX
+	SHLQ         $0x03, DX
+	XORQ         BX, BX
+
+words:
+	VMOVDQU64 (AX)(BX*1), Z1
+	VMOVDQU64 (CX)(BX*1), Z2
+	VPMULLQ   Z0, Z2, Z2
+	VPADDQ    Z2, Z1, Z1
+	VMOVDQU64 Z1, (AX)(BX*1)
+	ADDQ      $0x00000040, BX
+	CMPQ      BX, DX
+	JLT       words
+	VZEROUPPER
+	RET
+
+// func automorphism64AVX512(dst *uint64, src *uint64, step int, log int, n int)
+// Requires: BMI2
+TEXT ·automorphism64AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ step+16(FP), DX
+	MOVQ n+32(FP), BX
+	MOVQ log+24(FP), DI
+	NEGQ DI
+	ADDQ $0x3f, DI
+	MOVQ BX, SI
+	DECQ SI
+	XORQ R8, R8
+
+coefficients:
+	MOVQ  (CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	MOVQ  8(CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	MOVQ  16(CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	MOVQ  24(CX), R9
+	MOVQ  R8, R10
+	ANDQ  SI, R10
+	SHLXQ DI, R8, R11
+	SARQ  $0x3f, R11
+	XORQ  R11, R9
+	SUBQ  R11, R9
+	MOVQ  R9, (AX)(R10*8)
+	ADDQ  DX, R8
+	ADDQ  $0x20, CX
+	SUBQ  $0x04, BX
+	JNZ   coefficients
+	RET

@@ -14,16 +14,16 @@ import (
 // The instruction sets that kernels exist for.
 const (
 	pureGo = iota
-	avx2
-	avx512 // AVX-512 F
+	avx2   // AVX2 and BMI2
+	avx512 // AVX-512 F and DQ, BMI2
 )
 
 // best is the most of them that this machine has.
 var best = func() int {
 	switch x := &cpu.X86; {
-	case x.HasAVX512F:
+	case x.HasAVX512F && x.HasAVX512DQ && x.HasBMI2:
 		return avx512
-	case x.HasAVX2:
+	case x.HasAVX2 && x.HasBMI2:
 		return avx2
 	}
 	return pureGo
@@ -89,4 +89,75 @@ func touch(x []uint32) {
 		sum += x[i]
 	}
 	runtime.KeepAlive(sum)
+}
+
+// whole returns how many of n words fill registers.
+func whole(n int) int {
+	switch level {
+	case avx512:
+		return n &^ 7
+	case avx2:
+		return n &^ 3
+	}
+	return 0
+}
+
+func addSub64(sum, diff, x, y []uint64) (done int) {
+	if done = whole(len(x)); done == 0 {
+		return 0
+	}
+	if level == avx512 {
+		addSub64AVX512(&sum[0], &diff[0], &x[0], &y[0], done)
+	} else {
+		addSub64AVX2(&sum[0], &diff[0], &x[0], &y[0], done)
+	}
+	return done
+}
+
+func sub64(dst, x, y []uint64) (done int) {
+	if done = whole(len(x)); done == 0 {
+		return 0
+	}
+	if level == avx512 {
+		sub64AVX512(&dst[0], &x[0], &y[0], done)
+	} else {
+		sub64AVX2(&dst[0], &x[0], &y[0], done)
+	}
+	return done
+}
+
+func add64(dst, x []uint64) (done int) {
+	if done = whole(len(x)); done == 0 {
+		return 0
+	}
+	if level == avx512 {
+		add64AVX512(&dst[0], &x[0], done)
+	} else {
+		add64AVX2(&dst[0], &x[0], done)
+	}
+	return done
+}
+
+func mulAdd64(dst, x []uint64, k uint64) (done int) {
+	if done = whole(len(x)); done == 0 {
+		return 0
+	}
+	if level == avx512 {
+		mulAdd64AVX512(&dst[0], &x[0], k, done)
+	} else {
+		mulAdd64AVX2(&dst[0], &x[0], k, done)
+	}
+	return done
+}
+
+func automorphism64(dst, src []uint64, g, log int) (done bool) {
+	switch {
+	case len(src)%4 != 0 || level == pureGo:
+		return false
+	case level == avx512:
+		automorphism64AVX512(&dst[0], &src[0], g, log, len(src))
+	default:
+		automorphism64AVX2(&dst[0], &src[0], g, log, len(src))
+	}
+	return true
 }

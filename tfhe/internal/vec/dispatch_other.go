@@ -5,3 +5,13 @@ package vec
 // Without assembly no columns are done here.
 
 func subMul32([][]uint32, [][]int32, []uint32, int) (done int) { return 0 }
+
+func addSub64(_, _, _, _ []uint64) (done int) { return 0 }
+
+func sub64(_, _, _ []uint64) (done int) { return 0 }
+
+func add64(_, _ []uint64) (done int) { return 0 }
+
+func mulAdd64(_, _ []uint64, _ uint64) (done int) { return 0 }
+
+func automorphism64(_, _ []uint64, _, _ int) (done bool) { return false }

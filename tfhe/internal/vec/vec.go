@@ -1,5 +1,5 @@
-// Package vec has the inner loops over torus words that are not transforms: the products of key switching. Arithmetic is modulo 2^32, so
-// that every implementation gives the same words.
+// Package vec has the inner loops over torus words that are not transforms: the products of key switching, modulo 2^32, and sums and multiples of
+// polynomials, modulo 2^64. Integer arithmetic, so that every implementation gives the same words.
 package vec
 
 // SubMul32 subtracts from each of several ciphertexts the product of its digits with rows of a key:

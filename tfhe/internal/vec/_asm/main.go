@@ -28,6 +28,8 @@ func main() {
 	for _, count := range []int{1, 2, 4} {
 		w.subMul(count)
 	}
+	w.words()
+	w.automorphism()
 	Generate()
 }
 
