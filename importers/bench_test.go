@@ -31,7 +31,9 @@ var benchModels = []benchModel{
 	}},
 	{"forest_digits", fixtureModel("forest_digits")},
 	{"mlp4x5-16-3", func(testing.TB) (models.Model, models.CompileOptions, [][]float64) { return randomNetwork(4, 16, 3, 5) }},
-	{"mlp30x4-32-1", func(testing.TB) (models.Model, models.CompileOptions, [][]float64) { return randomNetwork(30, 32, 1, 4) }},
+	{"mlp30x4-32-1", func(testing.TB) (models.Model, models.CompileOptions, [][]float64) {
+		return randomNetwork(30, 32, 1, 4)
+	}},
 	{"catboost100x6", func(testing.TB) (models.Model, models.CompileOptions, [][]float64) {
 		return randomForest(forestShape{trees: 100, depth: 6, features: 30, thresholds: 400, leafBits: 20, oblivious: true})
 	}},
