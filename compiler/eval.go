@@ -32,7 +32,7 @@ type step struct {
 	args    [3][]int64 // the arguments' buffers; concatenate uses parts
 	spreads [3]spread  // for the broadcast operations
 	parts   [][]int64
-	index   []int        // for transpose
+	index   []int        // for transpose and take
 	conv    *convolution // for conv
 }
 
@@ -77,6 +77,10 @@ func (it *Interpreter) prepare(n *Node) {
 		}
 	case OpConv:
 		s.conv = convolutionOf(n)
+	case OpTake:
+		for _, j := range takeIndex(n) {
+			s.index = append(s.index, int(j))
+		}
 	case OpTranspose:
 		s.index = transposeIndex(n.Args[0].Shape, n.Ints)
 	}
@@ -137,7 +141,7 @@ func (s *step) run() {
 		s.conv.eval(s.out, a, s.args[1])
 	case OpSum:
 		s.sum(a)
-	case OpTranspose:
+	case OpTranspose, OpTake:
 		for i, j := range s.index {
 			s.out[i] = a[j]
 		}

@@ -61,6 +61,9 @@ func (f *fixtureNode) build(g *Graph) error {
 		g.Concatenate(f.Ints[0], args...)
 	case "getitem":
 		g.GetItem(args[0], f.Ints[0])
+	case "take":
+		rank := f.Ints[0]
+		g.Take(args[0], f.Ints[1+rank:], f.Ints[1:1+rank]...)
 	case "lookup":
 		var lo []int64
 		if err := json.Unmarshal(f.Lo, &lo); err != nil {

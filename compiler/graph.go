@@ -12,24 +12,25 @@ const (
 	OpAdd          Op = "add"           // a + b, broadcast
 	OpSubtract     Op = "subtract"      // a - b, broadcast
 	OpNegative     Op = "negative"      // -a
-	OpMultiply     Op = "multiply"      // a * b, broadcast, one of them known
-	OpMatMul       Op = "matmul"        // a @ b for ranks 1 and 2, one of them known
+	OpMultiply     Op = "multiply"      // a * b, broadcast
+	OpMatMul       Op = "matmul"        // a @ b for ranks 1 and 2, one of them known (of two encrypted: multiply and sum)
 	OpConv         Op = "conv"          // convolution with a known kernel; Ints: groups, then strides, paddings before and after, dilations per axis
 	OpSum          Op = "sum"           // Ints: the axis, or empty for the sum of all elements
 	OpReshape      Op = "reshape"       // Ints: the new shape
 	OpTranspose    Op = "transpose"     // Ints: axis i of the result is axis Ints[i] of the argument
 	OpConcatenate  Op = "concatenate"   // Ints: the axis; one or more arguments
 	OpGetItem      Op = "getitem"       // Ints: the index on axis 0, which disappears
+	OpTake         Op = "take"          // Ints: rank r, the r axes of the result, then for each of its elements an index into the argument in row-major order
 	OpLookup       Op = "lookup"        // Table
 	OpWhere        Op = "where"         // condition (0 or 1), value for 1, value for 0; broadcast
-	OpLessEqual    Op = "less_equal"    // 1 where a <= b, else 0; broadcast, one of them known
+	OpLessEqual    Op = "less_equal"    // 1 where a <= b, else 0; broadcast
 	OpLess         Op = "less"          // 1 where a < b, else 0
 	OpGreater      Op = "greater"       // 1 where a > b, else 0
 	OpGreaterEqual Op = "greater_equal" // 1 where a >= b, else 0
 	OpEqual        Op = "equal"         // 1 where a == b, else 0
 	OpNotEqual     Op = "not_equal"     // 1 where a != b, else 0
-	OpMaximum      Op = "maximum"       // the larger one, broadcast, one of them known
-	OpMinimum      Op = "minimum"       // the smaller one, broadcast, one of them known
+	OpMaximum      Op = "maximum"       // the larger one, broadcast
+	OpMinimum      Op = "minimum"       // the smaller one, broadcast
 	OpClip         Op = "clip"          // Ints: the limits lo <= hi
 	OpBits         Op = "bits"          // Ints: n; a new last axis with the n low bits of an a in 0..2^n-1, low bit first
 	OpRound        Op = "round"         // Ints: d; (a + 2^(d-1)) >> d, so ties go up

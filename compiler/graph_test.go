@@ -106,7 +106,7 @@ func drawStep(t *rapid.T, g *Graph) {
 	pairs := []func(a, b *Node) *Node{g.Add, g.Subtract, g.Multiply, g.MatMul, g.LessEqual, g.Less, g.Greater,
 		g.GreaterEqual, g.Equal, g.NotEqual, g.Maximum, g.Minimum}
 	attempt(func() {
-		switch k := uniform(t, 27, "op"); k {
+		switch k := uniform(t, 28, "op"); k {
 		case 12:
 			g.Negative(a)
 		case 13:
@@ -130,6 +130,13 @@ func drawStep(t *rapid.T, g *Graph) {
 			}
 		case 21:
 			g.Where(g.Less(operand(), a), operand(), a)
+		case 27:
+			size := a.Size()
+			index := make([]int, 4)
+			for i := range index {
+				index[i] = uniform(t, size+1, "index") // one too many is refused
+			}
+			g.Take(g.Take(a, index, 2, 2), []int{3, 1, 1}, 3)
 		case 26:
 			drawConv(t, g, a)
 		case 25:
@@ -259,6 +266,7 @@ func TestExactBounds(t *testing.T) {
 			return g.Lookup(x, TableOf(-3, 4, func(x int64) int64 { return (x*x*5 + x) % 7 }))
 		}),
 		"getitem":   scalar(func(g *Graph, x *Node) *Node { return g.GetItem(x, -2) }),
+		"take":      scalar(func(g *Graph, x *Node) *Node { return g.Take(x, []int{2, 0, 2, 1}, 2, 2) }),
 		"transpose": scalar(func(g *Graph, x *Node) *Node { return g.Transpose(g.Reshape(x, 3, 1)) }),
 	}
 	for name, op := range map[string]func(g *Graph, a, b *Node) *Node{
@@ -327,9 +335,7 @@ func TestBuilderRefusals(t *testing.T) {
 	kernel := func(g *Graph, k int) *Node { return g.Constant(Array{Shape: []int{1, 1, k}, Data: make([]int64, k)}) }
 	cases := map[string]func(g *Graph, x, y *Node){
 		"shapes":           func(g *Graph, x, y *Node) { g.Add(x, y) },
-		"unknown product":  func(g *Graph, x, _ *Node) { g.Multiply(x, x) },
 		"unknown matmul":   func(g *Graph, x, _ *Node) { g.MatMul(x, x) },
-		"unknown less":     func(g *Graph, x, _ *Node) { g.Less(x, x) },
 		"matmul axes":      func(g *Graph, x, y *Node) { g.MatMul(g.Constant(Array{Shape: []int{4}, Data: make([]int64, 4)}), x) },
 		"overflow":         func(g *Graph, x, _ *Node) { g.Multiply(x, g.Scalar(big)) },
 		"constant":         func(g *Graph, x, _ *Node) { g.Scalar(1 << 62) },
@@ -345,6 +351,9 @@ func TestBuilderRefusals(t *testing.T) {
 		"reshape free":     func(g *Graph, x, _ *Node) { g.Reshape(x, 2, -1) },
 		"reshape two free": func(g *Graph, x, _ *Node) { g.Reshape(x, -1, -1) },
 		"transpose":        func(g *Graph, x, _ *Node) { g.Transpose(x, 0, 0) },
+		"take index":       func(g *Graph, x, _ *Node) { g.Take(x, []int{3}, 1) },
+		"take shape":       func(g *Graph, x, _ *Node) { g.Take(x, []int{1}, 2) },
+		"take axis":        func(g *Graph, x, _ *Node) { g.Take(x, nil, 0) },
 		"no parts":         func(g *Graph, x, _ *Node) { g.Concatenate(0) },
 		"table":            func(g *Graph, x, _ *Node) { g.Lookup(x, TableOf(0, 6, func(x int64) int64 { return x })) },
 		"no rows":          func(g *Graph, x, _ *Node) { g.Lookup(x, Table{}) },

@@ -78,7 +78,7 @@ func (l *lowerer) node(n *Node) ([]*elem, error) {
 			l.lo, l.hi = append(l.lo, n.Lo[i]), append(l.hi, n.Hi[i])
 		}
 		return plain(out), nil
-	case OpReshape, OpTranspose, OpConcatenate, OpGetItem:
+	case OpReshape, OpTranspose, OpConcatenate, OpGetItem, OpTake:
 		return l.moved(n), nil
 	case OpBits:
 		return l.bits(n)

@@ -130,6 +130,9 @@ func (l *lowerer) bits(n *Node) ([]*elem, error) {
 // comparison handles operations of two arguments of which one is known.
 func (l *lowerer) comparison(n *Node) ([]*elem, error) {
 	x, c := n.Args[0], n.Args[1]
+	if !x.Known() && !c.Known() {
+		return nil, l.fail(n, "both arguments are encrypted")
+	}
 	swap := x.Known()
 	if swap {
 		x, c = c, x

@@ -77,7 +77,7 @@ func (g *Graph) Subtract(a, b *Node) *Node {
 // Negative adds -a.
 func (g *Graph) Negative(a *Node) *Node { return g.build(&Node{Op: OpNegative, Args: []*Node{a}}) }
 
-// Multiply adds a * b, broadcast, where a or b is a constant (or a value with one possible value per element).
+// Multiply adds a * b, broadcast. A product of two values that both depend on inputs costs one or two lookups per element.
 func (g *Graph) Multiply(a, b *Node) *Node {
 	return g.build(&Node{Op: OpMultiply, Args: []*Node{a, b}})
 }
@@ -151,6 +151,21 @@ func (g *Graph) GetItem(a *Node, i int) *Node {
 	return g.build(&Node{Op: OpGetItem, Args: []*Node{a}, Ints: []int64{int64(i)}})
 }
 
+// Take adds the elements of a, read in row-major order, at the given indices, as an array of the given shape: numpy's
+// a.ravel()[index].reshape(shape). It expresses every slice, broadcast and fancy index with constants. Indices lie in
+// 0..size-1.
+func (g *Graph) Take(a *Node, index []int, shape ...int) *Node {
+	ints := make([]int64, 1, 1+len(shape)+len(index))
+	ints[0] = int64(len(shape))
+	for _, d := range shape {
+		ints = append(ints, int64(d))
+	}
+	for _, i := range index {
+		ints = append(ints, int64(i))
+	}
+	return g.build(&Node{Op: OpTake, Args: []*Node{a}, Ints: ints})
+}
+
 // Lookup adds t applied to each element of a. The rows of t must cover the bounds of a. The graph keeps its own copy.
 func (g *Graph) Lookup(a *Node, t Table) *Node {
 	return g.build(&Node{Op: OpLookup, Args: []*Node{a}, Table: t.clone()})
@@ -161,7 +176,8 @@ func (g *Graph) Where(cond, a, b *Node) *Node {
 	return g.build(&Node{Op: OpWhere, Args: []*Node{cond, a, b}})
 }
 
-// LessEqual adds a <= b as 0 or 1, broadcast; as for all comparisons, a or b must be a constant (or known).
+// LessEqual adds a <= b as 0 or 1, broadcast. As for all comparisons, and for maximum and minimum, both may depend
+// on inputs: that costs a lookup of the difference per element.
 func (g *Graph) LessEqual(a, b *Node) *Node {
 	return g.build(&Node{Op: OpLessEqual, Args: []*Node{a, b}})
 }
@@ -185,10 +201,10 @@ func (g *Graph) NotEqual(a, b *Node) *Node {
 	return g.build(&Node{Op: OpNotEqual, Args: []*Node{a, b}})
 }
 
-// Maximum adds the larger of a and b, broadcast, one of them a constant (or known).
+// Maximum adds the larger of a and b, broadcast.
 func (g *Graph) Maximum(a, b *Node) *Node { return g.build(&Node{Op: OpMaximum, Args: []*Node{a, b}}) }
 
-// Minimum adds the smaller of a and b, broadcast, one of them a constant (or known).
+// Minimum adds the smaller of a and b, broadcast.
 func (g *Graph) Minimum(a, b *Node) *Node { return g.build(&Node{Op: OpMinimum, Args: []*Node{a, b}}) }
 
 // Clip adds a limited to lo..hi, where lo <= hi.

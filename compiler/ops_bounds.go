@@ -26,7 +26,7 @@ func inferBounds(n *Node) (lo, hi []int64, err error) {
 		lo, hi, err = convBounds(n)
 	case OpSum:
 		lo, hi, err = sumBounds(n)
-	case OpReshape, OpTranspose, OpConcatenate, OpGetItem:
+	case OpReshape, OpTranspose, OpConcatenate, OpGetItem, OpTake:
 		lo = moveElements(n, func(a *Node) []int64 { return a.Lo })
 		hi = moveElements(n, func(a *Node) []int64 { return a.Hi })
 	case OpNegative, OpClip, OpRound, OpBits, OpLookup:
@@ -50,7 +50,7 @@ func inferBounds(n *Node) (lo, hi []int64, err error) {
 	return lo, hi, nil
 }
 
-// moveElements returns the elements of a reshape, transpose, concatenate or getitem, given its arguments' elements. The
+// moveElements returns the elements of a reshape, transpose, concatenate, getitem or take, given its arguments' elements. The
 // result may share their memory.
 func moveElements(n *Node, of func(*Node) []int64) []int64 {
 	first := of(n.Args[0])
@@ -70,6 +70,13 @@ func moveElements(n *Node, of func(*Node) []int64) []int64 {
 				chunk := len(data) / outer
 				out = append(out, data[o*chunk:(o+1)*chunk]...)
 			}
+		}
+		return out
+	case OpTake:
+		index := takeIndex(n)
+		out := make([]int64, len(index))
+		for i, j := range index {
+			out[i] = first[j]
 		}
 		return out
 	case OpGetItem:
@@ -258,9 +265,6 @@ func whereBounds(n *Node) (lo, hi []int64, err error) {
 // binaryBounds is for the element-wise operations of two arguments.
 func binaryBounds(n *Node) (lo, hi []int64, err error) {
 	a, b := n.Args[0], n.Args[1]
-	if n.Op != OpAdd && n.Op != OpSubtract && !a.Known() && !b.Known() {
-		return nil, nil, errors.New("neither argument is a constant")
-	}
 	sa, sb := spreadTo(a.Shape, n.Shape), spreadTo(b.Shape, n.Shape)
 	size := n.Size()
 	lo, hi = make([]int64, size), make([]int64, size)

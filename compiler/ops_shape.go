@@ -12,7 +12,7 @@ type opForm struct{ args, ints int }
 // forms lists every operation of a Graph.
 var forms = map[Op]opForm{
 	OpInput: {0, 0}, OpConstant: {0, 0}, OpAdd: {2, 0}, OpSubtract: {2, 0}, OpNegative: {1, 0}, OpMultiply: {2, 0},
-	OpMatMul: {2, 0}, OpConv: {2, -1}, OpSum: {1, -1}, OpReshape: {1, -1}, OpTranspose: {1, -1}, OpConcatenate: {-1, 1}, OpGetItem: {1, 1},
+	OpMatMul: {2, 0}, OpConv: {2, -1}, OpSum: {1, -1}, OpReshape: {1, -1}, OpTranspose: {1, -1}, OpConcatenate: {-1, 1}, OpGetItem: {1, 1}, OpTake: {1, -1},
 	OpLookup: {1, 0}, OpWhere: {3, 0}, OpLessEqual: {2, 0}, OpLess: {2, 0}, OpGreater: {2, 0}, OpGreaterEqual: {2, 0},
 	OpEqual: {2, 0}, OpNotEqual: {2, 0}, OpMaximum: {2, 0}, OpMinimum: {2, 0}, OpClip: {1, 2}, OpBits: {1, 1}, OpRound: {1, 1},
 }
@@ -74,6 +74,8 @@ func shapeOf(n *Node) ([]int, error) {
 		return matMulShape(n.Args[0].Shape, n.Args[1].Shape)
 	case OpConv:
 		return convShape(n.Args[0].Shape, n.Args[1].Shape, n.Ints)
+	case OpTake:
+		return takeShape(n)
 	case OpSum, OpReshape, OpTranspose, OpGetItem:
 		return movedShape(n.Op, n.Args[0].Shape, n.Ints)
 	case OpConcatenate:
@@ -176,6 +178,38 @@ func movedShape(op Op, shape []int, ints []int64) ([]int, error) {
 		return out, nil
 	}
 }
+
+// takeShape checks the attributes of a take and returns its shape.
+func takeShape(n *Node) ([]int, error) {
+	ints := n.Ints
+	if len(ints) == 0 || ints[0] < 0 || ints[0] > maxRank || int64(len(ints)) < 1+ints[0] {
+		return nil, errors.New("no shape")
+	}
+	shape := make([]int, ints[0])
+	for i, d := range ints[1 : 1+ints[0]] {
+		if d < 1 || d > maxElements {
+			return nil, fmt.Errorf("an axis of %d elements", d)
+		}
+		shape[i] = int(d)
+	}
+	size, err := shapeSize(shape)
+	if err != nil {
+		return nil, err
+	}
+	index := takeIndex(n)
+	if len(index) != size {
+		return nil, fmt.Errorf("%d indices for shape %v", len(index), shape)
+	}
+	for _, i := range index {
+		if i < 0 || i >= int64(n.Args[0].Size()) {
+			return nil, fmt.Errorf("index %d of %d elements", i, n.Args[0].Size())
+		}
+	}
+	return shape, nil
+}
+
+// takeIndex returns the indices of a take whose rank is valid.
+func takeIndex(n *Node) []int64 { return n.Ints[1+n.Ints[0]:] }
 
 func concatenateShape(nodes []*Node, axis int64) ([]int, error) {
 	if len(nodes) == 0 {

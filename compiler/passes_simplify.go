@@ -54,6 +54,19 @@ func simplify(g *Graph) (*Graph, bool) {
 			if slices.IsSorted(n.Ints) {
 				return a
 			}
+		case OpTake:
+			index := takeIndex(n)
+			if len(index) == len(a.Lo) && isSequence(index) {
+				return rw.add(&Node{Op: OpReshape, Args: args, Ints: n.Ints[1 : 1+n.Ints[0]]})
+			}
+			if a.Op == OpTake {
+				inner := takeIndex(a)
+				ints := slices.Clone(n.Ints)
+				for i, j := range index {
+					ints[int(1+n.Ints[0])+i] = inner[j]
+				}
+				return rw.add(&Node{Op: OpTake, Args: a.Args, Ints: ints})
+			}
 		case OpConcatenate:
 			if len(args) == 1 {
 				return a
@@ -80,6 +93,16 @@ func simplify(g *Graph) (*Graph, bool) {
 		}
 		return nil
 	})
+}
+
+// isSequence reports whether index is 0, 1, 2, ...
+func isSequence(index []int64) bool {
+	for i, j := range index {
+		if int64(i) != j {
+			return false
+		}
+	}
+	return true
 }
 
 // allEqual reports whether every value is v.

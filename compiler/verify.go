@@ -8,8 +8,8 @@ import (
 
 // Verify checks that g is a well-formed graph, by recomputing everything that can be: nodes in topological order with
 // IDs equal to their indices; operations with the right arguments, attributes and payload; shapes; bounds per element,
-// below 2^62 in magnitude; tables that cover their argument's bounds; where conditions within 0..1; and multiply, matmul,
-// comparisons, maximum and minimum with at least one known argument. Inputs have distinct names, and there is an output.
+// below 2^62 in magnitude; tables that cover their argument's bounds; where conditions within 0..1; and matmul and conv
+// with a known argument. Inputs have distinct names, and there is an output.
 // The error names the first node that is wrong. Evaluating a graph that passes can neither overflow nor fail, other than
 // by its caller's inputs.
 func (g *Graph) Verify() error {

@@ -153,6 +153,12 @@ def conv(p, rank):
     return p.map("conv", f, a, w, ints=[groups, *stride, *before, *after, *dilation])
 
 
+def take(p, a):
+    new = [int(d) for d in rng.integers(1, 4, size=rng.integers(0, 4))]
+    index = rng.integers(0, np.prod(p.shape(a), dtype=int), size=int(np.prod(new, dtype=int)))
+    return p.map("take", lambda x: x.ravel()[index].reshape(new), a, ints=[len(new), *new, *index.tolist()])
+
+
 OPS = ["add", "subtract", "negative", "multiply", "matmul", "sum", "reshape", "transpose", "concatenate", "getitem",
        "lookup", "where", "maximum", "minimum", "clip", "bits", "round", *COMPARISONS]
 
@@ -196,6 +202,15 @@ def main():
         p = Program(2)
         conv(p, 1 + i % 2)
         programs.append(finish(p))
+    for shape in SHAPES:  # two inputs
+        for op in ("multiply", "maximum", "minimum", *COMPARISONS):
+            p = Program(2)
+            p.map(op, getattr(np, op), p.input(shape, -20, 20), p.input(compatible(shape), -20, 20))
+            programs.append(finish(p))
+        for _ in range(2):
+            p = Program(2)
+            take(p, p.input(shape, -100, 100))
+            programs.append(finish(p))
     json.dump({"numpy": np.__version__, "programs": programs}, sys.stdout, separators=(",", ":"))
     print()
 
