@@ -5,6 +5,7 @@ package importers
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,6 +42,23 @@ func OpenWith(path string, opt Options) (models.Model, *Report, error) {
 		return nil, r, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, r, nil
+}
+
+// Read is Open for a model that comes from anywhere else. ONNX files that keep numbers in other files beside them cannot be read so.
+func Read(r io.Reader, opt Options) (models.Model, *Report, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxFileSize+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("importers: reading the model: %w", err)
+	case len(data) == 0:
+		return nil, nil, errors.New("importers: the model is empty")
+	case len(data) > MaxFileSize:
+		return nil, nil, fmt.Errorf("importers: the model has more than %d bytes", MaxFileSize)
+	}
+	if what := foreign(data); what != "" {
+		return nil, nil, fmt.Errorf("importers: this is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", what)
+	}
+	return onnx.ImportWith(data, "", opt)
 }
 
 // read returns the bytes of a regular file of bounded size.

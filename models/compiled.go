@@ -52,7 +52,7 @@ func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, e
 	if err != nil {
 		return nil, err
 	}
-	circuit.Spec.Model = modelID(q)
+	circuit.Spec.Model = modelID(q.Pre, q.Post, q.Graph.String())
 	c := &Compiled{Model: m, Quantized: q, Circuit: circuit}
 	return c, c.validate()
 }

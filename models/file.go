@@ -71,10 +71,10 @@ func ReadCompiled(r io.Reader) (*Compiled, error) {
 	set(f.Network, f.Network != nil)
 	set(f.Add, f.Add != nil)
 	if found != 1 {
-		return nil, fmt.Errorf("models: file holds not exactly one model")
+		return nil, tfhe.FileErrorf(tfhe.KindModel, tfhe.ErrDamaged, "models: model is damaged: file holds not exactly one model")
 	}
 	if f.Circuit == nil {
-		return nil, fmt.Errorf("models: file holds no circuit")
+		return nil, tfhe.FileErrorf(tfhe.KindModel, tfhe.ErrDamaged, "models: model is damaged: file holds no circuit")
 	}
 	g, err := compiler.Parse(strings.NewReader(f.Graph))
 	if err != nil {
@@ -84,8 +84,8 @@ func ReadCompiled(r io.Reader) (*Compiled, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	if c.Circuit.Spec.Hash() != hash || c.Circuit.Spec.Model != modelID(c.Quantized) {
-		return nil, fmt.Errorf("models: model is damaged: its parts belong to different models")
+	if c.Circuit.Spec.Hash() != hash || c.Circuit.Spec.Model != modelID(f.Pre, f.Post, f.Graph) { // over the text as it was written: printing may change, the name of a model may not
+		return nil, tfhe.FileErrorf(tfhe.KindModel, tfhe.ErrDamaged, "models: model is damaged: its parts belong to different models")
 	}
 	return c, nil
 }
@@ -106,7 +106,7 @@ func ReadClientFile(r io.Reader) (*ClientFile, error) {
 		return nil, err
 	}
 	if f.Spec.Hash() != hash {
-		return nil, fmt.Errorf("models: client file is damaged: its header names another model")
+		return nil, tfhe.FileErrorf(tfhe.KindClient, tfhe.ErrDamaged, "models: client file is damaged: its header names another model")
 	}
 	f.Reveals = f.reveals()
 	return f, nil
@@ -124,7 +124,7 @@ func writePayload(w io.Writer, kind tfhe.Kind, hash [32]byte, v any) (int64, err
 func readPayload(r io.Reader, kind tfhe.Kind, limit int64, v any) (hash [32]byte, err error) {
 	h, data, err := tfhe.ReadFile(r, kind, fileVersion, limit)
 	if err == io.EOF {
-		return hash, fmt.Errorf("not a %s of fhe-ml: it is empty", kind)
+		return hash, tfhe.FileErrorf(kind, tfhe.ErrTruncated, "not a %s of fhe-ml: it is empty", kind)
 	}
 	if err == nil {
 		err = tfhe.AtEnd(r, kind)
@@ -139,8 +139,8 @@ func readPayload(r io.Reader, kind tfhe.Kind, limit int64, v any) (hash [32]byte
 }
 
 // modelID is a hash over the whole quantized model: preprocessing, graph and the meaning of its results.
-func modelID(q *Quantized) (id [32]byte) {
-	data, err := tfhe.EncodePayload([]any{q.Pre, q.Post, q.Graph.String()})
+func modelID(pre quantize.Preprocessing, post quantize.Postprocessing, graph string) (id [32]byte) {
+	data, err := tfhe.EncodePayload([]any{pre, post, graph})
 	if err != nil {
 		panic("models: internal error: model does not encode: " + err.Error())
 	}

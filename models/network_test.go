@@ -201,7 +201,7 @@ func TestRefusals(t *testing.T) {
 		for want, try := range map[string]func() error{
 			"--calibration":                 func() error { _, err := m.Quantize(Options{}, nil); return err },
 			"row 2 has 3 values, the model": func() error { _, err := m.Quantize(Options{}, [][]float64{{1, 2}, {1, 2, 3}}); return err },
-			`row 1: column "height"`:        func() error { _, err := m.Quantize(Options{}, [][]float64{{1, math.NaN()}}); return err },
+			`row 1, column "height"`:        func() error { _, err := m.Quantize(Options{}, [][]float64{{1, math.NaN()}}); return err },
 			"8 bits":                        func() error { _, err := m.Quantize(Options{Bits: 8}, rows); return err },
 			`"age"`:                         func() error { _, err := Predict(m, []float64{math.NaN(), 1}); return err },
 			"3 values":                      func() error { _, err := Predict(m, []float64{1, 2, 3}); return err },

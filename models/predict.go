@@ -1,7 +1,6 @@
 package models
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/fhe-ml/fhe-ml/compiler"
@@ -18,7 +17,7 @@ func Predict(m Model, x []float64) (quantize.Prediction, error) {
 	}
 	for f, v := range x {
 		if math.IsNaN(v) && !AllowsMissing(m, f) {
-			return quantize.Prediction{}, fmt.Errorf("models: column %q holds a missing value (NaN), which this model does not handle; fill it in first", info.columnOf(f))
+			return quantize.Prediction{}, &quantize.ColumnError{Feature: f, Column: info.columnOf(f), Err: quantize.ErrMissing}
 		}
 	}
 	return info.Post.Float(m.Raw(make([]float64, 0, info.Post.Outputs), x)), nil

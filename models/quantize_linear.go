@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -94,6 +95,8 @@ func newQuantized(info *Info, coders []quantize.Coder) *Quantized {
 	return q
 }
 
+var errNotFinite = errors.New("is not a finite number")
+
 // calibrationColumns checks the options and the rows, and returns the features of the rows as the model reads them:
 // [feature][row].
 func calibrationColumns(info *Info, opt Options, rows [][]float64) ([][]float64, error) {
@@ -114,7 +117,7 @@ func calibrationColumns(info *Info, opt Options, rows [][]float64) ([][]float64,
 		for f, v := range row {
 			v = info.feature(v)
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, fmt.Errorf("models: calibration row %d: column %q is not a finite number", r+1, info.Features[f])
+				return nil, fmt.Errorf("models: calibration: %w", &quantize.ColumnError{Feature: f, Column: info.Features[f], Row: r + 1, Err: errNotFinite})
 			}
 			columns[f][r] = v
 		}
@@ -131,7 +134,11 @@ func affineCoders(info *Info, columns [][]float64, levels int, margin float64, u
 		}
 		c, err := quantize.Calibrate(f, vs, levels, margin)
 		if err != nil {
-			return nil, fmt.Errorf("models: column %q: %w", info.Features[f], err)
+			var column *quantize.ColumnError
+			if errors.As(err, &column) {
+				column.Column = info.Features[f]
+			}
+			return nil, fmt.Errorf("models: calibration: %w", err)
 		}
 		coders = append(coders, c)
 	}

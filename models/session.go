@@ -35,15 +35,15 @@ func NewClient(f *ClientFile, sk *tfhe.SecretKey) (*Client, error) {
 	return &Client{file: f, c: c}, nil
 }
 
-// Encrypt encrypts one row of raw features. clipped lists the columns whose value lies outside the calibrated range: the nearest value inside is used. A missing
-// value (NaN) that the model does not route is an error that names its column.
-func (c *Client) Encrypt(row []float64) (req *compiler.Request, clipped []int, err error) {
-	codes := make([]int64, len(c.file.Pre.Coders))
-	if clipped, err = c.file.Pre.Encode(codes, row); err != nil {
+// Encrypt encrypts one row of raw features. clips are warnings: the columns whose value lies outside the calibrated range, where the nearest value inside
+// was used. A missing value (NaN) that the model does not route is a [quantize.ColumnError].
+func (c *Client) Encrypt(row []float64) (req *compiler.Request, clips []quantize.Clip, err error) {
+	codes, clips, err := c.encode(row)
+	if err != nil {
 		return nil, nil, err
 	}
 	req, err = c.c.Encrypt(codes)
-	return req, clipped, err
+	return req, clips, err
 }
 
 // Decrypt returns the prediction that a response to req holds.
@@ -89,18 +89,18 @@ func (c *Compiled) NewSession(ctx context.Context, progress tfhe.Progress) (*Ses
 // Timing says how long each part of one encrypted prediction took, and what it moved.
 type Timing struct {
 	Encrypt, Run, Decrypt time.Duration
-	Clipped               []int // columns outside the calibrated range
+	Clips                 []quantize.Clip // columns outside the calibrated range
 }
 
 // Predict encrypts one row, runs the circuit on the ciphertexts and decrypts the answer.
 func (s *Session) Predict(ctx context.Context, row []float64) (quantize.Prediction, Timing, error) {
 	var t Timing
 	start := time.Now()
-	req, clipped, err := s.Client.Encrypt(row)
+	req, clips, err := s.Client.Encrypt(row)
 	if err != nil {
 		return quantize.Prediction{}, t, err
 	}
-	t.Clipped = clipped
+	t.Clips = clips
 	t.Encrypt = time.Since(start)
 	start = time.Now()
 	res, err := s.Server.Run(ctx, req)

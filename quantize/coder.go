@@ -154,7 +154,7 @@ func Calibrate(feature int, values []float64, levels int, margin float64) (Coder
 	vs := slices.Clone(values)
 	for i, v := range vs {
 		if !finite(v) {
-			return Coder{}, fmt.Errorf("quantize: calibration row %d: column %d is not a finite number", i, feature)
+			return Coder{}, &ColumnError{Feature: feature, Row: i + 1, Err: errNotFinite}
 		}
 	}
 	slices.Sort(vs)
@@ -163,7 +163,7 @@ func Calibrate(feature int, values []float64, levels int, margin float64) (Coder
 		return Coder{Feature: feature, Levels: 1, Min: lo}, nil
 	}
 	if !finite(hi-lo) || (hi-lo)/float64(levels-1) == 0 {
-		return Coder{}, fmt.Errorf("quantize: column %d: calibration values from %g to %g span no usable range", feature, lo, hi)
+		return Coder{}, &ColumnError{Feature: feature, Err: errors.New("has calibration values that span no usable range")}
 	}
 	if c, ok := gridCoder(feature, vs, levels, margin); ok {
 		return c, nil

@@ -129,11 +129,15 @@ func (p *Preprocessing) Encode(dst []int64, row []float64) (clipped []int, err e
 }
 
 func (p *Preprocessing) missingError(f int) error {
-	name := p.Columns[f]
+	return &ColumnError{Feature: f, Column: p.columnOf(f), Err: ErrMissing}
+}
+
+// columnOf names the column of a row that feature f comes from; the feature's own name where it comes from several.
+func (p *Preprocessing) columnOf(f int) string {
 	if p.Pipeline != nil {
 		if c := p.Pipeline.Column(p.Pipeline.Outputs[f]); c >= 0 {
-			name = p.Pipeline.Inputs[c].Name
+			return p.Pipeline.Inputs[c].Name
 		}
 	}
-	return fmt.Errorf("quantize: column %q holds a missing value (NaN), which this model does not handle; fill it in first", name)
+	return p.Columns[f]
 }

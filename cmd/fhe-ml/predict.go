@@ -188,13 +188,9 @@ func (a *app) predictRows(ctx context.Context, c *models.Compiled, mode models.M
 		}
 		p.predictions = append(p.predictions, prediction)
 		p.encrypt, p.run, p.decrypt = append(p.encrypt, t.Encrypt), append(p.run, t.Run), append(p.decrypt, t.Decrypt)
-		counted := map[int]bool{} // a column may have several codes
-		for _, f := range t.Clipped {
-			if !counted[f] {
-				counted[f] = true
-				p.clippedRows[f]++
-				p.clippedCells++
-			}
+		for _, c := range t.Clips {
+			p.clippedRows[c.Feature]++
+			p.clippedCells++
 		}
 		bar.step()
 		if left := time.Since(start) * time.Duration(len(x)-1); i == 0 && mode == models.ModeEncrypted && !a.terminal && ms(left) > slowMs {
@@ -226,7 +222,7 @@ func (a *app) predictor(ctx context.Context, c *models.Compiled, mode models.Mod
 			}
 			start := time.Now()
 			prediction, err := q.Predict(row)
-			return prediction, models.Timing{Run: time.Since(start), Clipped: clipped}, err
+			return prediction, models.Timing{Run: time.Since(start), Clips: c.Quantized.Pre.Clips(clipped)}, err
 		}, nil
 	}
 	a.announce(c, rows)
