@@ -3,6 +3,7 @@ package compiler
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
@@ -42,10 +43,10 @@ type Step struct {
 	Round  *RoundStep  `cbor:"6,keyasint,omitempty"`
 }
 
-// PackedStep multiplies the packed ciphertext by the polynomial sum_i Weights[i] X^i and adds Bias[c] at coefficient Coeffs[c]: scores
-// of all outputs in one product. A packed code sits at coefficient j, so that weight w of output c on it is put at Coeffs[c]-j.
+// PackedStep multiplies packed ciphertext number j by the polynomial sum_i Weights[j N + i] X^i, adds the products, and Bias[c] at coefficient Coeffs[c]: scores
+// of many outputs at once. A packed code or column sits at coefficient i, so that weight w of output c on it is put at Coeffs[c]-i.
 type PackedStep struct {
-	Weights []int64 `cbor:"1,keyasint"`
+	Weights []int64 `cbor:"1,keyasint"` // those missing at the end are zero
 	Coeffs  []int32 `cbor:"2,keyasint"`
 	Bias    []int64 `cbor:"3,keyasint"`
 	Width   int     `cbor:"4,keyasint"`
@@ -155,8 +156,15 @@ func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
 	switch {
 	case s.Packed != nil:
 		p := s.Packed
-		if len(c.Spec.Packed) == 0 || len(p.Weights) > n || len(p.Coeffs) != len(p.Bias) || !widthOK(p.Width) {
+		if c.Spec.PackedCiphertexts() == 0 || int64(len(p.Weights)) > c.Spec.PackedWords() || len(p.Coeffs) != len(p.Bias) || !widthOK(p.Width) {
 			return 0, fmt.Errorf("packed product does not fit the input")
+		}
+		sum := 0.0
+		for _, w := range p.Weights {
+			sum += math.Abs(float64(w))
+		}
+		if sum > maxWeights {
+			return 0, fmt.Errorf("packed product has weights that are too large")
 		}
 		for _, x := range p.Coeffs {
 			if x < 0 || int(x) >= n {

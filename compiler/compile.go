@@ -32,7 +32,10 @@ const maxPlanWidth = 58
 
 // Compile lowers a verified graph to a circuit and chooses encodings, digits and parameters: the cheapest whose failure probability is within the
 // options', by the noise formulas of package tfhe under the heaviest key that key generation admits. The graph is optimised first.
-func Compile(g *Graph, opts CompileOptions) (*Circuit, error) {
+func Compile(g *Graph, opts CompileOptions) (*Circuit, error) { return compile(g, opts, true) }
+
+// compile is Compile, which looks for functions of single codes where additive is set.
+func compile(g *Graph, opts CompileOptions, additive bool) (*Circuit, error) {
 	if opts.Log2PFail == 0 {
 		opts.Log2PFail = -128
 	}
@@ -54,7 +57,16 @@ func Compile(g *Graph, opts CompileOptions) (*Circuit, error) {
 	if len(l.lo) == 0 || len(l.lo) > maxCodes {
 		return nil, fmt.Errorf("compiler: the graph has %d input codes; a circuit has 1..%d", len(l.lo), maxCodes)
 	}
-	best, chosen, err := search(l, outputs, opts)
+	best, chosen, err := search(l, outputs, opts, candidate{cost: math.Inf(1)})
+	if sums, forms, ok := l.additive(outputs); ok && additive {
+		limit := candidate{cost: math.Inf(1)}
+		if err == nil {
+			limit = chosen
+		}
+		if b, c, sumsErr := search(sums, forms, opts, limit); sumsErr == nil {
+			best, chosen, err = b, c, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +79,8 @@ func Compile(g *Graph, opts CompileOptions) (*Circuit, error) {
 }
 
 // search prices the candidates: one way of splitting at a time, digits from wide to narrow.
-func search(l *lowerer, outputs []form, opts CompileOptions) (*plan, candidate, error) {
+func search(l *lowerer, outputs []form, opts CompileOptions, chosen candidate) (*plan, candidate, error) {
 	var best *plan
-	var chosen candidate
-	chosen.cost = math.Inf(1)
 	var firstErr error
 	try := func(leaf, table, weight int) {
 		p, err := newPlan(l, outputs, opts, leaf, table, weight)
@@ -95,7 +105,11 @@ func search(l *lowerer, outputs []form, opts CompileOptions) (*plan, candidate, 
 		}
 	}
 	if len(p.rows) > 0 || p.packed != nil {
-		for d := 12; d >= 1; d-- {
+		most := 12
+		if p.packed != nil {
+			most = 20
+		}
+		for d := most; d >= 1; d-- {
 			try(min(d, 3), 0, d)
 		}
 	}
@@ -105,6 +119,9 @@ func search(l *lowerer, outputs []form, opts CompileOptions) (*plan, candidate, 
 		}
 	}
 	if best == nil {
+		if firstErr == nil {
+			firstErr = errors.New("compiler: a cheaper lowering was found")
+		}
 		return nil, candidate{}, firstErr
 	}
 	return best, chosen, nil
@@ -154,7 +171,10 @@ func (p *plan) build(c candidate) *Circuit {
 
 func (p *plan) buildPacked(c *Circuit) {
 	pp := p.packed
-	c.Spec.Packed, c.Spec.PackedWidth = pp.codes, pp.width
+	c.Spec.Packed, c.Spec.Columns, c.Spec.PackedWidth = pp.codes, pp.columns, pp.width
+	if pp.polys > 1 {
+		c.Spec.PerPacked = pp.perPoly
+	}
 	first := len(c.Spec.Items)
 	for i := range pp.steps {
 		st := pp.steps[i]

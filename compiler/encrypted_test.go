@@ -49,10 +49,15 @@ func (h *harness) checkUpload(prefer compiler.Prefer) {
 
 func newHarness(t tester, g *compiler.Graph, opts compiler.CompileOptions) *harness {
 	t.Helper()
+	return newHarnessBy(t, g, opts, compiler.Compile)
+}
+
+func newHarnessBy(t tester, g *compiler.Graph, opts compiler.CompileOptions, compile func(*compiler.Graph, compiler.CompileOptions) (*compiler.Circuit, error)) *harness {
+	t.Helper()
 	if err := g.Verify(); err != nil {
 		t.Fatal(err)
 	}
-	c, err := compiler.Compile(g, opts)
+	c, err := compile(g, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +196,7 @@ func TestEncryptedTrees(t *testing.T) {
 		}
 		g.Output(g.Add(sum, g.Constant(randomArray(r, -100, 100, c.outputs))))
 		for _, prefer := range preferences {
-			h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer})
+			h := newHarnessBy(t, g, compiler.CompileOptions{Prefer: prefer}, compiler.CompileDiagrams)
 			h.checkUpload(prefer)
 			for range 6 {
 				h.check(randomRow(r, x))

@@ -12,6 +12,7 @@ const (
 	atomBit                    // a client bit: a is its selector
 	atomValue                  // an element of a computed vector: a is the vector, b the element
 	atomSelect                 // a component of a where node: a is the node's ID, b the component
+	atomHot                    // the test of an input code for one value: a is the code's number, b the value less the smallest
 )
 
 type atom struct {
@@ -75,7 +76,7 @@ func sumForms(c int64, forms []form, weights []int64) form {
 }
 
 // kinds tells which kinds of atom the form has.
-func (f form) kinds() (mask [4]bool) {
+func (f form) kinds() (mask [5]bool) {
 	for _, t := range f.terms {
 		mask[t.kind] = true
 	}

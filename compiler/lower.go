@@ -24,7 +24,8 @@ type lowerer struct {
 	elems     [][]*elem // by node ID
 	vectors   []*vector // in the order of computation
 	diagrams  map[int32]*whereNode
-	forest    *forest // the diagrams of all outputs, once a plan needs them
+	forest    *forest        // the diagrams of all outputs, once a plan needs them
+	groups    []*columnGroup // the columns of packed ciphertexts, likewise
 
 	// What pricing computes once for all plans: bootstraps by table bits, gadgets of packed queries by key and shape.
 	tries    map[int][]lookupTry

@@ -301,7 +301,7 @@ func TestEncryptedManyThresholds(t *testing.T) {
 		return g.Where(g.LessEqual(g.GetItem(x, 0), g.Scalar(m)), split(lo, m), split(m+1, hi))
 	}
 	g.Output(split(0, 127))
-	h := newHarness(t, g, compiler.CompileOptions{})
+	h := newHarnessBy(t, g, compiler.CompileOptions{}, compiler.CompileDiagrams)
 	if n := len(h.circuit.Spec.Selectors); n != 127 {
 		t.Errorf("%d selectors", n)
 	}

@@ -15,7 +15,7 @@ type Request struct {
 	Key    tfhe.KeyID
 	ID     [16]byte
 	Seed   tfhe.Seed
-	Packed []uint64 // packed codes: N words, or none
+	Packed []uint64 // bodies of the packed ciphertexts: ClientSpec.PackedWords words
 	// Selectors are the bodies of a packed query ([tfhe.Encryptor.PackBits]) or of one GGSW ciphertext a selector: ClientSpec.SelectorWords words.
 	Selectors []uint64
 }
@@ -62,8 +62,8 @@ func readRequest(r io.Reader, spec *ClientSpec, hash [32]byte) (*Request, error)
 	req := &Request{Spec: h.Params, Key: h.Key, ID: h.Request}
 	copy(req.Seed[:], data)
 	data = data[32:]
-	if len(spec.Packed) > 0 {
-		req.Packed, data, _ = tfhe.Words(data, spec.Params.PolyDegree)
+	if words := spec.PackedWords(); words > 0 {
+		req.Packed, data, _ = tfhe.Words(data, int(words))
 	}
 	req.Selectors, _, _ = tfhe.Words(data, len(data)/8)
 	return req, nil

@@ -149,7 +149,7 @@ func TestNoisePrediction(t *testing.T) {
 			g := compiler.NewGraph()
 			x := c.build(g)
 			for _, prefer := range []compiler.Prefer{compiler.PreferTime, compiler.PreferUpload} {
-				h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer})
+				h := newHarnessBy(t, g, compiler.CompileOptions{Prefer: prefer}, compiler.CompileDiagrams)
 				rows := c.rows
 				if long() {
 					rows *= 12

@@ -196,9 +196,13 @@ func (vp *vectorPlan) inputWidth() int { return vp.bits + vp.drop + 1 }
 func (p *plan) layOutputs() error {
 	var packed, trees []form
 	for o, f := range p.outputs {
-		var parts [4]form
+		var parts [5]form
 		for _, t := range f.terms {
-			parts[t.kind].terms = append(parts[t.kind].terms, t)
+			kind := t.kind
+			if kind == atomHot {
+				kind = atomCode
+			}
+			parts[kind].terms = append(parts[kind].terms, t)
 		}
 		// The constant goes where ciphertexts are; a result that is constant altogether rides on the packed input.
 		switch {

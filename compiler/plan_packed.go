@@ -1,16 +1,20 @@
 package compiler
 
 import (
+	"errors"
 	"fmt"
-	"math/bits"
 )
 
-// packedPlan lays out linear outputs as products of one packed ciphertext with weight polynomials.
+// packedPlan lays out linear outputs as products of packed ciphertexts with weight polynomials.
 type packedPlan struct {
-	codes []int32 // codes in the order of the packed coefficients
-	width int
-	steps []PackedStep
-	rows  []packedRow
+	groups  []*columnGroup
+	codes   []int32  // codes that have a column of their own, in the order of the packed coefficients
+	columns []Column // columns after those
+	perPoly int      // columns of a ciphertext
+	polys   int      // ciphertexts of a request
+	width   int
+	steps   []PackedStep
+	rows    []packedRow
 }
 
 // packedRow is one output's digit: coefficient index at of product step.
@@ -19,45 +23,68 @@ type packedRow struct {
 	weight, lo       int64
 }
 
-// layPacked puts code i in coefficient i of the packed input. With F codes, output number c of a product has its weights reversed in the segment that starts at c F: its sum
-// appears at coefficient c F + F - 1, and no other output's products fall there.
+// digitRow is one output's digit before it has a place: weights of all columns, in the groups' order, and the sum's bounds without bias.
+type digitRow struct {
+	output       int
+	weight       int64
+	bias, lo, hi int64
+	terms        []term // atoms hold the column's number
+}
+
+// maxWeights is what the absolute values of a product's weights sum to at most: see [tfhe.MulPlainAdd].
+const maxWeights = 1 << 56
+
+// layPacked puts the columns that the outputs need (see columnGroup) into the coefficients of one ciphertext or several. With F columns a ciphertext, output number c
+// of a product has its weights reversed in the segment that starts at c F: its sum appears at coefficient c F + F - 1, and no other output's products fall there.
 func (p *plan) layPacked(outputs []form) error {
-	pp := &packedPlan{}
-	place := map[int32]int{}
-	for _, f := range outputs {
-		for _, t := range f.terms {
-			if _, ok := place[t.a]; !ok {
-				place[t.a] = len(pp.codes)
-				pp.codes = append(pp.codes, t.a)
-			}
+	if p.l.groups == nil {
+		p.l.groups = p.l.columnGroups(outputs)
+	}
+	pp := &packedPlan{groups: p.l.groups}
+	// Codes first, then the other columns. place is where a column of a group is.
+	place := map[int]int{}
+	total := 0
+	for _, g := range pp.groups {
+		if g.kind == basisCode || g.kind == basisSquare {
+			place[g.first] = len(pp.codes)
+			pp.codes = append(pp.codes, g.code)
+		}
+		total += g.size()
+	}
+	if total == 0 { // constants alone
+		pp.codes, total = []int32{0}, 1
+	}
+	for _, g := range pp.groups {
+		for i := range g.columns {
+			place[g.first+g.size()-len(g.columns)+i] = len(pp.codes) + len(pp.columns)
+			pp.columns = append(pp.columns, g.columns[i])
 		}
 	}
-	if len(pp.codes) == 0 {
-		pp.codes = []int32{0}
+	if total > maxCodes {
+		return fmt.Errorf("compiler: the inputs' functions take %d coefficients of packed ciphertexts, at most %d", total, maxCodes)
 	}
-	f, n := len(pp.codes), p.l.degree
-	if f > n {
-		return fmt.Errorf("compiler: %d inputs do not fit the %d coefficients of a packed ciphertext", f, n)
-	}
+	var rows []digitRow
 	for o, out := range outputs {
 		if len(out.terms) == 0 && out.c == 0 && len(p.outputs[o].terms) > 0 {
 			continue // this output has no linear part
 		}
-		planes := splitWeights(out.terms, p.weightDigit)
-		if len(planes) == 0 {
-			planes = [][]term{nil} // a constant
-		}
-		for d, terms := range planes {
-			p.packedOutput(pp, o, d, terms, out.c, place, f, n)
-		}
+		rows = append(rows, p.digitRows(pp, o, out.c)...)
 	}
-	// Codes fill only the first F coefficients, but noise is in all N of them: every result collects that of the weights of all results of its product.
+	p.layPolys(pp, total, len(rows))
+	for _, r := range rows {
+		p.packedRow(pp, r, place)
+	}
+	// Columns fill only the first coefficients, but noise is in all N of them: every result collects that of the weights of all results of its product.
 	worst := 0.0
 	for i := range pp.steps {
 		pp.steps[i].Width = pp.width
-		norm := 0.0
+		norm, sum := 0.0, 0.0
 		for _, w := range pp.steps[i].Weights {
 			norm += sq(float64(w))
+			sum += max(float64(w), -float64(w))
+		}
+		if sum > maxWeights {
+			return errors.New("compiler: the weights of a product are too large")
 		}
 		worst = max(worst, norm)
 	}
@@ -67,25 +94,75 @@ func (p *plan) layPacked(outputs []form) error {
 	return nil
 }
 
-func (p *plan) packedOutput(pp *packedPlan, o, d int, terms []term, c int64, place map[int32]int, f, n int) {
-	perStep := n / f
-	if len(pp.steps) == 0 || len(pp.steps[len(pp.steps)-1].Coeffs) == perStep {
-		pp.steps = append(pp.steps, PackedStep{})
+// digitRows cuts the weights of an output into digits.
+func (p *plan) digitRows(pp *packedPlan, o int, c int64) []digitRow {
+	var terms []term
+	for _, g := range pp.groups {
+		c += g.offset[o]
+		for i, w := range g.weights[o] {
+			if w != 0 {
+				terms = append(terms, term{atom{atomCode, int32(g.first + i), 0}, w})
+			}
+		}
+	}
+	planes := splitWeights(terms, p.weightDigit)
+	if len(planes) == 0 {
+		planes = [][]term{nil} // a constant
+	}
+	rows := make([]digitRow, len(planes))
+	for d, plane := range planes {
+		r := digitRow{output: o, weight: 1 << (d * p.weightDigit), terms: plane}
+		if d == 0 {
+			r.bias = c
+		}
+		next := 0
+		for _, g := range pp.groups {
+			w := make([]int64, g.size())
+			for ; next < len(plane) && int(plane[next].a) < g.first+len(w); next++ {
+				w[int(plane[next].a)-g.first] = plane[next].w
+			}
+			lo, hi := g.bounds(w)
+			r.lo, r.hi = r.lo+lo, r.hi+hi
+		}
+		rows[d] = r
+	}
+	return rows
+}
+
+// layPolys chooses how many ciphertexts the columns are spread over: fewer columns each leave room for more results of a product, so that fewer products, and
+// responses, are needed.
+func (p *plan) layPolys(pp *packedPlan, columns, rows int) {
+	n := p.l.degree
+	best := 0.0
+	for polys := (columns + n - 1) / n; ; polys++ {
+		per := (columns + polys - 1) / polys
+		steps := max(1, (rows+n/per-1)/(n/per))
+		if cost := p.packedCost(polys, steps); pp.polys == 0 || cost < best {
+			best, pp.polys, pp.perPoly = cost, polys, per
+		}
+		if steps == 1 || polys >= columns {
+			return
+		}
+	}
+}
+
+// packedRow gives a digit of an output its place.
+func (p *plan) packedRow(pp *packedPlan, r digitRow, place map[int]int) {
+	n, f := p.l.degree, pp.perPoly
+	if len(pp.steps) == 0 || len(pp.steps[len(pp.steps)-1].Coeffs) == n/f {
+		pp.steps = append(pp.steps, PackedStep{Weights: make([]int64, (pp.polys-1)*n+f*min(n/f, 1))})
 	}
 	st := &pp.steps[len(pp.steps)-1]
 	at := len(st.Coeffs)
-	st.Weights = append(st.Weights, make([]int64, f)...)
-	lo, hi := int64(0), int64(0)
-	for _, t := range terms {
-		st.Weights[at*f+f-1-place[t.a]] = t.w
-		a, b := t.w*p.l.lo[t.a], t.w*p.l.hi[t.a]
-		lo, hi = lo+min(a, b), hi+max(a, b)
+	if size := (pp.polys-1)*n + (at+1)*f; len(st.Weights) < size {
+		st.Weights = append(st.Weights, make([]int64, size-len(st.Weights))...)
 	}
-	if d > 0 {
-		c = 0
+	for _, t := range r.terms {
+		col := place[int(t.a)]
+		st.Weights[col/f*n+at*f+f-1-col%f] = t.w
 	}
 	st.Coeffs = append(st.Coeffs, int32(at*f+f-1))
-	st.Bias = append(st.Bias, c)
-	pp.width = max(pp.width, bits.Len64(uint64(hi-lo)), 1)
-	pp.rows = append(pp.rows, packedRow{output: o, step: len(pp.steps) - 1, at: at, weight: 1 << (d * p.weightDigit), lo: lo + c})
+	st.Bias = append(st.Bias, r.bias)
+	pp.width = max(pp.width, width(r.lo, r.hi))
+	pp.rows = append(pp.rows, packedRow{output: r.output, step: len(pp.steps) - 1, at: at, weight: r.weight, lo: r.lo + r.bias})
 }

@@ -192,7 +192,7 @@ func (p *plan) leveledUs(levels int) float64 {
 	bottoms := float64(p.bottoms) * (l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
 	packed, terms := 0.0, 0
 	if p.packed != nil {
-		packed = u.plainProduct * 3 * float64(len(p.packed.steps)) // the weights' own transform, mask, body
+		packed = packedUs(p.packed.polys, len(p.packed.steps))
 	}
 	for _, r := range p.rows {
 		terms += len(r.terms)
@@ -217,10 +217,14 @@ func (p *plan) cost(ms float64, lit tfhe.ParametersLiteral) float64 {
 func (p *plan) costOf(ms float64, polys, keyRows int) float64 {
 	const polyBytes = 8 * polyDegree
 	request, key := float64(polys)*polyBytes, float64(keyRows)*polyBytes/rowsPerKey
-	if p.packed != nil {
-		request += polyBytes
-	}
 	response := float64(len(p.rows)) * polyBytes
+	if p.packed != nil {
+		request += float64(p.packed.polys) * polyBytes
+		response += float64(len(p.packed.steps)) * polyBytes
+	}
+	if p.selected != nil {
+		response += polyBytes
+	}
 	switch p.opts.Prefer {
 	case PreferTime:
 		return ms + key*uploadUsPerByte/1000 // a key that saves some microseconds is not worth its upload
@@ -228,6 +232,24 @@ func (p *plan) costOf(ms float64, polys, keyRows int) float64 {
 		return request + key + ms*bytesPerMs
 	}
 	return ms + (request+response+key)*uploadUsPerByte/1000
+}
+
+// packedUs is the time of products with packed ciphertexts.
+func packedUs(polys, steps int) float64 {
+	return unitCosts.plainProduct * 3 * float64(polys*steps) // the weights' own transform, mask, body
+}
+
+// packedCost is the part of the cost that the numbers of packed ciphertexts and of products decide.
+func (p *plan) packedCost(polys, steps int) float64 {
+	const polyBytes = 8 * polyDegree
+	ms := packedUs(polys, steps) / 1000
+	switch p.opts.Prefer {
+	case PreferTime:
+		return ms + float64(polys+steps)/1e6 // at equal time, fewer bytes
+	case PreferUpload:
+		return float64(polys)*polyBytes + ms*bytesPerMs
+	}
+	return ms + float64(polys+steps)*polyBytes*uploadUsPerByte/1000
 }
 
 // maxTableParts is how many parts a table is spread over at most. A table of 5 bits needs two at failure 2^-128, one of 8 bits 19; more bits halve the

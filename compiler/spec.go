@@ -12,15 +12,17 @@ import (
 // It holds no weights, leaves or tables; what it does tell about a model are the [Selector] sets and the widths.
 type ClientSpec struct {
 	Params      tfhe.ParametersLiteral `cbor:"1,keyasint"`
-	Lo          []int64                `cbor:"2,keyasint"`  // smallest value of every input code
-	Hi          []int64                `cbor:"3,keyasint"`  // largest value of every input code
-	Packed      []int32                `cbor:"4,keyasint"`  // codes sent in the coefficients of one GLWE ciphertext, in this order
-	PackedWidth int                    `cbor:"5,keyasint"`  // W: a packed code c is the torus word c 2^(64-W)
-	Selectors   []Selector             `cbor:"6,keyasint"`  // bits sent as one GGSW ciphertext each, or in a packed query where Params.Packed is set
-	Items       []Item                 `cbor:"7,keyasint"`  // ciphertexts of a response
-	Outputs     []Output               `cbor:"8,keyasint"`  // results, each a combination of decoded coefficients
-	Model       [32]byte               `cbor:"10,keyasint"` // names the model, so that the ends of two models with equal encodings do not fit each other
-	Log2PFail   float64                `cbor:"9,keyasint"`  // log2 of the probability that any value of one inference decodes wrongly
+	Lo          []int64                `cbor:"2,keyasint"`            // smallest value of every input code
+	Hi          []int64                `cbor:"3,keyasint"`            // largest value of every input code
+	Packed      []int32                `cbor:"4,keyasint"`            // codes sent in the coefficients of packed GLWE ciphertexts, in this order
+	Columns     []Column               `cbor:"11,keyasint,omitempty"` // functions of codes sent in the coefficients after those
+	PerPacked   int                    `cbor:"12,keyasint,omitempty"` // codes and columns of each packed ciphertext; 0: one ciphertext has all
+	PackedWidth int                    `cbor:"5,keyasint"`            // W: a packed code c is the torus word c 2^(64-W)
+	Selectors   []Selector             `cbor:"6,keyasint"`            // bits sent as one GGSW ciphertext each, or in a packed query where Params.Packed is set
+	Items       []Item                 `cbor:"7,keyasint"`            // ciphertexts of a response
+	Outputs     []Output               `cbor:"8,keyasint"`            // results, each a combination of decoded coefficients
+	Model       [32]byte               `cbor:"10,keyasint"`           // names the model, so that the ends of two models with equal encodings do not fit each other
+	Log2PFail   float64                `cbor:"9,keyasint"`            // log2 of the probability that any value of one inference decodes wrongly
 }
 
 // Selector is one encrypted bit: 1 where the code lies in the set. Thermometer bits [code <= t], binary digits and
@@ -88,8 +90,15 @@ func (s *ClientSpec) Validate() error {
 			return bad("code %d has bounds [%d, %d]", i, s.Lo[i], s.Hi[i])
 		}
 	}
-	if len(s.Packed) > p.PolyDegree || len(s.Packed) > 0 && (s.PackedWidth < 1 || s.PackedWidth > 60) {
-		return bad("%d packed codes of width %d", len(s.Packed), s.PackedWidth)
+	columns := len(s.Packed) + len(s.Columns)
+	if s.PerPacked < 0 || s.PerPacked > p.PolyDegree || s.PerPacked == 0 && columns > p.PolyDegree || columns > maxCodes ||
+		columns > 0 && (s.PackedWidth < 1 || s.PackedWidth > 60) {
+		return bad("%d packed codes and functions of codes of width %d", columns, s.PackedWidth)
+	}
+	for i, c := range s.Columns {
+		if c.Code < 0 || int(c.Code) >= len(s.Lo) || s.Hi[c.Code]-s.Lo[c.Code] > 127 || c.Square > SquareHigh {
+			return bad("column %d reads code %d", i, c.Code)
+		}
 	}
 	for _, c := range s.Packed {
 		if c < 0 || int(c) >= len(s.Lo) {
@@ -135,11 +144,45 @@ func (s *ClientSpec) Validate() error {
 
 // RequestBytes is the size of the ciphertexts of one encrypted row.
 func (s *ClientSpec) RequestBytes() int64 {
-	words := s.SelectorWords()
-	if len(s.Packed) > 0 {
-		words += int64(s.Params.PolyDegree)
+	return 32 + 8*(s.SelectorWords()+s.PackedWords())
+}
+
+// PackedCiphertexts is the number of packed ciphertexts of a row.
+func (s *ClientSpec) PackedCiphertexts() int {
+	columns := len(s.Packed) + len(s.Columns)
+	switch {
+	case columns == 0:
+		return 0
+	case s.PerPacked == 0:
+		return 1
 	}
-	return 32 + 8*words
+	return (columns + s.PerPacked - 1) / s.PerPacked
+}
+
+// PackedWords is the number of torus words that the bodies of the packed ciphertexts of one row take.
+func (s *ClientSpec) PackedWords() int64 {
+	return int64(s.PackedCiphertexts()) * int64(s.Params.PolyDegree)
+}
+
+// packedValue returns what packed coefficient i holds for a row of codes.
+func (s *ClientSpec) packedValue(i int, codes []int64) int64 {
+	if i < len(s.Packed) {
+		return codes[s.Packed[i]]
+	}
+	c := s.Columns[i-len(s.Packed)]
+	return c.Value(codes[c.Code] - s.Lo[c.Code])
+}
+
+// Pack writes the phases of the packed ciphertexts of a row, PackedWords words, to dst. The codes are within their bounds.
+func (s *ClientSpec) Pack(dst []uint64, codes []int64) {
+	clear(dst)
+	per := s.PerPacked
+	if per == 0 {
+		per = s.Params.PolyDegree
+	}
+	for i := range len(s.Packed) + len(s.Columns) {
+		dst[i/per*s.Params.PolyDegree+i%per] = uint64(s.packedValue(i, codes)) << (64 - s.PackedWidth)
+	}
 }
 
 // SelectorWords is the number of torus words that the selectors of one row take: N for each ciphertext of a packed query, or (k+1) l N for each GGSW ciphertext.

@@ -215,6 +215,12 @@ func (f *ClientFile) reveals() []string {
 	if n := len(f.Spec.Selectors); n > 0 {
 		out = append(out, fmt.Sprintf("which %d yes-or-no tests of single codes the model uses", n))
 	}
+	if n := len(f.Spec.Columns); n > 0 {
+		out = append(out, fmt.Sprintf("which %d tests or squares of single codes the model adds up: where scores change, not by how much", n))
+	}
+	if f.Spec.PackedCiphertexts() > 0 {
+		out = append(out, "in the masks of responses, to a client that keeps them and solves for it: the weights of what is added up")
+	}
 	if f.Post.Task == quantize.Classify {
 		out = append(out, fmt.Sprintf("%d class labels", len(f.Post.Classes)))
 	}

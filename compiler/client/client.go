@@ -82,12 +82,12 @@ func (c *Client) Encrypt(codes []int64) (*compiler.Request, error) {
 	enc := tfhe.NewEncryptor(c.sk)
 	req := &compiler.Request{Spec: c.hash, Key: c.sk.ID(), Seed: enc.Seed()}
 	rand.Read(req.ID[:])
-	if len(c.spec.Packed) > 0 {
-		req.Packed = make([]uint64, c.p.N())
-		for i, code := range c.spec.Packed {
-			req.Packed[i] = uint64(codes[code]) << (64 - c.spec.PackedWidth)
+	if words := c.spec.PackedWords(); words > 0 {
+		req.Packed = make([]uint64, words)
+		c.spec.Pack(req.Packed, codes)
+		for n, rest := c.p.N(), req.Packed; len(rest) > 0; rest = rest[n:] {
+			enc.GLWE(rest[:n], rest[:n])
 		}
-		enc.GLWE(req.Packed, req.Packed)
 	}
 	bits := make([]int64, len(c.spec.Selectors))
 	for i, sel := range c.spec.Selectors {

@@ -14,10 +14,12 @@ import (
 func (r *run) selectors() error {
 	spec, p := &r.s.circuit.Spec, r.s.params
 	masks := tfhe.NewMaskReader(r.req.Seed)
-	if len(spec.Packed) > 0 {
-		r.packed = tfhe.NewGLWE(p)
-		masks.Next(r.packed.Mask, p.N())
-		copy(r.packed.Body, r.req.Packed)
+	packed := spec.PackedCiphertexts()
+	for i := range packed {
+		ct := tfhe.NewGLWE(p)
+		masks.Next(ct.Mask, p.N())
+		copy(ct.Body, r.req.Packed[i*p.N():])
+		r.packed = append(r.packed, ct)
 	}
 	if len(spec.Selectors) == 0 {
 		return r.ctx.Err()
@@ -27,10 +29,7 @@ func (r *run) selectors() error {
 		return r.expand(masks)
 	}
 	gadget := p.Literal().Select
-	rows, words, first := (p.K()+1)*gadget.Levels, p.GGSWWords(), 0
-	if len(spec.Packed) > 0 {
-		first = p.K()
-	}
+	rows, words, first := (p.K()+1)*gadget.Levels, p.GGSWWords(), packed*p.K()
 	return r.each(len(r.bits), func(ev *tfhe.Evaluator, i int) {
 		if r.bits[i] == nil {
 			r.bits[i] = tfhe.NewFourierGGSW(p, gadget)

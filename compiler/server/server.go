@@ -193,11 +193,7 @@ func (s *Server) check(req *compiler.Request) (*tfhe.ServerKey, error) {
 	if req.Spec != s.hash {
 		return nil, tfhe.FileErrorf(tfhe.KindRequest, tfhe.ErrModel, "server: request was encrypted for another model than this one")
 	}
-	packed := 0
-	if len(spec.Packed) > 0 {
-		packed = s.params.N()
-	}
-	if len(req.Packed) != packed || int64(len(req.Selectors)) != spec.SelectorWords() {
+	if int64(len(req.Packed)) != spec.PackedWords() || int64(len(req.Selectors)) != spec.SelectorWords() {
 		return nil, tfhe.FileErrorf(tfhe.KindRequest, tfhe.ErrDamaged, "server: request has the wrong size")
 	}
 	return s.checkKey(req.Key)
@@ -229,7 +225,7 @@ type run struct {
 	ctx     context.Context
 	req     *compiler.Request
 	threads int
-	packed  tfhe.GLWECiphertext
+	packed  []tfhe.GLWECiphertext
 	bits    []*tfhe.FourierGGSW
 	values  []value
 	mu      sync.Mutex

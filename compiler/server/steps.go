@@ -29,7 +29,10 @@ func (r *run) step(i int, st compiler.Step) (value, error) {
 func (r *run) packedProduct(st *compiler.PackedStep) (value, error) {
 	p := r.s.params
 	out := tfhe.NewGLWE(p)
-	tfhe.MulPlainAdd(p, out, r.packed, st.Weights)
+	for i, ct := range r.packed {
+		from := min(i*p.N(), len(st.Weights))
+		tfhe.MulPlainAdd(p, out, ct, st.Weights[from:min(from+p.N(), len(st.Weights))])
+	}
 	for i, c := range st.Coeffs {
 		out.Body[c] += uint64(st.Bias[i]) << (64 - st.Width)
 	}
