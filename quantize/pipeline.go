@@ -57,6 +57,8 @@ type Input struct {
 	// see Pipeline.Word.
 	Text  bool     `cbor:"t,omitempty"`
 	Words []string `cbor:"w,omitempty"`
+	// Integer says that the column holds integers, which Float32 does not round.
+	Integer bool `cbor:"d,omitempty"`
 }
 
 // Pipeline is the part of a model that a client computes in the clear before a row is coded: encoders of categories,
@@ -68,7 +70,7 @@ type Pipeline struct {
 	Inputs  []Input `cbor:"i"`
 	Steps   []Step  `cbor:"s,omitempty"`
 	Outputs []int   `cbor:"o"`
-	// Float32 rounds the row and the result of every step to single precision, as the file's producer does.
+	// Float32 rounds the row (but for integers) and the result of every step to single precision, as the file's producer does.
 	Float32 bool `cbor:"f,omitempty"`
 }
 
@@ -194,7 +196,9 @@ func (p *Pipeline) Apply(row []float64) ([]float64, error) {
 	}
 	slots := make([]float64, len(row), len(row)+len(p.Steps))
 	for i, v := range row {
-		slots[i] = p.round(v)
+		if slots[i] = v; !p.Inputs[i].Integer {
+			slots[i] = p.round(v)
+		}
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]

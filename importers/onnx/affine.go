@@ -10,11 +10,13 @@ import (
 type basisKind int
 
 const (
-	basisFeatures  basisKind = iota // the raw features of the row
-	basisFunction                   // fn of every column of arg (Relu, Sigmoid, Tanh, Exp)
-	basisSoftmax                    // softmax over the columns of arg
-	basisNormalize                  // the columns of arg divided by their sum of magnitudes
-	basisTrees                      // the outputs of a tree ensemble on arg
+	basisFeatures   basisKind = iota // the raw features of the row
+	basisFunction                    // fn of every column of arg (Relu, Sigmoid, Tanh, Exp)
+	basisSoftmax                     // softmax over the columns of arg
+	basisNormalize                   // the columns of arg divided by their sum of magnitudes
+	basisTrees                       // the outputs of a tree ensemble on arg
+	basisLogSumExp                   // the logarithm of the sum of exponentials of the columns of arg
+	basisLogSoftmax                  // the logarithm of the softmax over the columns of arg
 )
 
 // basis is a list of n numbers per row that later values combine linearly.
@@ -43,6 +45,8 @@ type vector struct {
 	shape         []int
 	offset, scale []float64
 	integer       bool // columns of an integer input before any cast
+	flags         bool // every column is 0 or 1
+	lead          int  // an axis of this length stands before the rows; the columns are those of its first entry, then of its second, ...; 0: none
 	open          bool // input whose number of columns the file does not say
 }
 
@@ -84,7 +88,7 @@ func (v *vector) with(cols []column, shape []int) *vector {
 // pick selects columns.
 func (v *vector) pick(index []int, shape []int) *vector {
 	out := v.with(make([]column, len(index)), shape)
-	out.integer = v.integer
+	out.integer, out.flags = v.integer, v.flags
 	if v.scale != nil {
 		out.offset, out.scale = make([]float64, len(index)), make([]float64, len(index))
 	}
@@ -384,6 +388,8 @@ func (b *basis) describe() string {
 		return fmt.Sprintf("trees %q", b.node.where())
 	case basisSoftmax:
 		return fmt.Sprintf("softmax %q", b.node.where())
+	case basisLogSumExp, basisLogSoftmax:
+		return fmt.Sprintf("logarithm %q", b.node.where())
 	case basisNormalize:
 		return fmt.Sprintf("normalisation %q", b.node.where())
 	}

@@ -20,6 +20,9 @@ func (t *translator) build(raw *vector, post quantize.Postprocessing) (models.Mo
 	}
 	switch raw.base.kind {
 	case basisFeatures:
+		if t.readsSquares(raw) {
+			return t.additive(raw, info)
+		}
 		w, b, err := t.dense(raw)
 		if err != nil {
 			return nil, err

@@ -17,6 +17,7 @@ type constant struct {
 	data  []float64
 	ints  []int64
 	text  []string
+	rows  bool // its first axis, of length 1, stands for the rows
 }
 
 func product(shape []int) int {

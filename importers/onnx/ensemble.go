@@ -3,8 +3,10 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/fhe-ml/fhe-ml/models"
+	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
 // ensemble is a tree ensemble on the columns of a vector; its node features are columns of that vector.
@@ -105,8 +107,9 @@ func (t *translator) warn(format string, args ...any) {
 	t.report.Warnings = append(t.report.Warnings, fmt.Sprintf(format, args...))
 }
 
-// treeInput checks the operand: single features, perhaps scaled.
-func treeInput(in []value) (*vector, error) {
+// treeInput checks the operand: single features, perhaps scaled. Weighted sums of features, such as principal components,
+// are computed by the client.
+func (t *translator) treeInput(in []value) (*vector, error) {
 	in, err := arity(in, 1, 1)
 	if err != nil {
 		return nil, err
@@ -118,16 +121,59 @@ func treeInput(in []value) (*vector, error) {
 	if v.base.kind != basisFeatures {
 		return nil, fmt.Errorf("features as input, not the output of another model")
 	}
-	for i, c := range v.cols {
-		if len(c.idx) != 1 || c.w[0] == 0 {
-			return nil, fmt.Errorf("single features as input; column %d of its input is a combination", i)
+	if v.lead > 0 {
+		return nil, fmt.Errorf("rows of features")
+	}
+	single, sums := true, false
+	for _, c := range v.cols {
+		single = single && len(c.idx) == 1 && c.w[0] != 0
+		sums = sums || len(c.idx) > 1
+	}
+	if single {
+		return v, nil
+	}
+	out := v.with(slices.Clone(v.cols), v.shape)
+	anchor := -1
+	for _, c := range v.cols {
+		if len(c.idx) > 0 {
+			anchor = int(c.idx[0])
 		}
 	}
-	return v, nil
+	if anchor < 0 {
+		return nil, fmt.Errorf("features as input, not constants")
+	}
+	if err := t.openSlots(); err != nil {
+		return nil, err
+	}
+	for i, c := range v.cols {
+		s := quantize.Step{Kind: quantize.StepSum, In: []int{anchor}, Args: []float64{0, c.b}}
+		switch {
+		case len(c.idx) == 1 && c.w[0] == 1 && c.b == 0:
+			continue
+		case len(c.idx) > 0:
+			s.In, s.Args = nil, append(slices.Clone(c.w), c.b)
+			for _, k := range c.idx {
+				s.In = append(s.In, int(k))
+			}
+		}
+		if err := t.numeric(s.In); err != nil {
+			return nil, err
+		}
+		at, err := t.step(s, false, fmt.Sprintf("sum%d", i))
+		if err != nil {
+			return nil, err
+		}
+		out.cols[i] = slotColumn(at)
+	}
+	if sums && !t.warnedSums {
+		t.warnedSums = true
+		t.warn("weighted sums of columns stand before the trees (principal components, say): the client computes them in the clear, so its file holds their weights")
+	}
+	return out, nil
 }
 
 func treeRegressor(t *translator, o *operation, in []value) ([]value, error) {
-	v, err := treeInput(in)
+	v, err := t.treeInput(in)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +218,7 @@ func baseValues(o *operation, k int) ([]float64, error) {
 // is negative (votes), else [-s, s], decided at 0; with LOGISTIC [1-p, p], decided at 0. (onnxruntime decides also the
 // LOGISTIC form at 1/2 when no weight is negative, against its own probabilities; this importer does not.)
 func treeClassifier(t *translator, o *operation, in []value) ([]value, error) {
-	v, err := treeInput(in)
+	v, err := t.treeInput(in)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,13 +30,17 @@ type translator struct {
 	report *Report
 	opt    Options
 
-	values  map[string]value
-	names   []string // feature names, in the order of the inputs
-	named   bool
-	single  bool // features are rounded to float32
-	input   *vector
-	regress bool // the core operator is a regressor
-	missing bool // the producer's trees handle missing values
+	values     map[string]value
+	names      []string // feature names, in the order of the inputs
+	named      bool
+	single     bool // features are rounded to float32
+	input      *vector
+	regress    bool  // the core operator is a regressor
+	missing    bool  // the producer's trees handle missing values
+	kinds      []int // element types of the columns of a row
+	openKind   int   // element type of an input whose number of columns the file does not say
+	warnedSums bool  // that sums of columns before trees are computed in the clear
+	clear      clear // what the client computes before it encrypts
 }
 
 func newTranslator(m *fileModel, rec *recorded, report *Report, opt Options) *translator {
@@ -71,18 +76,31 @@ func handlers() map[opKey]handler {
 		{"", "Sum"}:                sum,
 		{"", "Neg"}:                negate,
 		{"", "Reciprocal"}:         reciprocal,
-		{"", "ReduceSum"}:          reduceSum,
+		{"", "ReduceSum"}:          reduce,
+		{"", "ReduceMean"}:         reduce,
+		{"", "ReduceProd"}:         reduce,
+		{"", "ReduceLogSumExp"}:    reduce,
+		{"", "ConstantOfShape"}:    constantOfShape,
+		{"", "Pow"}:                pow,
+		{"", "Log"}:                unary,
+		{"", "Sqrt"}:               unary,
+		{"", "Less"}:               compare,
+		{"", "LessOrEqual"}:        compare,
+		{"", "Greater"}:            compare,
+		{"", "GreaterOrEqual"}:     compare,
+		{"", "Equal"}:              compare,
+		{"", "Where"}:              where,
 		{"", "MatMul"}:             matmulOp,
 		{"", "Gemm"}:               gemm,
 		{"", "BatchNormalization"}: batchNormalization,
-		{"", "Abs"}:                abs,
+		{"", "Abs"}:                unary,
 		{"", "Not"}:                not,
 		{"", "LpNormalization"}:    lpNormalization,
 		{"", "Relu"}:               activation,
 		{"", "Sigmoid"}:            activation,
 		{"", "Tanh"}:               activation,
-		{"", "Exp"}:                activation,
-		{"", "Clip"}:               clip,
+		{"", "Exp"}:                unary,
+		{"", "Clip"}:               clipColumns,
 		{"", "Softmax"}:            softmax,
 		{"", "ArgMax"}:             argMax,
 
@@ -95,6 +113,10 @@ func handlers() map[opKey]handler {
 		{domainML, "ArrayFeatureExtractor"}:  arrayFeatureExtractor,
 		{domainML, "LabelEncoder"}:           labelEncoder,
 		{domainML, "ZipMap"}:                 zipMap,
+		{domainML, "Imputer"}:                imputer,
+		{domainML, "Binarizer"}:              binarizer,
+		{domainML, "OneHotEncoder"}:          oneHotEncoder,
+		{domainML, "FeatureVectorizer"}:      featureVectorizer,
 	}
 }
 
@@ -128,7 +150,8 @@ func (t *translator) run() (models.Model, error) {
 				in[k] = t.values[name]
 			}
 		}
-		out, err := h(t, o, in)
+		steps := len(t.clear.steps)
+		out, err := t.handle(h, o, in)
 		if err != nil {
 			t.markRest(i, table)
 			line.Use = "not supported"
@@ -151,9 +174,25 @@ func (t *translator) run() (models.Model, error) {
 			}
 			t.values[name] = out[k]
 		}
-		line.Use = use(o, out)
+		if line.Use = use(o, out); len(t.clear.steps) > steps {
+			line.Use = "in the clear"
+		}
 	}
 	return t.finish()
+}
+
+// handle runs an operator. Values with an axis before the rows, which ensembles of ensembles stack up, are only summed.
+func (t *translator) handle(h handler, o *operation, in []value) ([]value, error) {
+	for _, v := range in {
+		if v, ok := v.(*vector); ok && v.lead > 0 {
+			switch o.op {
+			case "Concat", "ReduceMean", "ReduceSum", "Identity", "Cast":
+			default:
+				return nil, fmt.Errorf("rows in the first axis")
+			}
+		}
+	}
+	return h(t, o, in)
 }
 
 // account charges a result to the budget.
@@ -197,7 +236,7 @@ func hintFor(o *operation) string {
 		return "export the model without its last LogSoftmax; the labels stay the same"
 	case "LSTM", "GRU", "RNN":
 		return "recurrent layers cannot be imported"
-	case "OneHotEncoder", "Imputer", "Binarizer", "OrdinalEncoder", "FeatureVectorizer", "DictVectorizer", "StringNormalizer":
+	case "DictVectorizer", "StringNormalizer", "Tokenizer", "TfIdfVectorizer", "CategoryMapper", "CastMap":
 		return "apply this preprocessing before the model and export the rest"
 	}
 	return "supported are linear models, tree ensembles and dense networks; export the model without this operator, or another one"
@@ -266,6 +305,7 @@ func (t *translator) reachable() []bool {
 // inputs makes the feature vector of the graph inputs: their columns one after the other, in the file's order.
 func (t *translator) inputs() error {
 	base := &basis{kind: basisFeatures}
+	t.clear.base = base
 	var ins []fileValue
 	for _, v := range t.file.inputs {
 		if t.rec.constants[v.name] == nil {
@@ -280,9 +320,7 @@ func (t *translator) inputs() error {
 		switch {
 		case v.kind != "tensor":
 			return fmt.Errorf("input %q is a %s, not a tensor", v.name, v.describe())
-		case v.elem == typeString:
-			return fmt.Errorf("input %q holds texts; encode the column as numbers before the model and export the rest", v.name)
-		case v.elem != typeFloat && v.elem != typeDouble && !isIntegerType(v.elem):
+		case v.elem != typeFloat && v.elem != typeDouble && v.elem != typeString && !isIntegerType(v.elem):
 			return fmt.Errorf("input %q holds %s, which is not supported", v.name, typeName(v.elem))
 		}
 		if v.elem == typeFloat {
@@ -310,6 +348,7 @@ func (t *translator) inputs() error {
 				return fmt.Errorf("input %q is declared as %s: the number of its columns is missing", v.name, v.describe())
 			}
 			x.open, x.shape = true, nil
+			t.openKind = v.elem
 			n = 0
 		}
 		if base.n+n > maxFeatures {
@@ -317,6 +356,7 @@ func (t *translator) inputs() error {
 		}
 		for i := range n {
 			x.cols = append(x.cols, column{idx: []int32{int32(base.n + i)}, w: []float64{1}})
+			t.kinds = append(t.kinds, v.elem)
 		}
 		if len(ins) > 1 && n == 1 {
 			t.names = append(t.names, v.name)
@@ -344,6 +384,9 @@ func (t *translator) widen(v *vector, n int) error {
 	}
 	v.open = false
 	v.base.n = n
+	for range n {
+		t.kinds = append(t.kinds, t.openKind)
+	}
 	full := newVector(v.base)
 	v.cols, v.shape = full.cols, full.shape
 	return nil
@@ -351,13 +394,24 @@ func (t *translator) widen(v *vector, n int) error {
 
 // features returns the names of the features.
 func (t *translator) features() ([]string, error) {
-	n := t.input.base.n
 	if t.input.open {
 		return nil, fmt.Errorf("the file does not say how many columns the input has; export it with a fixed number of features")
 	}
+	n := len(t.kinds) // columns of a row; steps add features
+	more := func(names []string) []string {
+		names = slices.Clone(names)
+		for _, s := range t.clear.slots[min(n, len(t.clear.slots)):] {
+			name := s.name
+			if s.origin >= 0 && strings.HasPrefix(name, t.clear.slots[s.origin].name) {
+				name = names[s.origin] + name[len(t.clear.slots[s.origin].name):]
+			}
+			names = append(names, name)
+		}
+		return names
+	}
 	if names := metadataNames(t.file.metadata, n); names != nil {
 		t.named = true
-		return names, nil
+		return more(names), nil
 	}
 	if !t.named {
 		t.names = make([]string, n)
@@ -365,7 +419,7 @@ func (t *translator) features() ([]string, error) {
 			t.names[i] = "x" + strconv.Itoa(i)
 		}
 	}
-	return t.names, nil
+	return more(t.names), nil
 }
 
 // metadataNames reads the columns' names from metadata_props "feature_names", a JSON list or a comma-separated one;

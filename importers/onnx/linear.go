@@ -22,6 +22,15 @@ func arithmetic(t *translator, o *operation, in []value) ([]value, error) {
 		}
 		return one(c), nil
 	}
+	for k, x := range in { // bins of columns are numbers here
+		if _, ok := x.(*labels); ok {
+			if v, ok, err := t.numbers(x); err != nil {
+				return nil, err
+			} else if ok {
+				in[k] = v
+			}
+		}
+	}
 	va, aVec := in[0].(*vector)
 	vb, bVec := in[1].(*vector)
 	switch {
@@ -40,7 +49,13 @@ func arithmetic(t *translator, o *operation, in []value) ([]value, error) {
 			v, err := t.addVectors(va, vb, 1)
 			return one(v), err
 		case "Sub":
+			if vb.isIdentity() && vb.base.kind == basisLogSumExp && sameVector(vb.base.arg, va, 0) {
+				return one(newVector(&basis{kind: basisLogSoftmax, n: len(va.cols), arg: va, node: o})), nil
+			}
 			v, err := t.addVectors(va, vb, -1)
+			return one(v), err
+		case "Mul":
+			v, err := t.multiplyColumns(va, vb)
 			return one(v), err
 		case "Div":
 			return t.divideBySum(o, va, vb)

@@ -34,21 +34,7 @@ func clip(t *translator, o *operation, in []value) ([]value, error) {
 	if !ok || v.open {
 		return nil, fmt.Errorf("computed numbers")
 	}
-	limit := func(k int, name string, def float64) (float64, error) {
-		if in[k] == nil {
-			return o.float(name, def), nil
-		}
-		c, ok := in[k].(*constant)
-		if !ok || len(c.data) != 1 {
-			return 0, fmt.Errorf("constant bounds")
-		}
-		return c.data[0], nil
-	}
-	lo, err := limit(1, "min", math.Inf(-1))
-	if err != nil {
-		return nil, err
-	}
-	hi, err := limit(2, "max", math.Inf(1))
+	lo, hi, err := clipBounds(o, in)
 	if err != nil {
 		return nil, err
 	}
@@ -119,35 +105,12 @@ func (t *translator) reciprocalOf(o *operation, c *constant, v *vector) ([]value
 	return one(elementwiseFunction(o, "Sigmoid", out)), nil
 }
 
-// reduceSum over the columns.
-func reduceSum(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 2)
-	if err != nil {
-		return nil, err
+// expOp is an activation, but the exponential of the logarithm of a softmax is that softmax.
+func expOp(t *translator, o *operation, v *vector) ([]value, error) {
+	if v.base.kind == basisLogSoftmax && v.isIdentity() {
+		return one(newVector(&basis{kind: basisSoftmax, n: len(v.cols), arg: v.base.arg, node: o})), nil
 	}
-	axes, err := axesOf(o, in)
-	if err != nil {
-		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok || v.open || len(axes) != 1 {
-		return nil, fmt.Errorf("a sum over the columns")
-	}
-	if err := columnsAxis(v, axes[0]); err != nil {
-		return nil, err
-	}
-	w := make([]float64, len(v.cols))
-	for i := range w {
-		w[i] = 1
-	}
-	out, err := t.matmul(v, w, 1, nil)
-	if err != nil {
-		return nil, err
-	}
-	if o.int("keepdims", 1) == 0 {
-		out = out.reshaped(nil)
-	}
-	return one(out), nil
+	return one(elementwiseFunction(o, "Exp", v)), nil
 }
 
 // divideBySum recognises x/ReduceSum(x).
@@ -178,11 +141,19 @@ func normalizer(t *translator, o *operation, in []value) ([]value, error) {
 		return nil, err
 	}
 	v, ok := in[0].(*vector)
-	if !ok || v.base.kind == basisFeatures {
-		return nil, fmt.Errorf("to come after the scores; normalise rows before the model and export the rest")
+	if !ok {
+		return nil, fmt.Errorf("computed numbers")
 	}
-	if norm := o.string("norm", "MAX"); norm != "L1" {
-		return nil, fmt.Errorf("norm L1, not %q", norm)
+	norm := o.string("norm", "MAX")
+	kind, known := normsOf[norm]
+	if !known {
+		return nil, malformed("norm %q", norm)
+	}
+	if v.base.kind == basisFeatures && t.isClear(v) {
+		return t.normalizeRows(v, kind)
+	}
+	if norm != "L1" {
+		return nil, fmt.Errorf("norm L1 behind the scores, not %q", norm)
 	}
 	return normalized(o, v)
 }
@@ -194,14 +165,18 @@ func lpNormalization(t *translator, o *operation, in []value) ([]value, error) {
 		return nil, err
 	}
 	v, ok := in[0].(*vector)
-	if !ok || v.base.kind == basisFeatures {
-		return nil, fmt.Errorf("to come after the scores; normalise rows before the model and export the rest")
-	}
-	if p := o.int("p", 2); p != 1 {
-		return nil, fmt.Errorf("p 1, not %d", p)
+	if !ok {
+		return nil, fmt.Errorf("computed numbers")
 	}
 	if err := columnsAxis(v, o.int("axis", -1)); err != nil {
 		return nil, err
+	}
+	p := o.int("p", 2)
+	if v.base.kind == basisFeatures && t.isClear(v) && (p == 1 || p == 2) {
+		return t.normalizeRows(v, normsOf[fmt.Sprintf("L%d", p)])
+	}
+	if p != 1 {
+		return nil, fmt.Errorf("p 1 behind the scores, not %d", p)
 	}
 	return normalized(o, v)
 }
@@ -290,9 +265,12 @@ func not(t *translator, o *operation, in []value) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v, ok := in[0].(*vector); ok && v.flags {
+		return one(v.complemented()), nil
+	}
 	c, ok := in[0].(*constant)
 	if !ok || c.ints == nil {
-		return nil, fmt.Errorf("a constant")
+		return nil, fmt.Errorf("a comparison, or a constant")
 	}
 	out := &constant{typ: typeBool, shape: c.shape, data: make([]float64, len(c.ints)), ints: make([]int64, len(c.ints))}
 	for i, v := range c.ints {

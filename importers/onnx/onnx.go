@@ -126,6 +126,9 @@ func ImportWith(data []byte, dir string, opt Options) (models.Model, *Report, er
 	if err != nil {
 		return nil, report, prefixed(err)
 	}
+	if err := t.attach(model); err != nil {
+		return nil, report, prefixed(err)
+	}
 	if err := model.Validate(); err != nil {
 		return nil, report, prefixed(err)
 	}

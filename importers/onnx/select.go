@@ -49,12 +49,43 @@ func gather(t *translator, o *operation, in []value) ([]value, error) {
 		if v.open {
 			return nil, fmt.Errorf("an input with a fixed number of columns")
 		}
-		if err := columnsAxis(v, axis); err != nil {
-			return nil, err
+		if len(v.shape) == 1 {
+			if err := columnsAxis(v, axis); err != nil {
+				return nil, err
+			}
+			return pickColumns(v, index, idx.shape)
 		}
-		return pickColumns(v, index, idx.shape)
+		return gatherAxis(v, axis, index, idx.shape)
 	}
 	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+// gatherAxis selects along any axis behind the rows.
+func gatherAxis(v *vector, axis int64, index []int64, indexShape []int) ([]value, error) {
+	k, err := axisBehindRows(v, axis)
+	if err != nil {
+		return nil, err
+	}
+	n := v.shape[k]
+	outer, inner := product(v.shape[:k]), product(v.shape[k+1:])
+	if len(index) > maxFeatures || outer*inner*len(index) > maxFeatures {
+		return nil, malformed("more than %d columns", maxFeatures)
+	}
+	var pos []int
+	for o := range outer {
+		for _, x := range index {
+			if x < 0 {
+				x += int64(n)
+			}
+			if x < 0 || x >= int64(n) {
+				return nil, malformed("index %d of %d", x, n)
+			}
+			for i := range inner {
+				pos = append(pos, (o*n+int(x))*inner+i)
+			}
+		}
+	}
+	return one(v.pick(pos, slices.Concat(v.shape[:k], indexShape, v.shape[k+1:]))), nil
 }
 
 // pickColumns selects columns of v by index (negative ones count from the end).
@@ -211,30 +242,68 @@ func concat(t *translator, o *operation, in []value) ([]value, error) {
 	var consts []*constant
 	for _, x := range in {
 		switch x := x.(type) {
+		case *labels: // the bin of a column
+			v, ok, err := t.numbers(x)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				vecs = append(vecs, v)
+			}
 		case *vector:
 			vecs = append(vecs, x)
 		case *constant:
 			consts = append(consts, x)
 		}
 	}
-	switch {
-	case len(consts) == len(in):
+	if len(consts) == len(in) {
 		return t.concatConstants(consts, axis)
-	case len(vecs) != len(in):
+	}
+	if len(consts) > 0 && len(vecs) > 0 && vecs[0].lead == 0 { // constants per row become columns without a variable
+		vecs = vecs[:0]
+		var base *basis
+		for _, x := range in {
+			if v, ok := x.(*vector); ok {
+				base = v.base
+			}
+		}
+		for _, x := range in {
+			switch x := x.(type) {
+			case *vector:
+				vecs = append(vecs, x)
+			case *constant:
+				if v := constantColumns(base, x); base != nil && v != nil {
+					vecs = append(vecs, v)
+				}
+			}
+		}
+	}
+	if len(vecs) != len(in) {
 		return nil, fmt.Errorf("either constants or computed numbers, not both")
 	}
 	acc := vecs[0]
-	if acc.open {
-		return nil, fmt.Errorf("inputs with a fixed number of columns")
+	if acc.lead > 0 && axis == 0 {
+		return t.concatLead(vecs)
 	}
-	if err := columnsAxis(acc, axis); err != nil {
+	for i, v := range vecs {
+		if v.open || v.lead > 0 {
+			return nil, fmt.Errorf("inputs with a fixed number of columns")
+		}
+		k, err := axisBehindRows(v, axis)
+		if err != nil {
+			return nil, err
+		}
+		if len(v.shape) != len(acc.shape) || !slices.Equal(v.shape[k+1:], acc.shape[k+1:]) || product(v.shape[:k]) != 1 || k >= len(acc.shape) {
+			return nil, fmt.Errorf("values that join at their first axis behind the rows, not of shapes %v and %v", acc.shape, v.shape)
+		}
+		vecs[i] = v
+	}
+	at, err := axisBehindRows(acc, axis)
+	if err != nil {
 		return nil, err
 	}
 	// The joined columns carry a scaler only when all do; parts is rebuilt after each change of basis.
 	for _, v := range vecs[1:] {
-		if err := columnsAxis(v, axis); err != nil {
-			return nil, err
-		}
 		if len(acc.cols)+len(v.cols) > maxFeatures {
 			return nil, fmt.Errorf("at most %d columns", maxFeatures)
 		}
@@ -246,14 +315,29 @@ func concat(t *translator, o *operation, in []value) ([]value, error) {
 			return nil, err
 		}
 		cols := slices.Concat(a.cols, b.cols)
-		next := a.with(cols, []int{len(cols)})
+		shape := slices.Clone(acc.shape)
+		shape[at] += v.shape[at]
+		next := a.with(cols, shape)
 		next.integer = a.integer && b.integer
+		next.flags = a.flags && b.flags
 		if a.scale != nil && b.scale != nil {
 			next.offset, next.scale = slices.Concat(a.offset, b.offset), slices.Concat(a.scale, b.scale)
 		}
 		acc = next
 	}
 	return one(acc), nil
+}
+
+// constantColumns is a constant of one row as columns; nil when it has several rows, or texts.
+func constantColumns(b *basis, c *constant) *vector {
+	if c.text != nil || !c.rows || len(c.shape) < 2 || c.shape[0] != 1 {
+		return nil
+	}
+	v := &vector{base: b, shape: c.shape[1:], cols: make([]column, len(c.data))}
+	for i, x := range c.data {
+		v.cols[i] = column{b: x}
+	}
+	return v
 }
 
 func (t *translator) concatConstants(cs []*constant, axis int64) ([]value, error) {

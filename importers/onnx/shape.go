@@ -85,8 +85,11 @@ func cast(t *translator, o *operation, in []value) ([]value, error) {
 			c := &constant{typ: typeBool, shape: []int{1}, data: []float64{1}, ints: []int64{1}}
 			return one(c), nil // a guard against division by zero
 		}
+		if isIntegerType(to) && to != typeBool && v.positive(true) {
+			return one(v), nil // likewise: AdaBoost compares the integer part of a sum of exponentials, at least one, with zero
+		}
 		if to != typeFloat && to != typeDouble {
-			return nil, fmt.Errorf("a cast to float or double, not to %s", typeName(to))
+			return t.castClear(v, to)
 		}
 		if to == typeFloat && v.base.kind == basisFeatures {
 			t.single = true
@@ -99,6 +102,43 @@ func cast(t *translator, o *operation, in []value) ([]value, error) {
 		return one(v), nil
 	}
 	return nil, malformed("no value")
+}
+
+// castClear casts single columns of the features to integers (without their fraction), flags (not zero) or texts (which
+// they must be).
+func (t *translator) castClear(v *vector, to int) ([]value, error) {
+	if v.flags && isIntegerType(to) {
+		return one(v), nil
+	}
+	if v.open || !t.isClear(v) || to != typeString && !isIntegerType(to) {
+		return nil, fmt.Errorf("a cast to float or double, not to %s", typeName(to))
+	}
+	slots, err := t.slotsOf(v)
+	if err != nil {
+		return nil, err
+	}
+	whole, texts := true, true
+	for _, k := range slots {
+		whole = whole && t.clear.slots[k].integer
+		texts = texts && t.clear.slots[k].text
+	}
+	switch {
+	case to == typeString && texts, to != typeString && to != typeBool && whole:
+		return one(v), nil
+	case to == typeString:
+		return nil, fmt.Errorf("texts to cast to texts")
+	}
+	out, err := t.each(v, true, func(_, k int) quantize.Step {
+		if to == typeBool {
+			return quantize.Step{Kind: quantize.StepMap, In: []int{k}, Args: []float64{0, 0, 1}}
+		}
+		return quantize.Step{Kind: quantize.StepTruncate, In: []int{k}}
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.flags = to == typeBool
+	return one(out), nil
 }
 
 func allIntegers(ls []quantize.Label) bool {
@@ -196,6 +236,15 @@ func reshape(t *translator, o *operation, in []value) ([]value, error) {
 	case *vector:
 		if v.open {
 			return one(v), nil
+		}
+		if len(want) > 2 && want[0] == 1 && want[1] == -1 && !t.fixedRows(1) { // an axis before the rows, as for bagging
+			shape, err := target(want[2:], v.shape, len(v.cols))
+			if err != nil {
+				return nil, fmt.Errorf("a shape that keeps the rows apart: %w", err)
+			}
+			out := v.reshaped(shape)
+			out.lead = 1
+			return one(out), nil
 		}
 		if len(want) > 1 && want[0] > 0 && slices.Contains(want[1:], -1) && !t.fixedRows(want[0]) {
 			return nil, fmt.Errorf("a shape that keeps the rows apart, not %v", want)

@@ -35,7 +35,7 @@ func labelEncoder(t *translator, o *operation, in []value) ([]value, error) {
 	}
 	l, ok := in[0].(*labels)
 	if !ok {
-		return nil, fmt.Errorf("labels; encode text columns as numbers before the model and export the rest")
+		return t.encodeColumn(o, in)
 	}
 	var keys, vals []quantize.Label
 	list := func(prefix string) (out []quantize.Label) {

@@ -1,0 +1,263 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// axisBehindRows returns the position in a row's shape of an axis of the whole value.
+func axisBehindRows(v *vector, axis int64) (int, error) {
+	if axis < 0 {
+		axis += int64(len(v.shape)) + 1
+	}
+	if axis < 1 || axis > int64(len(v.shape)) {
+		return 0, fmt.Errorf("an axis behind the rows, not axis %d of shape %v", axis, v.shape)
+	}
+	return int(axis) - 1, nil
+}
+
+// reduce is ReduceSum, ReduceMean, ReduceProd and ReduceLogSumExp over one axis.
+func reduce(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 2)
+	if err != nil {
+		return nil, err
+	}
+	axes, err := axesOf(o, in)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := in[0].(*constant); ok {
+		r, err := c.reduce(o.op, axes, o.int("keepdims", 1) != 0)
+		if err != nil {
+			return nil, err
+		}
+		return one(r), nil
+	}
+	v, ok := in[0].(*vector)
+	if !ok || v.open || len(axes) != 1 {
+		return nil, fmt.Errorf("one axis of computed numbers")
+	}
+	keep := o.int("keepdims", 1) != 0
+	if v.lead > 0 {
+		return t.reduceLead(o, v, axes[0], keep)
+	}
+	k, err := axisBehindRows(v, axes[0])
+	if err != nil {
+		return nil, err
+	}
+	shape := slices.Clone(v.shape)
+	n := shape[k]
+	outer, inner := product(shape[:k]), product(shape[k+1:])
+	if shape[k] = 1; !keep {
+		shape = slices.Delete(shape, k, k+1)
+	}
+	group := func(i int) []column {
+		out := make([]column, n)
+		for j := range out {
+			out[j] = v.cols[(i/inner*n+j)*inner+i%inner]
+		}
+		return out
+	}
+	switch o.op {
+	case "ReduceSum", "ReduceMean":
+		out := v.with(make([]column, outer*inner), shape)
+		f := 1.0
+		if o.op == "ReduceMean" {
+			f = 1 / float64(n)
+		}
+		for i := range out.cols {
+			if out.cols[i], err = t.total(v.base, group(i), f); err != nil {
+				return nil, err
+			}
+		}
+		return one(out), nil
+	case "ReduceProd":
+		if !t.isClear(v) {
+			return nil, fmt.Errorf("single columns of the features")
+		}
+		out, err := t.products(shape, func(i int) ([]int, error) { return t.slotsOf(v.with(group(i), []int{n})) })
+		return one(out), err
+	case "ReduceLogSumExp":
+		if len(v.shape) != 1 {
+			return nil, fmt.Errorf("rows of numbers")
+		}
+		return one(newVector(&basis{kind: basisLogSumExp, n: 1, arg: v, node: o}).reshaped(shape)), nil
+	}
+	return nil, fmt.Errorf("another reduction")
+}
+
+// total is f times the sum of some columns.
+func (t *translator) total(b *basis, cols []column, f float64) (column, error) {
+	w := make([]float64, len(cols))
+	for i := range w {
+		w[i] = f
+	}
+	v := &vector{base: b, cols: cols, shape: []int{len(cols)}}
+	out, err := t.matmul(v, w, 1, nil)
+	if err != nil {
+		return column{}, err
+	}
+	return out.cols[0], nil
+}
+
+// reduceLead sums or averages over the axis before the rows, as bagging does.
+func (t *translator) reduceLead(o *operation, v *vector, axis int64, keep bool) ([]value, error) {
+	if axis != 0 || keep || o.op != "ReduceSum" && o.op != "ReduceMean" {
+		return nil, fmt.Errorf("the sum or mean over the first axis")
+	}
+	n := len(v.cols) / v.lead
+	f := 1.0
+	if o.op == "ReduceMean" {
+		f = 1 / float64(v.lead)
+	}
+	out := v.with(make([]column, n), v.shape)
+	for i := range out.cols {
+		group := make([]column, v.lead)
+		for j := range group {
+			group[j] = v.cols[j*n+i]
+		}
+		var err error
+		if out.cols[i], err = t.total(v.base, group, f); err != nil {
+			return nil, err
+		}
+	}
+	return one(out), nil
+}
+
+// concatLead joins values along the axis before the rows.
+func (t *translator) concatLead(vecs []*vector) ([]value, error) {
+	acc := vecs[0]
+	for _, v := range vecs[1:] {
+		if v.lead == 0 || !slices.Equal(v.shape, acc.shape) {
+			return nil, malformed("shapes %v and %v", acc.shape, v.shape)
+		}
+		if len(acc.cols)+len(v.cols) > maxFeatures {
+			return nil, fmt.Errorf("at most %d columns", maxFeatures)
+		}
+		a, b, err := t.common(acc, v)
+		if err != nil {
+			return nil, fmt.Errorf("values of one layer: %w", err)
+		}
+		next := a.with(slices.Concat(a.cols, b.cols), acc.shape)
+		next.lead = acc.lead + v.lead
+		acc = next
+	}
+	return one(acc), nil
+}
+
+// reduce reduces a constant over axes (none: all).
+func (c *constant) reduce(op string, axes []int64, keep bool) (*constant, error) {
+	if c.text != nil {
+		return nil, malformed("arithmetic on texts")
+	}
+	gone := make([]bool, len(c.shape))
+	for _, a := range axes {
+		if a < 0 {
+			a += int64(len(c.shape))
+		}
+		if a < 0 || a >= int64(len(c.shape)) {
+			return nil, malformed("axis %d of shape %v", a, c.shape)
+		}
+		gone[a] = true
+	}
+	full := make([]int, len(c.shape)) // the result's shape with axes of length 1
+	var shape []int
+	n := 1
+	for i, d := range c.shape {
+		full[i] = d
+		if gone[i] || len(axes) == 0 {
+			full[i] = 1
+			n *= d
+			if keep {
+				shape = append(shape, 1)
+			}
+		} else {
+			shape = append(shape, d)
+		}
+	}
+	start := 0.0
+	if op == "ReduceProd" {
+		start = 1
+	}
+	out := &constant{typ: c.typ, shape: shape, data: make([]float64, product(full))}
+	for i := range out.data {
+		out.data[i] = start
+	}
+	for i, k := range broadcastIndex(full, c.shape) {
+		switch op {
+		case "ReduceProd":
+			out.data[k] *= c.data[i]
+		case "ReduceLogSumExp":
+			out.data[k] += math.Exp(c.data[i])
+		default:
+			out.data[k] += c.data[i]
+		}
+	}
+	for i := range out.data {
+		switch op {
+		case "ReduceMean":
+			out.data[i] /= float64(n)
+		case "ReduceLogSumExp":
+			out.data[i] = math.Log(out.data[i])
+		}
+	}
+	if c.ints != nil {
+		out.ints = make([]int64, len(out.data))
+		for i, v := range out.data {
+			if math.Abs(v) > 1<<53 {
+				return nil, malformed("an integer beyond 2^53")
+			}
+			out.ints[i] = int64(v)
+			out.data[i] = float64(out.ints[i])
+		}
+	}
+	return out, nil
+}
+
+// constantOfShape fills a shape; the axis of rows (-1) becomes one row, the same for all.
+func constantOfShape(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := in[0].(*constant)
+	if !ok {
+		return nil, fmt.Errorf("a constant shape")
+	}
+	dims, err := s.integers()
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	if len(dims) > maxRank {
+		return nil, malformed("more than %d dimensions", maxRank)
+	}
+	out := &constant{typ: typeFloat, shape: make([]int, len(dims))}
+	fill := &constant{typ: typeFloat, data: []float64{0}}
+	if c, ok := o.attributes["value"].(*constant); ok && len(c.data) == 1 && c.text == nil {
+		fill = c
+	}
+	n := 1
+	for i, d := range dims {
+		if d == -1 && i == 0 {
+			d, out.rows = 1, true
+		}
+		if d < 0 || d > 0 && n > t.maxConstant()/int(min(d, math.MaxInt32)) {
+			return nil, malformed("shape %v", dims)
+		}
+		out.shape[i] = int(d)
+		n *= int(d)
+	}
+	out.typ = fill.typ
+	out.data = make([]float64, n)
+	for i := range out.data {
+		out.data[i] = fill.data[0]
+	}
+	if fill.ints != nil {
+		out.ints = make([]int64, n)
+		for i := range out.ints {
+			out.ints[i] = fill.ints[0]
+		}
+	}
+	return one(out), nil
+}
