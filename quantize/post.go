@@ -23,8 +23,8 @@ func (t Task) String() string {
 	return "classify"
 }
 
-// Link is the function between a model's raw scores and the scores that it reports. Every link here leaves the largest
-// score the largest, so the label is decided on the raw scores.
+// Link is the function between a model's raw scores and the scores that it reports. Every link here but the last two
+// leaves the largest score the largest, so the label is decided on the raw scores.
 type Link int
 
 const (
@@ -34,6 +34,14 @@ const (
 	LinkExp                           // exp(s): Poisson, gamma and Tweedie regression
 	LinkSigmoidNormalized             // the sigmoid of each score, divided by their sum (one classifier per class)
 	LinkLogSoftmax                    // the logarithm of LinkSoftmax
+	LinkNormalized                    // each score divided by the sum of their magnitudes; zeros where that is zero
+	LinkUnit                          // each score cut to 0..1
+	LinkProbit                        // the normal quantile of each score
+	LinkSoftmaxZero                   // softmax over the scores that are not zero; zeros stay
+	// LinkOneVsOne: the scores are decisions between the pairs of classes (0,1), (0,2), ..., (1,2), ...: above zero for the
+	// first of the pair. Each pair gives its class a vote; the label is the first class with the most votes.
+	LinkOneVsOne
+	LinkOneVsRest // the same decisions; the scores are one per class: its votes, and within a third of one its margins
 	numLinks
 )
 
@@ -117,13 +125,22 @@ func (p *Postprocessing) Validate(quantized bool) error {
 		return fmt.Errorf("quantize: postprocessing: unknown pairing %d", int(p.Pair))
 	case p.Outputs < 1 || p.Outputs > MaxOutputs:
 		return fmt.Errorf("quantize: postprocessing: %d raw scores, want 1..%d", p.Outputs, MaxOutputs)
+	case p.pairwise() && p.Task != Classify:
+		return errors.New("quantize: postprocessing: decisions between pairs are those of a classifier")
 	case p.Pair != PairNone && (p.Outputs != 1 || p.Task != Classify):
 		return errors.New("quantize: postprocessing: only a classifier with one raw score pairs it")
 	case !finite(p.Threshold):
 		return errors.New("quantize: postprocessing: the threshold is not finite")
 	}
 	if p.Task == Classify {
-		if want := max(2, p.Outputs); len(p.Classes) != want {
+		want := max(2, p.Outputs)
+		if n := len(p.Classes); p.pairwise() {
+			want = n
+			if n < 3 || n > MaxClasses || n*(n-1)/2 != p.Outputs {
+				want = 0
+			}
+		}
+		if len(p.Classes) != want {
 			return fmt.Errorf("quantize: postprocessing: %d classes for %d raw scores, want %d", len(p.Classes), p.Outputs, want)
 		}
 	} else if len(p.Classes) != 0 {
@@ -190,6 +207,16 @@ func (p *Postprocessing) Integer(ints []int64) Prediction {
 
 // class decides the label.
 func (p *Postprocessing) class(raw []float64) int {
+	if p.pairwise() {
+		best := 0
+		votes, _ := p.votes(raw)
+		for c, v := range votes {
+			if v > votes[best] {
+				best = c
+			}
+		}
+		return best
+	}
 	if len(raw) == 1 {
 		tol := float64(TieTolerance * math.Max(math.Abs(raw[0]), math.Abs(p.Threshold)))
 		if p.Threshold == 0 {
@@ -244,10 +271,71 @@ func (p *Postprocessing) link(raw []float64) []float64 {
 		}
 	case LinkLogSoftmax:
 		logSoftmax(out, raw)
+	case LinkNormalized:
+		var sum float64
+		for _, v := range raw {
+			sum += math.Abs(v)
+		}
+		if sum == 0 {
+			sum = 1
+		}
+		for i, v := range raw {
+			out[i] = v / sum
+		}
+	case LinkUnit:
+		for i, v := range raw {
+			out[i] = math.Min(math.Max(v, 0), 1)
+		}
+	case LinkProbit:
+		for i, v := range raw {
+			out[i] = math.Sqrt2 * math.Erfinv(2*v-1)
+		}
+	case LinkSoftmaxZero:
+		for i, v := range raw {
+			if out[i] = v; v == 0 {
+				out[i] = math.Inf(-1)
+			}
+		}
+		softmax(out, out)
+		for i, v := range raw {
+			if v == 0 {
+				out[i] = 0
+			}
+		}
+	case LinkOneVsRest:
+		votes, margins := p.votes(raw)
+		for i, m := range margins {
+			votes[i] += m / (3 * (math.Abs(m) + 1))
+		}
+		return votes
 	default:
 		copy(out, raw)
 	}
 	return out
+}
+
+// pairwise reports whether the raw scores are decisions between pairs of classes.
+func (p *Postprocessing) pairwise() bool { return p.Link == LinkOneVsOne || p.Link == LinkOneVsRest }
+
+// votes counts the votes of the pairs, and sums the decisions for and against every class.
+func (p *Postprocessing) votes(raw []float64) (votes, margins []float64) {
+	n := len(p.Classes)
+	votes, margins = make([]float64, n), make([]float64, n)
+	k := 0
+	for i := range n {
+		for j := i + 1; j < n; j++ {
+			s := raw[k]
+			k++
+			margins[i] += s
+			margins[j] -= s
+			if s > 0 {
+				votes[i]++
+			} else {
+				votes[j]++
+			}
+		}
+	}
+	return votes, margins
 }
 
 // Sigmoid returns 1/(1+exp(-x)) without overflow.

@@ -10,13 +10,15 @@ import (
 type basisKind int
 
 const (
-	basisFeatures   basisKind = iota // the raw features of the row
-	basisFunction                    // fn of every column of arg (Relu, Sigmoid, Tanh, Exp)
-	basisSoftmax                     // softmax over the columns of arg
-	basisNormalize                   // the columns of arg divided by their sum of magnitudes
-	basisTrees                       // the outputs of a tree ensemble on arg
-	basisLogSumExp                   // the logarithm of the sum of exponentials of the columns of arg
-	basisLogSoftmax                  // the logarithm of the softmax over the columns of arg
+	basisFeatures    basisKind = iota // the raw features of the row
+	basisFunction                     // fn of every column of arg (Relu, Sigmoid, Tanh, Exp)
+	basisSoftmax                      // softmax over the columns of arg
+	basisNormalize                    // the columns of arg divided by their sum of magnitudes
+	basisTrees                        // the outputs of a tree ensemble on arg
+	basisLogSumExp                    // the logarithm of the sum of exponentials of the columns of arg
+	basisLogSoftmax                   // the logarithm of the softmax over the columns of arg
+	basisOneVsRest                    // a score per class from the decisions between pairs, arg (quantize.LinkOneVsRest)
+	basisSoftmaxZero                  // softmax over the columns of arg that are not zero
 )
 
 // basis is a list of n numbers per row that later values combine linearly.
@@ -350,12 +352,19 @@ func (t *translator) common(a, b *vector) (*vector, *vector, error) {
 		}
 		joined := &basis{kind: basisFunction, fn: x.fn, n: len(arg.cols), arg: arg, node: x.node}
 		return t.rebase(a, b, joined)
-	case x.kind == basisTrees && y.kind == basisTrees && sameVector(x.arg, y.arg, 0):
-		e, err := t.joinEnsembles(x.trees, y.trees)
+	case x.kind == basisTrees && y.kind == basisTrees:
+		arg, second := x.arg, y.trees
+		if !sameVector(x.arg, y.arg, 0) {
+			var err error
+			if arg, second, err = t.joinArguments(x, y); err != nil {
+				return nil, nil, err
+			}
+		}
+		e, err := t.joinEnsembles(x.trees, second)
 		if err != nil {
 			return nil, nil, err
 		}
-		joined := &basis{kind: basisTrees, n: e.outputs, trees: e, arg: x.arg, node: x.node}
+		joined := &basis{kind: basisTrees, n: e.outputs, trees: e, arg: arg, node: x.node}
 		return t.rebase(a, b, joined)
 	}
 	return nil, nil, fmt.Errorf("it mixes values of different layers (%s and %s)", x.describe(), y.describe())
@@ -386,8 +395,10 @@ func (b *basis) describe() string {
 		return "the features"
 	case basisTrees:
 		return fmt.Sprintf("trees %q", b.node.where())
-	case basisSoftmax:
+	case basisSoftmax, basisSoftmaxZero:
 		return fmt.Sprintf("softmax %q", b.node.where())
+	case basisOneVsRest:
+		return fmt.Sprintf("votes %q", b.node.where())
 	case basisLogSumExp, basisLogSoftmax:
 		return fmt.Sprintf("logarithm %q", b.node.where())
 	case basisNormalize:

@@ -487,6 +487,9 @@ func clipColumns(t *translator, o *operation, in []value) ([]value, error) {
 	if !ok || v.open {
 		return clip(t, o, in)
 	}
+	if out, ok, err := t.unitClip(o, v, in); ok || err != nil {
+		return one(out), err
+	}
 	_, tree := t.singleTree(v)
 	if !tree && (v.base.kind != basisFeatures || !t.isClear(v) || !distinctColumns(v)) {
 		return clip(t, o, in)
@@ -508,6 +511,56 @@ func clipColumns(t *translator, o *operation, in []value) ([]value, error) {
 		return quantize.Step{Kind: quantize.StepClip, In: []int{k}, Args: []float64{lo, hi}}
 	})
 	return one(out), err
+}
+
+// unitClip recognises (clip(s, -1, 1) + 1) / 2, which skl2onnx writes for SGDClassifier(loss="modified_huber"): the score
+// (s+1)/2 cut to 0..1.
+func (t *translator) unitClip(o *operation, v *vector, in []value) (*vector, bool, error) {
+	lo, hi, err := clipBounds(o, in)
+	if err != nil || lo != -1 || hi != 1 {
+		return nil, false, nil
+	}
+	next := func(name, op string, c float64) (string, bool) {
+		users := t.users(name)
+		if len(users) != 1 || users[0].op != op || len(users[0].inputs) != 2 || users[0].inputs[0] != name {
+			return "", false
+		}
+		k, ok := t.values[users[0].inputs[1]].(*constant)
+		return users[0].outputs[0], ok && len(k.data) == 1 && k.data[0] == c
+	}
+	added, ok := next(o.outputs[0], "Add", 1)
+	if !ok {
+		return nil, false, nil
+	}
+	if _, ok = next(added, "Div", 2); !ok {
+		return nil, false, nil
+	}
+	half := v.with(make([]column, len(v.cols)), v.shape)
+	if err := t.spend(v.weights(), v.weights()); err != nil {
+		return nil, false, err
+	}
+	for i, c := range v.cols {
+		half.cols[i] = c.scaled(0.5, 0.5)
+	}
+	u := elementwiseFunction(o, "Unit", half)
+	for i, c := range u.cols {
+		u.cols[i] = c.scaled(2, -1)
+	}
+	return u, true, nil
+}
+
+// users returns the operators that read a value.
+func (t *translator) users(name string) []*operation {
+	var out []*operation
+	for _, o := range t.rec.ops {
+		for _, in := range o.inputs {
+			if in == name {
+				out = append(out, o)
+				break
+			}
+		}
+	}
+	return out
 }
 
 func in0(in []value) value {

@@ -62,6 +62,12 @@ func (t *translator) treeEnsemble(o *operation, v *vector, prefix string, output
 	if err != nil {
 		return nil, nil, err
 	}
+	e, err := t.ensembleOf(o, v, n, w, outputs, output)
+	return e, w, err
+}
+
+// ensembleOf builds the trees of nodes and leaf weights.
+func (t *translator) ensembleOf(o *operation, v *vector, n *treeNodes, w *leafWeights, outputs int, output func(int64) int) (*ensemble, error) {
 	if v.open {
 		most := int64(0)
 		for i, f := range n.features {
@@ -70,18 +76,19 @@ func (t *translator) treeEnsemble(o *operation, v *vector, prefix string, output
 			}
 		}
 		if most >= maxFeatures {
-			return nil, nil, malformed("feature %d", most)
+			return nil, malformed("feature %d", most)
 		}
 		if err := t.widen(v, int(most)+1); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		t.warn("the file does not say how many columns its input has; %d is the highest one that a tree compares, plus one", most+1)
 	}
 	e := &ensemble{outputs: outputs}
 	var warnings []string
+	var err error
 	e.trees, warnings, err = buildTrees(n, w, outputs, output, len(v.cols), t.single, 1<<21+4*t.file.size)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, s := range warnings {
 		t.warn("node %q: %s", o.where(), s)
@@ -90,7 +97,7 @@ func (t *translator) treeEnsemble(o *operation, v *vector, prefix string, output
 		e.missing = e.missing || m == 1
 	}
 	e.missing = e.missing || t.handlesMissing()
-	return e, w, nil
+	return e, nil
 }
 
 // handlesMissing says whether the file comes from a library whose trees route missing values even where no node sends
@@ -247,24 +254,24 @@ func treeClassifier(t *translator, o *operation, in []value) ([]value, error) {
 	raw := newVector(&basis{kind: basisTrees, n: outputs, trees: e, arg: v, node: o})
 	if !single {
 		scores, err := t.postTransform(o, raw)
-		return []value{&labels{raw, classes}, scores}, err
+		return []value{&labels{raw, classes, false}, scores}, err
 	}
 	s := raw.cols[0]
 	opposite := raw.with([]column{s.scaled(-1, 0), s}, []int{2})
 	switch o.string("post_transform", "NONE") {
 	case "LOGISTIC":
 		scores, err := t.postTransform(o, opposite)
-		return []value{&labels{opposite, classes}, scores}, err
+		return []value{&labels{opposite, classes, false}, scores}, err
 	case "NONE":
 		votes := true
 		for _, x := range w.weights {
 			votes = votes && x >= 0
 		}
 		if !votes {
-			return []value{&labels{opposite, classes}, opposite}, nil
+			return []value{&labels{opposite, classes, false}, opposite}, nil
 		}
 		pair := raw.with([]column{s.scaled(-1, 1), s}, []int{2})
-		return []value{&labels{pair, classes}, pair}, nil
+		return []value{&labels{pair, classes, false}, pair}, nil
 	}
 	return nil, fmt.Errorf("post_transform NONE or LOGISTIC with one score for two classes")
 }
@@ -302,6 +309,88 @@ func (t *translator) joinEnsembles(a, b *ensemble) (*ensemble, error) {
 		return nil, err
 	}
 	return out, add(b, a.outputs)
+}
+
+// joinArguments brings two ensembles over different columns of the features to the columns of both.
+func (t *translator) joinArguments(a, b *basis) (*vector, *ensemble, error) {
+	p, q := a.arg, b.arg
+	if p.base != q.base || p.base.kind != basisFeatures || p.open || q.open {
+		return nil, nil, fmt.Errorf("trees on features")
+	}
+	n := len(p.cols)
+	if n+len(q.cols) > maxFeatures {
+		return nil, nil, fmt.Errorf("at most %d columns", maxFeatures)
+	}
+	arg := p.with(slices.Concat(p.cols, q.cols), []int{n + len(q.cols)})
+	if p.scale != nil || q.scale != nil {
+		for _, v := range []*vector{p, q} {
+			for i, c := range v.cols {
+				off, sc := 0.0, 1.0
+				switch {
+				case v.scale != nil:
+					off, sc = v.offset[i], v.scale[i]
+				case c.w[0] != 1 || c.b != 0:
+					return nil, nil, fmt.Errorf("trees on features of one scaling")
+				}
+				arg.offset, arg.scale = append(arg.offset, off), append(arg.scale, sc)
+			}
+		}
+	}
+	moved := *b.trees
+	moved.trees = make([]models.Tree, len(b.trees.trees))
+	for i, tree := range b.trees.trees {
+		if err := t.spend(len(tree.Nodes), len(tree.Nodes)); err != nil {
+			return nil, nil, err
+		}
+		nodes := slices.Clone(tree.Nodes)
+		for k := range nodes {
+			nodes[k].Feature += n
+		}
+		moved.trees[i] = models.Tree{Nodes: nodes, Root: tree.Root, Leaves: tree.Leaves}
+	}
+	return arg, &moved, nil
+}
+
+// identityTrees folds an affine map of an ensemble's outputs into its leaves.
+func (t *translator) identityTrees(v *vector) (*vector, error) {
+	w, b, err := t.dense(v)
+	if err != nil {
+		return nil, err
+	}
+	e := v.base.trees
+	out := &ensemble{outputs: len(v.cols), base: b, missing: e.missing, average: e.average, trees: make([]models.Tree, len(e.trees))}
+	for i, row := range w {
+		for j, f := range row {
+			out.base[i] += float64(f * e.base[j])
+		}
+	}
+	for i := range e.trees {
+		if out.trees[i], err = t.mapLeaves(&e.trees[i], w); err != nil {
+			return nil, err
+		}
+	}
+	r := newVector(&basis{kind: basisTrees, n: len(v.cols), trees: out, arg: v.base.arg, node: v.base.node})
+	r.shape = v.shape
+	return r, nil
+}
+
+// nonNegative reports whether no output can be below zero.
+func (e *ensemble) nonNegative() bool {
+	for _, b := range e.base {
+		if b < 0 {
+			return false
+		}
+	}
+	for i := range e.trees {
+		for _, leaf := range e.trees[i].Leaves {
+			for _, w := range leaf {
+				if w < 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // mapLeaves multiplies every leaf by the matrix m[new][old].

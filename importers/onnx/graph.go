@@ -20,6 +20,7 @@ type value any
 type labels struct {
 	scores  *vector
 	classes []quantize.Label
+	votes   bool // scores are decisions between pairs of classes, which vote (quantize.LinkOneVsOne)
 }
 
 // translator evaluates the recorded graph symbolically.
@@ -35,16 +36,17 @@ type translator struct {
 	named      bool
 	single     bool // features are rounded to float32
 	input      *vector
-	regress    bool  // the core operator is a regressor
-	missing    bool  // the producer's trees handle missing values
-	kinds      []int // element types of the columns of a row
-	openKind   int   // element type of an input whose number of columns the file does not say
-	warnedSums bool  // that sums of columns before trees are computed in the clear
-	clear      clear // what the client computes before it encrypts
+	regress    bool         // the core operator is a regressor
+	missing    bool         // the producer's trees handle missing values
+	kinds      []int        // element types of the columns of a row
+	openKind   int          // element type of an input whose number of columns the file does not say
+	done       map[int]bool // operators whose outputs an earlier one has given values
+	warnedSums bool         // that sums of columns before trees are computed in the clear
+	clear      clear        // what the client computes before it encrypts
 }
 
 func newTranslator(m *fileModel, rec *recorded, report *Report, opt Options) *translator {
-	t := &translator{file: m, rec: rec, report: report, opt: opt, values: map[string]value{}}
+	t := &translator{file: m, rec: rec, report: report, opt: opt, values: map[string]value{}, done: map[int]bool{}}
 	// Real models keep no more coefficients than their file holds; the allowance is for small ones.
 	t.budget = budget{weights: 1<<19 + 2*m.size, work: 1<<28 + 64*m.size}
 	return t
@@ -112,6 +114,9 @@ func handlers() map[opKey]handler {
 		{domainML, "TreeEnsembleClassifier"}: treeClassifier,
 		{domainML, "ArrayFeatureExtractor"}:  arrayFeatureExtractor,
 		{domainML, "LabelEncoder"}:           labelEncoder,
+		{domainML, "SVMRegressor"}:           svmRegressor,
+		{domainML, "SVMClassifier"}:          svmClassifier,
+		{domainML, "TreeEnsemble"}:           treeEnsemble5,
 		{domainML, "ZipMap"}:                 zipMap,
 		{domainML, "Imputer"}:                imputer,
 		{domainML, "Binarizer"}:              binarizer,
@@ -141,6 +146,10 @@ func (t *translator) run() (models.Model, error) {
 		line := &t.report.Nodes[i]
 		if !used[i] {
 			line.Use = "unused"
+			continue
+		}
+		if t.done[i] {
+			line.Use = "scores"
 			continue
 		}
 		h := table[opKey{o.domain, o.op}]
@@ -186,7 +195,7 @@ func (t *translator) handle(h handler, o *operation, in []value) ([]value, error
 	for _, v := range in {
 		if v, ok := v.(*vector); ok && v.lead > 0 {
 			switch o.op {
-			case "Concat", "ReduceMean", "ReduceSum", "Identity", "Cast":
+			case "Concat", "ReduceMean", "ReduceSum", "Identity", "Cast", "Transpose":
 			default:
 				return nil, fmt.Errorf("rows in the first axis")
 			}
@@ -230,8 +239,6 @@ func hintFor(o *operation) string {
 	switch o.op {
 	case "Scan", "Loop", "If", "TopK":
 		return "models with control flow, such as nearest neighbours, cannot be evaluated on encrypted data"
-	case "SVMClassifier", "SVMRegressor":
-		return "use LinearSVC or LinearSVR, or another model"
 	case "LogSoftmax":
 		return "export the model without its last LogSoftmax; the labels stay the same"
 	case "LSTM", "GRU", "RNN":
@@ -255,9 +262,9 @@ func (t *translator) markRest(i int, table map[opKey]handler) {
 // use says in one word what became of a node.
 func use(o *operation, out []value) string {
 	switch o.op {
-	case "TreeEnsembleClassifier", "TreeEnsembleRegressor":
+	case "TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble":
 		return "trees"
-	case "LinearClassifier", "LinearRegressor", "MatMul", "Gemm":
+	case "LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor", "MatMul", "Gemm":
 		if _, ok := out[0].(*constant); !ok {
 			return "affine"
 		}

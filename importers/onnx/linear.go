@@ -373,7 +373,7 @@ func linearClassifier(t *translator, o *operation, in []value) ([]value, error) 
 		raw = raw.with([]column{c.scaled(-1, 0), c}, []int{2})
 	}
 	scores, err := t.postTransform(o, raw)
-	return []value{&labels{raw, classes}, scores}, err
+	return []value{&labels{raw, classes, false}, scores}, err
 }
 
 // classLabels reads the class list; ints names the attribute of the integer form.
@@ -396,14 +396,23 @@ func classLabels(o *operation, ints string) ([]quantize.Label, error) {
 
 // postTransform applies the attribute post_transform.
 func (t *translator) postTransform(o *operation, raw *vector) (*vector, error) {
-	switch p := o.string("post_transform", "NONE"); p {
+	return t.transformed(o, raw, o.string("post_transform", "NONE"))
+}
+
+// transformed applies a transform by its name. (onnxruntime applies none but PROBIT to a single target of a regressor; this
+// importer follows the specification.)
+func (t *translator) transformed(o *operation, raw *vector, p string) (*vector, error) {
+	switch p {
 	case "NONE":
 		return raw, nil
 	case "LOGISTIC":
 		return newVector(&basis{kind: basisFunction, fn: "Sigmoid", n: len(raw.cols), arg: raw, node: o}), nil
 	case "SOFTMAX":
 		return newVector(&basis{kind: basisSoftmax, n: len(raw.cols), arg: raw, node: o}), nil
-	default:
-		return nil, fmt.Errorf("post_transform NONE, LOGISTIC or SOFTMAX, not %q", p)
+	case "PROBIT":
+		return newVector(&basis{kind: basisFunction, fn: "Probit", n: len(raw.cols), arg: raw, node: o}), nil
+	case "SOFTMAX_ZERO":
+		return newVector(&basis{kind: basisSoftmaxZero, n: len(raw.cols), arg: raw, node: o}), nil
 	}
+	return nil, malformed("post_transform %q", p)
 }

@@ -130,7 +130,7 @@ func (t *translator) divideBySum(o *operation, a, b *vector) ([]value, error) {
 	if !s.cols[0].equal(b.cols[0]) {
 		return nil, bad
 	}
-	return normalized(o, a)
+	return t.normalized(o, a)
 }
 
 // normalizer with norm L1 divides scores by the sum of their magnitudes. Scores of probabilities alone: on features it
@@ -155,7 +155,7 @@ func normalizer(t *translator, o *operation, in []value) ([]value, error) {
 	if norm != "L1" {
 		return nil, fmt.Errorf("norm L1 behind the scores, not %q", norm)
 	}
-	return normalized(o, v)
+	return t.normalized(o, v)
 }
 
 // lpNormalization with p 1 is the Normalizer of the default domain.
@@ -178,13 +178,19 @@ func lpNormalization(t *translator, o *operation, in []value) ([]value, error) {
 	if p != 1 {
 		return nil, fmt.Errorf("p 1 behind the scores, not %d", p)
 	}
-	return normalized(o, v)
+	return t.normalized(o, v)
 }
 
 // normalized divides non-negative scores by their sum.
-func normalized(o *operation, v *vector) ([]value, error) {
+func (t *translator) normalized(o *operation, v *vector) ([]value, error) {
 	if len(v.cols) == 2 && v.base.kind == basisFunction && v.base.fn == "Sigmoid" && complement(v.cols[0], v.cols[1]) {
 		return one(v), nil
+	}
+	if v.base.kind == basisTrees && !v.isIdentity() { // single outputs, in any choice
+		var err error
+		if v, err = t.identityTrees(v); err != nil {
+			return nil, err
+		}
 	}
 	v = compact(v)
 	if v.isIdentity() {
@@ -201,6 +207,9 @@ func normalized(o *operation, v *vector) ([]value, error) {
 		case basisTrees:
 			if v.base.trees.distribution() {
 				return one(v), nil
+			}
+			if v.base.trees.nonNegative() {
+				return one(newVector(&basis{kind: basisNormalize, n: len(v.cols), arg: v, node: o})), nil
 			}
 		}
 	}

@@ -123,7 +123,7 @@ func mapLabels(classes value, l *labels, axisOK bool) ([]value, error) {
 		}
 		out[i] = names[k.Int]
 	}
-	return one(&labels{l.scores, out}), nil
+	return one(&labels{l.scores, out, l.votes}), nil
 }
 
 func arrayFeatureExtractor(t *translator, o *operation, in []value) ([]value, error) {
@@ -133,6 +133,11 @@ func arrayFeatureExtractor(t *translator, o *operation, in []value) ([]value, er
 	}
 	if l, ok := in[1].(*labels); ok {
 		return mapLabels(in[0], l, true)
+	}
+	if c, ok := in[0].(*constant); ok {
+		if v, ok := in[1].(*vector); ok {
+			return t.tableOf(c, v)
+		}
 	}
 	idx, ok := in[1].(*constant)
 	if !ok {
@@ -162,6 +167,55 @@ func arrayFeatureExtractor(t *translator, o *operation, in []value) ([]value, er
 		return one(c), nil
 	}
 	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+// tableOf picks the column of a constant that a feature numbers, as categorical naive Bayes does: the client says which
+// number it is (one flag each), the numbers of the table become weights. The rows are the last axis of the result.
+func (t *translator) tableOf(c *constant, v *vector) ([]value, error) {
+	if len(c.shape) != 2 || c.text != nil || len(v.cols) != 1 || v.open || !t.isClear(v) {
+		return nil, fmt.Errorf("constant indices, or a table that one column of the features numbers")
+	}
+	if err := finite("number", c.data); err != nil {
+		return nil, err
+	}
+	n, k := c.shape[0], c.shape[1]
+	slots, err := t.slotsOf(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.numeric(slots); err != nil {
+		return nil, err
+	}
+	if n == 0 || k == 0 || n > maxFeatures || k > maxFeatures {
+		return nil, malformed("a table of shape %v", c.shape)
+	}
+	s := quantize.Step{Kind: quantize.StepMap, In: slots, Strict: true}
+	for j := range k {
+		s.Args = append(s.Args, float64(j), float64(j))
+	}
+	s.Args = append(s.Args, 0)
+	at, err := t.step(s, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.spend(n*k, n*k); err != nil {
+		return nil, err
+	}
+	out := v.with(make([]column, n), nil)
+	out.lead = n
+	for j := range k {
+		flag, err := t.step(quantize.Step{Kind: quantize.StepMap, In: []int{at}, Args: []float64{float64(j), 1, 0}}, true,
+			fmt.Sprintf("%s=%d", t.clear.slots[at].name, j))
+		if err != nil {
+			return nil, err
+		}
+		for i := range out.cols {
+			if w := c.data[i*k+j]; w != 0 {
+				out.cols[i].idx, out.cols[i].w = append(out.cols[i].idx, int32(flag)), append(out.cols[i].w, w)
+			}
+		}
+	}
+	return one(out), nil
 }
 
 // slice handles the forms of every opset: starts, ends, axes, steps as attributes or inputs.

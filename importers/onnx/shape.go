@@ -64,7 +64,7 @@ func cast(t *translator, o *operation, in []value) ([]value, error) {
 			for i, c := range v.classes {
 				out[i] = quantize.Label{Text: c.String()}
 			}
-			return one(&labels{v.scores, out}), nil
+			return one(&labels{v.scores, out, v.votes}), nil
 		}
 		if !isIntegerType(to) && to != typeFloat && to != typeDouble || !allIntegers(v.classes) {
 			return nil, fmt.Errorf("a cast of labels to integers or texts, not to %s", typeName(to))
@@ -77,7 +77,7 @@ func cast(t *translator, o *operation, in []value) ([]value, error) {
 					out[i].Int = 1
 				}
 			}
-			return one(&labels{v.scores, out}), nil
+			return one(&labels{v.scores, out, v.votes}), nil
 		}
 		return one(v), nil
 	case *vector:
@@ -162,6 +162,11 @@ func transpose(t *translator, o *operation, in []value) ([]value, error) {
 			return nil, malformed("%v", err)
 		}
 		return one(r), nil
+	}
+	if v, ok := in[0].(*vector); ok && v.lead > 0 && len(v.shape) == 0 && len(perm) == 2 && perm[0] == 1 && perm[1] == 0 {
+		out := v.reshaped([]int{v.lead})
+		out.lead = 0
+		return one(out), nil
 	}
 	if v, ok := in[0].(*vector); ok && perm != nil && len(perm) == len(v.shape)+1 {
 		same := true

@@ -24,7 +24,7 @@ func argMax(t *translator, o *operation, in []value) ([]value, error) {
 	if len(v.cols) < 2 || len(v.cols) > quantize.MaxClasses {
 		return nil, fmt.Errorf("2 to %d classes, not %d", quantize.MaxClasses, len(v.cols))
 	}
-	return one(&labels{v, quantize.IntLabels(len(v.cols))}), nil
+	return one(&labels{v, quantize.IntLabels(len(v.cols)), false}), nil
 }
 
 // labelEncoder maps labels to labels (keys_* to values_*).
@@ -63,7 +63,7 @@ func labelEncoder(t *translator, o *operation, in []value) ([]value, error) {
 		}
 		out[i] = v
 	}
-	return one(&labels{l.scores, out}), nil
+	return one(&labels{l.scores, out, l.votes}), nil
 }
 
 // zipMap names scores; the columns stay what they are.
@@ -102,12 +102,22 @@ func (t *translator) takeApart(v *vector) (*scoring, error) {
 			return &scoring{d, quantize.LinkSigmoid, quantize.PairComplement}, err
 		}
 		return &scoring{b.arg, quantize.LinkSoftmax, quantize.PairNone}, nil
+	case b.kind == basisOneVsRest && v.isIdentity():
+		return &scoring{b.arg, quantize.LinkOneVsRest, quantize.PairNone}, nil
+	case b.kind == basisSoftmaxZero && v.isIdentity():
+		return &scoring{b.arg, quantize.LinkSoftmaxZero, quantize.PairNone}, nil
+	case b.kind == basisFunction && b.fn == "Probit" && v.isIdentity():
+		return &scoring{b.arg, quantize.LinkProbit, quantize.PairNone}, nil
+	case b.kind == basisNormalize && v.isIdentity() && b.arg.base.kind == basisTrees:
+		return &scoring{b.arg, quantize.LinkNormalized, quantize.PairNone}, nil
 	case b.kind == basisNormalize && v.isIdentity() && b.arg.base.kind == basisFunction && b.arg.base.fn == "Sigmoid" && b.arg.isIdentity():
 		raw := b.arg.base.arg
 		if b.n == 2 && raw.cols[0].opposite(raw.cols[1]) {
 			return &scoring{raw.last(), quantize.LinkSigmoid, quantize.PairComplement}, nil
 		}
 		return &scoring{raw, quantize.LinkSigmoidNormalized, quantize.PairNone}, nil
+	case b.kind == basisFunction && b.fn == "Unit" && b.n == 1 && len(v.cols) == 2 && complement(v.cols[0], v.cols[1]):
+		return &scoring{b.arg, quantize.LinkUnit, quantize.PairComplement}, nil
 	case b.kind == basisFunction && b.fn == "Sigmoid":
 		if v.isIdentity() {
 			if b.n == 2 && b.arg.cols[0].opposite(b.arg.cols[1]) {
@@ -270,15 +280,37 @@ func (t *translator) classifyScores(post *quantize.Postprocessing, s *scoring, s
 		return fmt.Errorf("the model has %d scores, at most %d classes are supported", len(scores.cols), quantize.MaxClasses)
 	}
 	post.Pair, post.Classes = s.pair, quantize.IntLabels(len(scores.cols))
-	return t.classifyLabel(post, s, &labels{scores, post.Classes})
+	return t.classifyLabel(post, s, &labels{scores, post.Classes, false})
 }
 
 // classifyLabel checks that the label is decided by the same raw scores as s and sets the threshold of a single one.
 func (t *translator) classifyLabel(post *quantize.Postprocessing, s *scoring, l *labels) error {
 	apart := fmt.Errorf("the labels and the scores of the file come from different values; export the model with only one of the two")
 	v := monotone(l.scores)
+	if l.votes {
+		if !sameVector(v, s.raw, 0) || s.link != quantize.LinkIdentity && s.link != quantize.LinkOneVsRest {
+			return apart
+		}
+		if s.link == quantize.LinkIdentity {
+			post.Link = quantize.LinkOneVsOne
+		}
+		return nil
+	}
+	if s.link == quantize.LinkOneVsRest {
+		return apart
+	}
 	if len(s.raw.cols) > 1 {
-		if !sameVector(v, s.raw, 0) {
+		if sameVector(v, s.raw, 0) {
+			return nil
+		}
+		if v.base.kind != basisTrees || s.raw.base.kind != basisTrees || v.isIdentity() {
+			return apart
+		}
+		w, err := t.identityTrees(v)
+		if err != nil {
+			return err
+		}
+		if !sameTrees(w, s.raw) {
 			return apart
 		}
 		return nil
@@ -294,10 +326,10 @@ func (t *translator) classifyLabel(post *quantize.Postprocessing, s *scoring, l 
 	sigmoid := false
 	if !sameBasis(d.base, s.raw.base, 0) {
 		// decided on the probability p of the raw score: a*p + b > 0
-		if d.base.kind != basisFunction || d.base.fn != "Sigmoid" || d.base.n != 1 || !sameVector(d.base.arg, s.raw, 0) {
+		if d.base.kind != basisFunction || d.base.fn != "Sigmoid" && d.base.fn != "Unit" || d.base.n != 1 || !sameVector(d.base.arg, s.raw, 0) {
 			return apart
 		}
-		sigmoid = true
+		sigmoid = d.base.fn == "Sigmoid"
 		raw = column{idx: []int32{0}, w: []float64{1}}
 	}
 	f, g, ok := multiple(d.cols[0], raw)
@@ -315,6 +347,29 @@ func (t *translator) classifyLabel(post *quantize.Postprocessing, s *scoring, l 
 		post.Threshold = 0 // not the negative zero
 	}
 	return nil
+}
+
+// sameTrees compares the outputs of two ensembles.
+func sameTrees(a, b *vector) bool {
+	if !a.isIdentity() || !b.isIdentity() || len(a.cols) != len(b.cols) || !sameVector(a.base.arg, b.base.arg, 0) {
+		return false
+	}
+	x, y := a.base.trees, b.base.trees
+	if len(x.trees) != len(y.trees) || x.average != y.average || !slices.Equal(x.base, y.base) {
+		return false
+	}
+	for i := range x.trees {
+		p, q := &x.trees[i], &y.trees[i]
+		if p.Root != q.Root || len(p.Leaves) != len(q.Leaves) || !slices.Equal(p.Nodes, q.Nodes) {
+			return false
+		}
+		for l := range p.Leaves {
+			if !slices.Equal(p.Leaves[l], q.Leaves[l]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // multiple finds d = f*r + g, up to the rounding of a few float64 operations.
