@@ -1,6 +1,7 @@
 // Package importers opens trained models that other tools saved, by the file's content.
 //
-// Supported are ONNX files of linear models, tree ensembles and dense networks: see package importers/onnx.
+// Supported are ONNX files (package importers/onnx), and what golearn saves of trees, forests and linear classifiers (package importers/golearn, which also
+// imports golearn's objects from a Go program).
 package importers
 
 import (
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fhe-ml/fhe-ml/importers/golearn"
 	"github.com/fhe-ml/fhe-ml/importers/onnx"
 	"github.com/fhe-ml/fhe-ml/models"
 )
@@ -18,14 +20,24 @@ import (
 // MaxFileSize bounds the files that Open reads, in bytes.
 const MaxFileSize = 1 << 30
 
-// Report describes the imported file.
-type Report = onnx.Report
+// Formats of a file.
+const (
+	FormatONNX    = "onnx"
+	FormatGolearn = "golearn"
+)
+
+// Report describes the imported file. Of a golearn file what belongs to ONNX is empty: version, operator sets, inputs and outputs, nodes.
+type Report struct {
+	Format string `json:"format"`          // FormatONNX or FormatGolearn
+	Saved  string `json:"saved,omitempty"` // of a golearn file: the type that was saved, such as "ensemble.RandomForest"
+	onnx.Report
+}
 
 // Options of an import. The zero value is the default.
 type Options = onnx.Options
 
 // Open reads the model in the file at path. Errors name the file and are one line. The report is also returned with an
-// error when the file could be read as ONNX but not be used.
+// error when the file could be read but not be used.
 func Open(path string) (models.Model, *Report, error) { return OpenWith(path, Options{}) }
 
 // OpenWith is Open with options.
@@ -34,14 +46,37 @@ func OpenWith(path string, opt Options) (models.Model, *Report, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if golearn.IsFile(data) {
+		m, r, err := openGolearn(data, opt)
+		if err != nil {
+			return nil, r, fmt.Errorf("%s: %w", path, err)
+		}
+		return m, r, nil
+	}
 	if what := foreign(data); what != "" {
 		return nil, nil, fmt.Errorf("%s: the file is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", path, what)
 	}
 	m, r, err := onnx.ImportWith(data, filepath.Dir(path), opt)
-	if err != nil {
-		return nil, r, fmt.Errorf("%s: %w", path, err)
+	var report *Report
+	if r != nil {
+		report = &Report{Format: FormatONNX, Report: *r}
 	}
-	return m, r, nil
+	if err != nil {
+		return nil, report, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, report, nil
+}
+
+// openGolearn reads a file of golearn.
+func openGolearn(data []byte, opt Options) (models.Model, *Report, error) {
+	task := map[onnx.TaskChoice]golearn.Task{onnx.TaskClassify: golearn.TaskClassify, onnx.TaskRegress: golearn.TaskRegress}[opt.Task]
+	m, g, err := golearn.Read(data, golearn.Options{Task: task})
+	r := &Report{Format: FormatGolearn, Saved: g.Model}
+	r.Producer, r.Warnings = "golearn", g.Warnings
+	if err == nil {
+		r.Describe(m)
+	}
+	return m, r, err
 }
 
 // Read is Open for a model that comes from anywhere else. ONNX files that keep numbers in other files beside them cannot be read so.
@@ -102,7 +137,7 @@ func foreign(b []byte) string {
 	case bytes.HasPrefix(b, []byte("\x93NUMPY")):
 		return "a NumPy array"
 	case bytes.HasPrefix(b, []byte{0x1f, 0x8b}):
-		return "a gzip archive"
+		return "a gzip archive that golearn did not write"
 	case bytes.HasPrefix(b, []byte("\x89HDF")):
 		return "an HDF5 file"
 	case b[0] != 0x08 && printable(b):

@@ -19,6 +19,25 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestOpenGolearn: files of golearn are recognised by their content.
+func TestOpenGolearn(t *testing.T) {
+	for name, saved := range map[string]string{"forest": "ensemble.RandomForest", "svc": "linear_models.LinearSVC"} {
+		m, r, err := Open("golearn/testdata/" + name + ".golearn")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Format != FormatGolearn || r.Saved != saved || r.Producer != "golearn" || r.Task != "classify" || r.Features != len(m.Meta().Features) {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if name == "forest" && (r.Trees != 5 || len(r.Classes) != 3 || r.TreeNodes == 0) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if _, _, err := OpenWith("golearn/testdata/forest.golearn", Options{Task: onnx.TaskRegress}); err == nil {
+		t.Error("a forest of classes became a regressor")
+	}
+}
+
 // TestOpenErrors: one line that names the file and what is wrong with it.
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
@@ -36,6 +55,7 @@ func TestOpenErrors(t *testing.T) {
 		{write("rows.csv", "a,b\n1,2\n"), "text"},
 		{write("net.pt", "PK\x03\x04...."), "PyTorch"},
 		{write("model.pkl", "\x80\x04\x95"), "pickle"},
+		{write("x.gz", "\x1f\x8b\x08"), "gzip"},
 		{write("x.npy", "\x93NUMPY\x01\x00"), "NumPy"},
 		{write("junk.onnx", "\x08\x07\xff\xff\xff"), "whole ONNX file"},
 		{"onnx/testdata/broken/truncated.onnx", "truncated"},

@@ -38,6 +38,11 @@ func Compile(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, e
 	if err != nil {
 		return nil, err
 	}
+	return compileFeatures(m, opt, calibration)
+}
+
+// compileFeatures is Compile with rows of features, of a valid model.
+func compileFeatures(m Model, opt CompileOptions, calibration [][]float64) (*Compiled, error) {
 	if opt.Bits < 0 || opt.Bits > 7 {
 		return nil, fmt.Errorf("models: %d bits are outside 1..7 (0 chooses)", opt.Bits)
 	}

@@ -39,8 +39,8 @@ func (a *app) convertCommand() *cobra.Command {
 	o := convertOptions{failureLog2: -128}
 	cmd := &cobra.Command{
 		Use:   "convert MODEL",
-		Short: "Turn an ONNX model into a program for encrypted rows",
-		Long: `Convert reads a trained model from an ONNX file and writes two files:
+		Short: "Turn a trained model into a program for encrypted rows",
+		Long: `Convert reads a trained model, an ONNX file or what golearn saves of trees, forests and LinearSVC, and writes two files:
 
   NAME.fheml         everything: the float model, its integer form and the encrypted program. It stays on the server.
   NAME.client.fheml  what a client needs to encrypt rows and read answers. It holds no weights and no leaves.
@@ -54,7 +54,7 @@ feature is named with --target (a column called "target" is known).`,
   fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
   fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json`,
 		Args:              one("MODEL"),
-		ValidArgsFunction: fileArgument("onnx"),
+		ValidArgsFunction: fileArgument("onnx", "golearn"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd, args[0]); err != nil {
 				return err
@@ -128,7 +128,7 @@ func (o *convertOptions) paths(model string) (server, client string) {
 	name := o.name
 	if name == "" {
 		name = filepath.Base(model)
-		if ext := filepath.Ext(name); strings.EqualFold(ext, ".onnx") && len(name) > len(ext) {
+		if ext := filepath.Ext(name); (strings.EqualFold(ext, ".onnx") || strings.EqualFold(ext, ".golearn")) && len(name) > len(ext) {
 			name = name[:len(name)-len(ext)]
 		}
 	} else if trimmed := strings.TrimSuffix(strings.TrimSuffix(name, modelExt), ".client"); trimmed != "" && strings.HasSuffix(name, modelExt) {
@@ -187,23 +187,9 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	if err != nil {
 		return err
 	}
-	var calibration [][]float64
-	adopted := false
-	if o.calibration != "" {
-		r, err := openRows(o.calibration, m.Meta(), o.target, 0)
-		if err != nil {
-			return err
-		}
-		if err := r.checkMissing(m); err != nil {
-			return err
-		}
-		calibration = r.x
-		if info := m.Meta(); !info.Named && r.table.Columns() != nil {
-			info.Rename(r.columns)
-			info.Named, adopted = true, true
-		} else {
-			a.noteOrder(r)
-		}
+	calibration, adopted, err := a.readCalibration(m, o.calibration, o.target)
+	if err != nil {
+		return err
 	}
 	compiled, err := await(ctx, func() (*models.Compiled, error) { return models.Compile(m, o.compileOptions(), calibration) })
 	if errors.Is(err, models.ErrCalibration) {
@@ -241,6 +227,27 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	return a.emit(func(w io.Writer) error { _, err := io.WriteString(w, s.String()); return err })
 }
 
+// readCalibration reads example rows; no path gives none. Where the model's file names no columns the data's header does, and adopted is set.
+func (a *app) readCalibration(m models.Model, path, target string) (rows [][]float64, adopted bool, err error) {
+	if path == "" {
+		return nil, false, nil
+	}
+	r, err := openRows(path, m.Meta(), target, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := r.checkMissing(m); err != nil {
+		return nil, false, err
+	}
+	if info := m.Meta(); !info.Named && r.table.Columns() != nil {
+		info.Rename(r.columns)
+		info.Named, adopted = true, true
+	} else {
+		a.noteOrder(r)
+	}
+	return r.x, adopted, nil
+}
+
 // export is the way to a file that convert reads.
 const export = "export the model to ONNX with skl2onnx, onnxmltools or torch.onnx"
 
@@ -256,16 +263,7 @@ func readable(path string) error {
 		return err
 	}
 	if kind != 0 {
-		return fmt.Errorf("%s: is a %s of fhe-ml already; convert takes the .onnx file it was made from", path, kind)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var magic [2]byte
-	if n, _ := io.ReadFull(f, magic[:]); n == 2 && magic == [2]byte{0x1f, 0x8b} {
-		return fmt.Errorf("%s: is a gzip archive, perhaps saved by golearn; this version reads ONNX files only: %s", path, export)
+		return fmt.Errorf("%s: is a %s of fhe-ml already; convert takes the file it was made from", path, kind)
 	}
 	return nil
 }
@@ -276,6 +274,11 @@ func (s *sheet) summary(m *models.Summary) {
 	s.line("features", "%d", m.Features)
 	s.line("classes", "%s", some(m.Classes, 12))
 	s.list("in the clear", m.InTheClear)
+	s.costs(m)
+}
+
+// costs adds what one encrypted prediction takes.
+func (s *sheet) costs(m *models.Summary) {
 	if m.Lookups+m.Selects+m.Affines > 0 {
 		s.line("operations", "%s, %s, %s a row", plural(m.Affines, "affine"), plural(m.Selects, "select"), plural(m.Lookups, "lookup"))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,38 +17,62 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
+// inspectOptions are the flags of inspect.
+type inspectOptions struct {
+	calibration, target string
+	json                bool
+}
+
 func (a *app) inspectCommand() *cobra.Command {
-	var asJSON bool
+	var o inspectOptions
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Describe a model file: its kind, its costs, what clients learn",
-		Long: `Inspect reads an ONNX file, a NAME.fheml or a NAME.client.fheml and prints what it is. Of an ONNX file it shows the
-operators one by one, and which one is the problem where the model cannot be converted; the exit status is then 1.
+		Long: `Inspect reads a trained model (an ONNX file, or one that golearn saved), a NAME.fheml or a NAME.client.fheml and prints what it is.
 
-In JSON a key is null where the file does not tell: a client file has no operation counts, an ONNX file no costs.
-failure_log2 is the base-2 logarithm of the failure probability, and -3.4e38 where noise cannot change an answer.`,
+Of a trained model it shows what the file holds, each operator and what becomes of it, and what one encrypted prediction costs: inspect compiles the
+model as convert does, with its default settings. Trees need no data for that. For linear models and networks give example rows with --calibration;
+without, made-up ones take their place (normal numbers of mean 0 and deviation 1), sizes and times are close to the real ones, and the sheet says so.
+Where the model cannot be converted, inspect shows which operator is the problem and the way out, and the exit status is 1.
+
+With --json the keys are stable, and null where the file does not tell: a client file has no operation counts, an unsupported model no costs.
+Of a trained model: file, format (onnx, golearn), supported, error; kind, task, features, columns, classes; calibration (not needed, made up, or the
+file's name); lookups, selects, affines (operations a row), estimated_ms (a row on one core), input_bits, failure_log2 (base-2 logarithm of the
+failure probability, -3.4e38 where noise cannot change an answer), security_bits, evaluation_key_bytes, request_bytes, response_bytes, reveals (what a
+client learns); report: saved (golearn's type), producer, ir, opsets, inputs, outputs, nodes (name, op, domain, use), raw_scores, trees, tree_nodes,
+leaves, thresholds (per feature), layers (units), warnings.`,
 		Example: `  fhe-ml inspect model.onnx
+  fhe-ml inspect mlp.onnx --calibration train.csv --target label
   fhe-ml inspect model.fheml
   fhe-ml inspect model.client.fheml --json`,
 		Args:              one("FILE"),
-		ValidArgsFunction: fileArgument("onnx", "fheml"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		ValidArgsFunction: fileArgument("onnx", "golearn", "fheml"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.target != "" && o.calibration == "" {
+				return usagef("--target names a column of the calibration data; give that with --calibration")
+			}
 			kind, err := peek(args[0])
 			if err != nil {
 				return err
 			}
+			if kind != 0 && o.calibration != "" {
+				return usagef("--calibration is for trained models; %s is compiled already", args[0])
+			}
+			asJSON := o.json
 			switch kind {
 			case 0:
-				return a.inspectONNX(args[0], asJSON)
+				return a.inspectTrained(cmd.Context(), args[0], o)
 			case tfhe.KindModel:
 				return a.inspectModel(args[0], asJSON)
 			case tfhe.KindClient:
 				return a.inspectClient(args[0], asJSON)
 			}
-			return fmt.Errorf("%s: is a %s of fhe-ml; inspect reads .onnx, NAME.fheml and NAME.client.fheml", args[0], kind)
+			return fmt.Errorf("%s: is a %s of fhe-ml; inspect reads trained models, NAME.fheml and NAME.client.fheml", args[0], kind)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	addFile(cmd, &o.calibration, "calibration", "`DATA` with rows like those that the model will see", "csv", "npy")
+	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` of the calibration data that is no feature")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object")
 	return cmd
 }
 
@@ -62,18 +87,20 @@ func (a *app) show(asJSON bool, object any, s *sheet) error {
 	})
 }
 
-// inspectedONNX is the JSON object of inspect for an ONNX file: the keys of models.Summary, null where only a conversion tells, and what the file holds.
-type inspectedONNX struct {
+// inspectedTrained is the JSON object of inspect for a trained model: the keys of models.Summary, null where the model is not supported, and what the file
+// holds. The help of inspect lists the keys.
+type inspectedTrained struct {
 	File      string   `json:"file"`
-	Format    string   `json:"format"` // "onnx"
+	Format    string   `json:"format"` // "onnx" or "golearn"
 	Supported bool     `json:"supported"`
 	Error     string   `json:"error,omitempty"`
-	Kind      *string  `json:"kind"` // as of a model; this one and those down to Classes are null where the file is not supported
+	Kind      *string  `json:"kind"`
 	Task      *string  `json:"task"`
 	Features  *int     `json:"features"`
 	Columns   []string `json:"columns"`
 	Classes   []string `json:"classes"`
 
+	Calibration        *string           `json:"calibration"` // "not needed", "made up", or a file
 	Lookups            *int              `json:"lookups"`
 	Selects            *int              `json:"selects"`
 	Affines            *int              `json:"affines"`
@@ -88,7 +115,13 @@ type inspectedONNX struct {
 	Report             *importers.Report `json:"report"`
 }
 
-func (a *app) inspectONNX(path string, asJSON bool) error {
+// Sources of the rows behind an estimate.
+const (
+	calibrationNone   = "not needed"
+	calibrationMadeUp = "made up"
+)
+
+func (a *app) inspectTrained(ctx context.Context, path string, o inspectOptions) error {
 	m, r, err := importers.Open(path)
 	if r == nil {
 		if err == nil {
@@ -96,44 +129,115 @@ func (a *app) inspectONNX(path string, asJSON bool) error {
 		}
 		return err
 	}
-	out := inspectedONNX{File: path, Format: "onnx", Supported: err == nil, Report: r}
-	if err != nil {
-		out.Error = plain(err)
-	} else {
+	out := inspectedTrained{File: path, Format: r.Format, Report: r}
+	var cost *models.Summary
+	if err == nil {
 		kind := models.Kind(m)
 		out.Kind, out.Task, out.Features = &kind, &r.Task, &r.Features
-		out.Columns, out.Classes = m.Meta().Columns(), append([]string{}, r.Classes...)
+		out.Classes = append([]string{}, r.Classes...)
+		var source string
+		if cost, source, err = a.cost(ctx, path, m, o); cost == nil && errors.Is(err, context.Canceled) {
+			return err
+		}
+		out.Columns = m.Meta().Columns()
+		if cost != nil {
+			out.charge(cost, source)
+		}
+	}
+	if out.Supported = err == nil; err != nil {
+		out.Error = plain(err)
 	}
 	var s sheet
-	s.line("file", "%s: ONNX model", path)
+	s.line("file", "%s: %s", path, map[string]string{importers.FormatONNX: "ONNX model", importers.FormatGolearn: "model saved by golearn"}[r.Format])
 	s.report(r, out.Columns)
 	var unsupported *onnx.UnsupportedError
 	if errors.As(err, &unsupported) {
 		s.line("problem", "node %s (%s)", unsupported.Node, opName(unsupported.Domain, unsupported.Op))
+		s.line("way out", "%s", unsupported.Hint)
+	}
+	if cost != nil {
+		s.cost(cost, *out.Calibration)
 	}
 	if err == nil {
 		next := "fhe-ml convert " + quote(path)
 		if models.NeedsCalibration(m) {
-			next += " --calibration DATA"
+			data := "DATA"
+			if o.calibration != "" {
+				data = quote(o.calibration)
+			}
+			next += " --calibration " + data
+		}
+		if o.target != "" {
+			next += " --target " + quote(o.target)
 		}
 		s.command("next", next)
 	}
-	if showErr := a.show(asJSON, out, &s); showErr != nil {
+	if showErr := a.show(o.json, out, &s); showErr != nil {
 		return showErr
 	}
 	return err
 }
 
-// report adds what an ONNX file holds.
+// cost compiles the model, with the user's rows or made-up ones where it needs some, and says where they are from.
+func (a *app) cost(ctx context.Context, path string, m models.Model, o inspectOptions) (*models.Summary, string, error) {
+	rows, _, err := a.readCalibration(m, o.calibration, o.target)
+	if err != nil {
+		return nil, "", err
+	}
+	source := calibrationNone
+	if models.NeedsCalibration(m) {
+		if source = o.calibration; source == "" {
+			source = calibrationMadeUp
+		}
+	}
+	compiled, err := await(ctx, func() (*models.Compiled, error) {
+		if rows == nil {
+			return models.Estimate(m, models.CompileOptions{})
+		}
+		return models.Compile(m, models.CompileOptions{}, rows)
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	summary := compiled.Summary()
+	return &summary, source, nil
+}
+
+// charge fills in what the model costs.
+func (out *inspectedTrained) charge(c *models.Summary, source string) {
+	out.Calibration = &source
+	out.Lookups, out.Selects, out.Affines, out.EstimatedMs = &c.Lookups, &c.Selects, &c.Affines, &c.EstimatedMs
+	out.InputBits, out.FailureLog2, out.SecurityBits = &c.InputBits, &c.FailureLog2, &c.SecurityBits
+	out.EvaluationKeyBytes, out.RequestBytes, out.ResponseBytes = &c.EvaluationKeyBytes, &c.RequestBytes, &c.ResponseBytes
+	out.Reveals = c.Reveals
+}
+
+// cost adds what one encrypted prediction takes.
+func (s *sheet) cost(c *models.Summary, source string) {
+	switch source {
+	case calibrationNone:
+		s.line("encrypted", "with the default settings of convert:")
+	case calibrationMadeUp:
+		s.line("encrypted", "an estimate from made-up rows (normal numbers); --calibration DATA makes it exact:")
+	default:
+		s.line("encrypted", "with the default settings of convert and the rows of %s:", source)
+	}
+	s.costs(c)
+}
+
+// report adds what a file holds.
 func (s *sheet) report(r *importers.Report, columns []string) {
 	s.line("producer", "%s", r.Producer)
+	s.line("saved", "%s", r.Saved)
 	var opsets []string
 	for _, o := range r.Opsets {
 		opsets = append(opsets, fmt.Sprintf("%s %d", domainName(o.Domain), o.Version))
 	}
-	s.line("format", "IR version %d; opsets %s", r.IR, strings.Join(opsets, ", "))
-	s.line("inputs", "%s", valueNames(r.Inputs))
-	s.line("outputs", "%s", valueNames(r.Outputs))
+	if r.Format == importers.FormatONNX {
+		s.line("format", "IR version %d; opsets %s", r.IR, strings.Join(opsets, ", "))
+		s.line("inputs", "%s", valueNames(r.Inputs))
+		s.line("outputs", "%s", valueNames(r.Outputs))
+	}
 	for i, n := range r.Nodes {
 		title := ""
 		if i == 0 {
@@ -159,12 +263,33 @@ func (s *sheet) report(r *importers.Report, columns []string) {
 		}
 		if total > 0 {
 			s.line("thresholds", "%d distinct ones on %s, at most %d on one", total, plural(used, "feature"), slices.Max(r.Thresholds))
+			s.line("", "%s", some(perFeature(r.Thresholds, columns), 12))
 		}
 	}
 	if len(r.Layers) > 0 {
 		s.line("layers", "%s", strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Layers), " ", " -> "), "[]")+" units")
 	}
 	s.list("warnings", r.Warnings)
+}
+
+// perFeature lists the thresholds of each feature that has some, the most first.
+func perFeature(thresholds []int, columns []string) []string {
+	order := make([]int, len(thresholds))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return thresholds[b] - thresholds[a] })
+	var out []string
+	for _, f := range order {
+		name := fmt.Sprintf("feature %d", f)
+		if len(columns) == len(thresholds) {
+			name = columns[f]
+		}
+		if thresholds[f] > 0 {
+			out = append(out, fmt.Sprintf("%s: %d", name, thresholds[f]))
+		}
+	}
+	return out
 }
 
 func domainName(domain string) string {

@@ -18,7 +18,8 @@ import (
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"fhe-ml": main}) }
 
-// TestScript runs testdata/script: each is a session at a command line. $FIXTURES is the folder of the ONNX fixtures, $DEMO that of the embedded models.
+// TestScript runs testdata/script: each is a session at a command line. $FIXTURES is the folder of the ONNX fixtures, $DEMO that of the embedded models,
+// $GOLEARN that of files that golearn saved.
 func TestScript(t *testing.T) {
 	fixtures, err := filepath.Abs("../../importers/onnx/testdata")
 	if err != nil {
@@ -28,15 +29,20 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	golearn, err := filepath.Abs("../../importers/golearn/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("FIXTURES", fixtures)
 			env.Setenv("DEMO", demo)
+			env.Setenv("GOLEARN", golearn)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": cmdFails, "files": cmdFiles, "json": cmdJSON, "oracle": cmdOracle, "truncate": cmdTruncate,
+			"fails": cmdFails, "files": cmdFiles, "json": cmdJSON, "labels": cmdLabels, "oracle": cmdOracle, "truncate": cmdTruncate,
 		},
 	})
 }
@@ -135,6 +141,24 @@ func cmdOracle(ts *testscript.TestScript, neg bool, args []string) {
 			if d := v - w; !(d*d <= 1e-8*max(1, w*w)) {
 				ts.Fatalf("row %d: score %g, want %g", i, v, w)
 			}
+		}
+	}
+}
+
+// cmdLabels is "labels FILE FIXTURE.json": a CSV of predictions has golearn's labels.
+func cmdLabels(ts *testscript.TestScript, neg bool, args []string) {
+	var want []string
+	data, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	ts.Check(json.Unmarshal(data, &want))
+	records, err := csv.NewReader(strings.NewReader(ts.ReadFile(args[0]))).ReadAll()
+	ts.Check(err)
+	if neg || len(records) != len(want)+1 {
+		ts.Fatalf("%d records, want %d", len(records), len(want)+1)
+	}
+	for i, label := range want {
+		if records[i+1][0] != label {
+			ts.Fatalf("row %d: label %q, want %q", i, records[i+1][0], label)
 		}
 	}
 }

@@ -132,7 +132,7 @@ func ImportWith(data []byte, dir string, opt Options) (models.Model, *Report, er
 	if err := model.Validate(); err != nil {
 		return nil, report, prefixed(err)
 	}
-	report.describe(model)
+	report.Describe(model)
 	return model, report, nil
 }
 
@@ -173,8 +173,8 @@ func (m *fileModel) report() *Report {
 	return r
 }
 
-// describe fills in what the imported model is.
-func (r *Report) describe(model models.Model) {
+// Describe fills in what the imported model is: from Kind on.
+func (r *Report) Describe(model models.Model) {
 	info := model.Meta()
 	r.Kind = models.Kind(model)
 	r.Features = len(info.Features)
