@@ -46,25 +46,26 @@ func OpenWith(path string, opt Options) (models.Model, *Report, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	m, r, err := decode(data, filepath.Dir(path), opt)
+	if err != nil {
+		return nil, r, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, r, nil
+}
+
+// decode reads a model; dir is the folder of the tensors that an ONNX file keeps beside itself.
+func decode(data []byte, dir string, opt Options) (models.Model, *Report, error) {
 	if golearn.IsFile(data) {
-		m, r, err := openGolearn(data, opt)
-		if err != nil {
-			return nil, r, fmt.Errorf("%s: %w", path, err)
-		}
-		return m, r, nil
+		return openGolearn(data, opt)
 	}
 	if what := foreign(data); what != "" {
-		return nil, nil, fmt.Errorf("%s: the file is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", path, what)
+		return nil, nil, fmt.Errorf("importers: the file is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", what)
 	}
-	m, r, err := onnx.ImportWith(data, filepath.Dir(path), opt)
-	var report *Report
-	if r != nil {
-		report = &Report{Format: FormatONNX, Report: *r}
+	m, r, err := onnx.ImportWith(data, dir, opt)
+	if r == nil {
+		return nil, nil, err
 	}
-	if err != nil {
-		return nil, report, fmt.Errorf("%s: %w", path, err)
-	}
-	return m, report, nil
+	return m, &Report{Format: FormatONNX, Report: *r}, err
 }
 
 // openGolearn reads a file of golearn.
@@ -90,10 +91,7 @@ func Read(r io.Reader, opt Options) (models.Model, *Report, error) {
 	case len(data) > MaxFileSize:
 		return nil, nil, fmt.Errorf("importers: the model has more than %d bytes", MaxFileSize)
 	}
-	if what := foreign(data); what != "" {
-		return nil, nil, fmt.Errorf("importers: this is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", what)
-	}
-	return onnx.ImportWith(data, "", opt)
+	return decode(data, "", opt)
 }
 
 // read returns the bytes of a regular file of bounded size.
@@ -113,10 +111,12 @@ func read(path string) ([]byte, error) {
 	case st.Size() > MaxFileSize:
 		return nil, fmt.Errorf("%s: has %d bytes, at most %d are read; export a smaller model", path, st.Size(), MaxFileSize)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(st.Size()) + bytes.MinRead) // io.ReadAll would allocate several times the size
+	if _, err := b.ReadFrom(io.LimitReader(f, MaxFileSize+1)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	data := b.Bytes()
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("%s: has more than %d bytes; export a smaller model", path, MaxFileSize)
 	}
