@@ -101,9 +101,9 @@ func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
 	}
 }
 
-// split runs one lookup on several goroutines, two for a table in one part: each transforms its own polynomials and multiplies its share of the vectors.
+// split runs one lookup on several goroutines, as many as the accumulator has polynomials at most: each transforms its own polynomials and multiplies its share of the vectors.
 func (b *Bootstrapper) split(dst, src []LWECiphertext, tables []*LookupTable) {
-	users := min(b.threads, 2*b.p.lit.Parts)
+	users := min(b.threads, b.p.accumulators())
 	states := b.workers[0].states[:1]
 	s, ks := states[0], &b.workers[0].rot.ks
 	ks.begin(b.key, states, src)
@@ -145,10 +145,11 @@ func (b *Bootstrapper) serve(w *bootWorker) {
 // leave at the next barrier and goes on alone.
 func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 	lit := w.p.lit
-	polys, vecs := 2*lit.Parts, w.p.N()/16
+	polys, vecs := w.p.accumulators(), w.p.N()/16
 	p0, p1 := id*polys/users, (id+1)*polys/users
 	v0, v1 := id*vecs/users, (id+1)*vecs/users
 	alone := false
+	w.live = append(w.live[:0], s)
 	wait := func() {
 		if !alone {
 			bar.wait(id == 0)
@@ -173,7 +174,7 @@ func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 			}
 			alone, p0, p1, v0, v1 = true, 0, polys, 0, vecs
 		}
-		w.multiply(s, w.key.block(first/lit.BlockLength), v0, v1)
+		w.product(first/lit.BlockLength, v0, v1)
 		wait()
 		w.accumulate(s, p0, p1)
 		if lit.BlindRotate.Levels > 1 {

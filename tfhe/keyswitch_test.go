@@ -123,13 +123,13 @@ func randomSmall(n int) (LWECiphertext, smallLWE) {
 
 // blindRotate returns the accumulator's parts after a rotation of the table.
 func (k keySet) blindRotate(ahat []int, bhat int, table *LookupTable) []GLWECiphertext {
-	s, n := k.ev.state[0], k.p.N()
+	s := k.ev.state[0]
 	copy(s.ahat, ahat)
 	s.start(k.p, bhat, table)
 	k.ev.boot.rotate(k.ev.state, nil, 0)
 	var parts []GLWECiphertext
 	for r := range k.p.lit.Parts {
-		parts = append(parts, GLWECiphertext{Mask: s.acc[2*r*n : (2*r+1)*n], Body: s.acc[(2*r+1)*n : (2*r+2)*n]})
+		parts = append(parts, GLWECiphertext{Mask: s.poly(k.p, 2*r), Body: s.poly(k.p, 2*r+1)})
 	}
 	return parts
 }

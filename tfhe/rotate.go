@@ -6,24 +6,33 @@ import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 type rotation struct {
 	small smallLWE
 	ahat  []int     // [n]
-	acc   []uint64  // [m][2][N] accumulator: mask and body of every part
-	d     []float64 // [m][2 l][fft.Plan.BlockStride] its digits, transformed; then the product
+	acc   []uint64  // [m][k+1][fft.Plan.BlockStride] accumulator: masks and body of every part
+	d     []float64 // [m][(k+1) l][fft.Plan.BlockStride] its digits, transformed; then the product
 	block fft.BlockRotation
 }
 
 func newRotation(p Parameters) *rotation {
 	lit := p.lit
+	words := p.accumulators() * fft.For(p.N()).BlockStride()
 	return &rotation{small: newSmallLWE(lit.SmallDimension), ahat: make([]int, lit.SmallDimension),
-		acc: make([]uint64, lit.Parts*2*p.N()), d: make([]float64, lit.Parts*2*lit.BlindRotate.Levels*fft.For(p.N()).BlockStride())}
+		acc: make([]uint64, words), d: make([]float64, words*lit.BlindRotate.Levels)}
+}
+
+// accumulators is the number of polynomials of an accumulator: masks and body of every part of the table.
+func (p Parameters) accumulators() int { return p.lit.Parts * (p.K() + 1) }
+
+// poly is polynomial q of the accumulator; part r has polynomials (k+1) r to (k+1) r + k, the last of which is its body.
+func (s *rotation) poly(p Parameters, q int) []uint64 {
+	return s.acc[q*fft.For(p.N()).BlockStride():][:p.N()]
 }
 
 // start sets the accumulator to Y^-bhat times the table: with Y^m = X the table is m polynomials in X, part r holding the coefficients of Y^(m i + r).
 func (s *rotation) start(p Parameters, bhat int, table *LookupTable) {
-	m, n := p.lit.Parts, p.N()
-	total := m * n
+	m := p.lit.Parts
+	total := m * p.N()
 	clear(s.acc)
 	for r := range m {
-		body := s.acc[(2*r+1)*n:][:n]
+		body := s.poly(p, r*(p.K()+1)+p.K())
 		z := mod(r+bhat, 2*total)
 		for i := range body {
 			if z < total {
@@ -40,10 +49,12 @@ func (s *rotation) start(p Parameters, bhat int, table *LookupTable) {
 
 // extract sets dst to the LWE encryption of the coefficient of Y^i, which is coefficient i div m of part i mod m.
 func (s *rotation) extract(p Parameters, dst *LWECiphertext, i int) {
-	n, m := p.N(), p.lit.Parts
-	part := s.acc[i%m*2*n:][:2*n]
-	extractMask(dst.Mask, part[:n], i/m)
-	dst.Body = part[n+i/m]
+	n, m, k := p.N(), p.lit.Parts, p.K()
+	part := i % m * (k + 1)
+	for j := range k {
+		extractMask(dst.Mask[j*n:(j+1)*n], s.poly(p, part+j), i/m)
+	}
+	dst.Body = s.poly(p, part+k)[i/m]
 }
 
 // results extracts a table's outputs to the first of dst and returns the others.
@@ -82,32 +93,32 @@ func newRotator(p Parameters, key *ServerKey) *rotator {
 		live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p)}
 }
 
-// transform decomposes and transforms the polynomials from <= poly < to of the accumulator; part q has polynomials 2q and 2q+1.
+// transform decomposes and transforms the polynomials from <= poly < to of the accumulator.
 func (w *rotator) transform(s *rotation, from, to int) {
 	n, stride, g := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate
 	offset := digitOffset(g)
 	for poly := from; poly < to; poly++ {
 		for j := range g.Levels {
-			forwardDigit(w.plan, s.d[(poly*g.Levels+j)*stride:][:n], s.acc[poly*n:(poly+1)*n], g, offset, j)
+			forwardDigit(w.plan, s.d[(poly*g.Levels+j)*stride:][:n], s.poly(w.p, poly), g, offset, j)
 		}
 	}
 }
 
 // multiply forms the product with a block's key over the vectors from <= i < to.
-func (w *rotator) multiply(s *rotation, key []float64, from, to int) {
+func (w *rotator) multiply(s *rotation, key []float64, from, to int, ahead []float64) {
 	l := w.p.lit.BlindRotate.Levels
 	if w.p.lit.Parts == 1 {
-		w.plan.BlockProduct(s.d, key, &s.block, l, from, to)
+		w.plan.BlockProduct(s.d, key, &s.block, l, from, to, ahead)
 		return
 	}
-	w.plan.BlockProductParts(s.d, key, &s.block, l, from, to, w.scratch)
+	w.plan.BlockProductParts(s.d, key, &s.block, l, from, to, w.scratch, ahead)
 }
 
 // accumulate adds the product to the polynomials from <= poly < to of the accumulator.
 func (w *rotator) accumulate(s *rotation, from, to int) {
-	n, stride, l := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate.Levels
+	n, stride, l, part := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate.Levels, w.p.K()+1
 	for poly := from; poly < to; poly++ {
-		w.plan.InverseAddTorus(s.acc[poly*n:][:n], s.d[(poly/2*2*l+poly%2)*stride:][:n])
+		w.plan.InverseAddTorus(s.poly(w.p, poly), s.d[(poly/part*part*l+poly%part)*stride:][:n])
 	}
 }
 
@@ -118,7 +129,7 @@ const tileVectors = 8
 // gives each block once, however many ciphertexts there are. A block has at most one 1: acc += sum_j (Y^ahat_j - 1) BSK_j [.] acc (eprint 2023/958).
 func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 	lit := w.p.lit
-	polys := 2 * lit.Parts
+	polys := w.p.accumulators()
 	for first := 0; first < lit.SmallDimension; first += lit.BlockLength {
 		w.live = w.live[:0]
 		for _, s := range group {
@@ -127,7 +138,7 @@ func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 				w.live = append(w.live, s)
 			}
 		}
-		w.product(w.key.block(first / lit.BlockLength))
+		w.product(first/lit.BlockLength, 0, w.p.N()/16)
 		for _, s := range w.live {
 			w.accumulate(s, 0, polys)
 		}
@@ -135,22 +146,27 @@ func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 	}
 }
 
-// product multiplies all ciphertexts that turn by a block's key, tile by tile. With each of them an equal piece of the next tile is prefetched; a
-// single one is faster without, since the processor sees for itself that it reads in sequence.
-func (w *rotator) product(key []float64) {
-	vecs := w.p.N() / 16
-	tile := len(key) / vecs * tileVectors
-	piece := 0
-	if len(w.live) >= 4 {
-		piece = (tile/len(w.live) + 7) / 8 * 8
+// product multiplies all ciphertexts that turn by the vectors from <= i < to of block number b of the key, tile by tile. Meanwhile it asks for the next tile, in equal
+// pieces with each ciphertext, and at the end for the first tile of the next block.
+func (w *rotator) product(b, from, to int) {
+	key, next := w.key.block(b), []float64(nil)
+	if (b+1)*w.p.lit.BlockLength < w.p.lit.SmallDimension {
+		next = w.key.block(b + 1)
 	}
-	for i := 0; i < vecs; i += tileVectors {
-		ahead := key[min(len(key), (i/tileVectors+1)*tile):min(len(key), (i/tileVectors+2)*tile)]
-		for _, s := range w.live {
-			w.multiply(s, key, i, i+tileVectors)
-			n := min(piece, len(ahead))
-			fft.Prefetch(ahead[:n])
-			ahead = ahead[n:]
+	each, count := len(key)/(w.p.N()/16), len(w.live)
+	asks := count*w.p.lit.Parts > 1
+	for i := from; i < to; i += tileVectors {
+		end := min(i+tileVectors, to)
+		var ahead []float64
+		if !asks {
+			// A product in one part takes as long as its key: the processor sees for itself that it reads in sequence, and only stops when asked for more.
+		} else if end < to {
+			ahead = key[end*each : min(end+tileVectors, to)*each]
+		} else if next != nil {
+			ahead = next[from*each : min(from+tileVectors, to)*each]
+		}
+		for c, s := range w.live {
+			w.multiply(s, key, i, end, ahead[len(ahead)*c/count:len(ahead)*(c+1)/count])
 		}
 	}
 }

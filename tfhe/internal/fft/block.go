@@ -83,16 +83,6 @@ func (p *Plan) SetRotation(b *BlockRotation, exponents []int, parts int) {
 	}
 }
 
-// Prefetch asks the processor to read x into its second-level cache, and does not wait. It is for the key of a group of ciphertexts: the tile
-// after the one that is being multiplied, an equal piece of it with each ciphertext. From four ciphertexts on that takes half of the waiting for
-// memory away; a single one is faster without, because the processor sees by itself that its key is read in sequence, and stops when asked
-// for more than it can follow (BenchmarkBlockStream). On machines without assembly it does nothing.
-func Prefetch(x []float64) {
-	if len(x) > 0 {
-		prefetchLines(x)
-	}
-}
-
 // checkBlock panics unless the operands of a block product have the right sizes: the kernels check nothing.
 func (p *Plan) checkBlock(d, key []float64, b *BlockRotation, levels, from, to int) {
 	if levels < 1 || b.terms < 1 || from < 0 || from > to || to > p.n/16 {
@@ -105,21 +95,29 @@ func (p *Plan) checkBlock(d, key []float64, b *BlockRotation, levels, from, to i
 	p.checkLen(len(key), p.BlockKeyLen(b.terms, levels))
 }
 
-// BlockStride is the best distance between the polynomials of a block product's operand: N and some lines more, since polynomials at a power of two from each
-// other fall into the same places of a cache.
-func (p *Plan) BlockStride() int { return p.n + 96 }
+// BlockStride is the best distance between the polynomials of an accumulator and of a block product's operand. They are in different pages of memory, a page
+// apart: where several cores share a lookup, each polynomial belongs to one, and a processor that reads a stream also fetches what follows it in the page, away
+// from the core that works on it. And they are no power of two from each other, which would put them into the same places of a cache.
+func (p *Plan) BlockStride() int { return p.n + 2*pageWords + 96 }
+
+const pageWords = 4096 / 8
 
 // BlockProduct sets, for the vectors from <= i < to, the first two polynomials of d to the external product of its rows with
 // the bundled key of a block: out_o = sum_r d_r sum_j (X^a_j - 1) K_j,r,o. d holds 2 levels polynomials, its
 // length says how far apart (N or more, as BlockStride); key is packed by PackBlock; b is set
 // with one part. Results replace d_0 and d_1; the other rows are left as they are. Slices are best at multiples of 64 bytes.
-func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to int) {
+//
+// ahead is memory to be read soon, the key of a later product: while it multiplies, the processor is asked to bring it to its second-level cache, an equal piece with
+// every vector. It may be empty. Where there is more arithmetic than memory, several ciphertexts for one key or several parts, that takes most of the waiting
+// away. A single product in one part is faster without, since the processor sees by itself that it reads in sequence, and stops when asked for more than
+// it can follow. On machines without assembly it does nothing.
+func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to int, ahead []float64) {
 	p.checkBlock(d, key, b, levels, from, to)
 	if b.parts != 1 {
 		panic("fft: rotation of several parts in a product of one")
 	}
 	if from < to {
-		p.blockProduct(d, key, b, levels, from, to)
+		p.blockProduct(d, key, b, levels, from, to, ahead)
 	}
 }
 
@@ -153,14 +151,14 @@ func (p *Plan) blockProductGo(d, key []float64, b *BlockRotation, levels, from, 
 //	sum_j sum_r (Y^a_j d - d)_q,r K_j,r,o
 //
 // where Y^a moves part s to part s + a mod m and multiplies it by X^(a div m), once more by X where it wraps. Results replace the first two
-// polynomials of each part. scratch holds at least m * 2 levels vectors (16 elements each); it is faster with BlockScratchLen.
-func (p *Plan) BlockProductParts(d, key []float64, b *BlockRotation, levels, from, to int, scratch []float64) {
+// polynomials of each part. ahead is as in BlockProduct. scratch holds at least m * 2 levels vectors (16 elements each); it is faster with BlockScratchLen.
+func (p *Plan) BlockProductParts(d, key []float64, b *BlockRotation, levels, from, to int, scratch, ahead []float64) {
 	p.checkBlock(d, key, b, levels, from, to)
 	if len(scratch) < b.parts*2*levels*16 {
 		panic("fft: too little scratch memory for a block product")
 	}
 	if from < to {
-		p.blockProductParts(d, key, b, levels, from, to, scratch)
+		p.blockProductParts(d, key, b, levels, from, to, scratch, ahead)
 	}
 }
 

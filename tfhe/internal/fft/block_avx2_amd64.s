@@ -10,9 +10,9 @@ DATA blockOnesAVX2<>+16(SB)/8, $(1.0)
 DATA blockOnesAVX2<>+24(SB)/8, $(1.0)
 GLOBL blockOnesAVX2<>(SB), RODATA|NOPTR, $32
 
-// func blockProduct2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
-// Requires: AVX, FMA3
-TEXT ·blockProduct2AVX2(SB), NOSPLIT, $0-72
+// func blockProduct2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockProduct2AVX2(SB), NOSPLIT, $0-96
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -23,6 +23,10 @@ TEXT ·blockProduct2AVX2(SB), NOSPLIT, $0-72
 
 loopab:
 	MOVL   (BX), R8
+	MOVQ   ahead+72(FP), R12
+	MOVQ   step+88(FP), R9
+	ADDQ   R12, R9
+	MOVQ   R9, ahead+72(FP)
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
 	VXORPD Y3, Y3, Y3
@@ -33,9 +37,20 @@ loopab:
 	VXORPD Y8, Y8, Y8
 	MOVQ   CX, R10
 	MOVQ   SI, R11
-	MOVQ   terms+56(FP), R12
+	MOVQ   terms+56(FP), R13
 
 loopac:
+	MOVQ  lines+80(FP), R9
+	TESTQ R9, R9
+	JZ    aheadadnone
+
+aheadad:
+	PREFETCHT1 (R12)
+	ADDQ       $0x40, R12
+	DECQ       R9
+	JNZ        aheadad
+
+aheadadnone:
 	MOVL         (R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -76,9 +91,11 @@ loopac:
 	VFMADD231PD  Y10, Y11, Y8
 	ADDQ         $0x00000200, R10
 	ADDQ         $0x00000140, R11
-	DECQ         R12
+	DECQ         R13
 	JNZ          loopac
 	MOVQ         AX, R9
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
 	VMOVUPD      (R9), Y9
 	VMOVUPD      64(R9), Y10
 	VMULPD       Y9, Y1, Y11
@@ -90,6 +107,8 @@ loopac:
 	VFNMADD231PD Y10, Y4, Y1
 	VFMADD231PD  Y10, Y3, Y2
 	ADDQ         DI, R9
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
 	VMOVUPD      (R9), Y3
 	VMOVUPD      64(R9), Y4
 	VFMADD231PD  Y3, Y5, Y11
@@ -116,7 +135,7 @@ loopac:
 	MOVQ         SI, R11
 	MOVQ         terms+56(FP), CX
 
-loopad:
+loopae:
 	MOVL         (R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -158,7 +177,7 @@ loopad:
 	ADDQ         $0x00000200, R10
 	ADDQ         $0x00000140, R11
 	DECQ         CX
-	JNZ          loopad
+	JNZ          loopae
 	MOVQ         AX, R9
 	VMOVUPD      32(R9), Y9
 	VMOVUPD      96(R9), Y10
@@ -193,9 +212,9 @@ loopad:
 	VZEROUPPER
 	RET
 
-// func blockProduct2FullAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
-// Requires: AVX, FMA3
-TEXT ·blockProduct2FullAVX2(SB), NOSPLIT, $0-72
+// func blockProduct2FullAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockProduct2FullAVX2(SB), NOSPLIT, $0-96
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -204,17 +223,32 @@ TEXT ·blockProduct2FullAVX2(SB), NOSPLIT, $0-72
 	MOVQ    stride+48(FP), DI
 	VMOVUPD blockOnesAVX2<>+0(SB), Y0
 
-loopae:
-	MOVL         (BX), R8
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	VXORPD       Y6, Y6, Y6
-	VXORPD       Y7, Y7, Y7
-	VXORPD       Y8, Y8, Y8
-	MOVQ         CX, R10
+loopaf:
+	MOVL   (BX), R8
+	MOVQ   ahead+72(FP), R11
+	MOVQ   step+88(FP), R9
+	ADDQ   R11, R9
+	MOVQ   R9, ahead+72(FP)
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+	VXORPD Y8, Y8, Y8
+	MOVQ   CX, R10
+	MOVQ   lines+80(FP), R9
+	TESTQ  R9, R9
+	JZ     aheadagnone
+
+aheadag:
+	PREFETCHT1 (R11)
+	ADDQ       $0x40, R11
+	DECQ       R9
+	JNZ        aheadag
+
+aheadagnone:
 	MOVL         (SI), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -253,6 +287,17 @@ loopae:
 	VFMADD231PD  Y9, Y12, Y8
 	VFNMADD231PD Y10, Y12, Y7
 	VFMADD231PD  Y10, Y11, Y8
+	MOVQ         lines+80(FP), R9
+	TESTQ        R9, R9
+	JZ           aheadahnone
+
+aheadah:
+	PREFETCHT1 (R11)
+	ADDQ       $0x40, R11
+	DECQ       R9
+	JNZ        aheadah
+
+aheadahnone:
 	MOVL         320(SI), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -291,6 +336,17 @@ loopae:
 	VFMADD231PD  Y9, Y12, Y8
 	VFNMADD231PD Y10, Y12, Y7
 	VFMADD231PD  Y10, Y11, Y8
+	MOVQ         lines+80(FP), R9
+	TESTQ        R9, R9
+	JZ           aheadainone
+
+aheadai:
+	PREFETCHT1 (R11)
+	ADDQ       $0x40, R11
+	DECQ       R9
+	JNZ        aheadai
+
+aheadainone:
 	MOVL         640(SI), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -329,6 +385,17 @@ loopae:
 	VFMADD231PD  Y9, Y12, Y8
 	VFNMADD231PD Y10, Y12, Y7
 	VFMADD231PD  Y10, Y11, Y8
+	MOVQ         lines+80(FP), R9
+	TESTQ        R9, R9
+	JZ           aheadajnone
+
+aheadaj:
+	PREFETCHT1 (R11)
+	ADDQ       $0x40, R11
+	DECQ       R9
+	JNZ        aheadaj
+
+aheadajnone:
 	MOVL         960(SI), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -368,6 +435,8 @@ loopae:
 	VFNMADD231PD Y10, Y12, Y7
 	VFMADD231PD  Y10, Y11, Y8
 	MOVQ         AX, R9
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
 	VMOVUPD      (R9), Y9
 	VMOVUPD      64(R9), Y10
 	VMULPD       Y9, Y1, Y11
@@ -379,6 +448,8 @@ loopae:
 	VFNMADD231PD Y10, Y4, Y1
 	VFMADD231PD  Y10, Y3, Y2
 	ADDQ         DI, R9
+	PREFETCHT0   512(R9)
+	PREFETCHT0   576(R9)
 	VMOVUPD      (R9), Y3
 	VMOVUPD      64(R9), Y4
 	VFMADD231PD  Y3, Y5, Y11
@@ -585,13 +656,13 @@ loopae:
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+64(FP)
-	JNZ          loopae
+	JNZ          loopaf
 	VZEROUPPER
 	RET
 
-// func blockProductRowsAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
-// Requires: AVX, FMA3
-TEXT ·blockProductRowsAVX2(SB), NOSPLIT, $0-80
+// func blockProductRowsAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockProductRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -600,17 +671,32 @@ TEXT ·blockProductRowsAVX2(SB), NOSPLIT, $0-80
 	MOVQ    stride+48(FP), DI
 	VMOVUPD blockOnesAVX2<>+0(SB), Y0
 
-loopaf:
+loopak:
 	MOVL   (BX), R8
+	MOVQ   ahead+80(FP), R12
+	MOVQ   step+96(FP), R9
+	ADDQ   R12, R9
+	MOVQ   R9, ahead+80(FP)
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
 	VXORPD Y3, Y3, Y3
 	VXORPD Y4, Y4, Y4
 	MOVQ   CX, R10
 	MOVQ   SI, R11
-	MOVQ   terms+56(FP), R12
+	MOVQ   terms+56(FP), R13
 
-loopag:
+loopal:
+	MOVQ  lines+88(FP), R9
+	TESTQ R9, R9
+	JZ    aheadamnone
+
+aheadam:
+	PREFETCHT1 (R12)
+	ADDQ       $0x40, R12
+	DECQ       R9
+	JNZ        aheadam
+
+aheadamnone:
 	MOVL         (R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -626,9 +712,9 @@ loopag:
 	VFMADD231PD  Y5, Y10, Y8
 	VFNMADD231PD Y6, Y10, Y7
 	MOVQ         AX, R9
-	MOVQ         levels+64(FP), R13
+	MOVQ         levels+64(FP), R14
 
-loopah:
+loopan:
 	VMOVUPD      (R9), Y5
 	VMOVUPD      64(R9), Y6
 	VMULPD       Y5, Y7, Y9
@@ -668,11 +754,11 @@ loopah:
 	VFMADD231PD  Y10, Y9, Y4
 	ADDQ         DI, R9
 	ADDQ         $0x00000200, R10
-	DECQ         R13
-	JNZ          loopah
+	DECQ         R14
+	JNZ          loopan
 	ADDQ         $0x00000140, R11
-	DECQ         R12
-	JNZ          loopag
+	DECQ         R13
+	JNZ          loopal
 	VMOVUPD      Y1, (AX)
 	VMOVUPD      Y2, 64(AX)
 	VMOVUPD      Y3, (AX)(DI*1)
@@ -685,7 +771,7 @@ loopah:
 	MOVQ         SI, R11
 	MOVQ         terms+56(FP), CX
 
-loopai:
+loopao:
 	MOVL         (R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -703,7 +789,7 @@ loopai:
 	MOVQ         AX, R9
 	MOVQ         levels+64(FP), R12
 
-loopaj:
+loopap:
 	VMOVUPD      32(R9), Y5
 	VMOVUPD      96(R9), Y6
 	VMULPD       Y5, Y7, Y9
@@ -744,10 +830,10 @@ loopaj:
 	ADDQ         DI, R9
 	ADDQ         $0x00000200, R10
 	DECQ         R12
-	JNZ          loopaj
+	JNZ          loopap
 	ADDQ         $0x00000140, R11
 	DECQ         CX
-	JNZ          loopai
+	JNZ          loopao
 	VMOVUPD      Y1, 32(AX)
 	VMOVUPD      Y2, 96(AX)
 	VMOVUPD      Y3, 32(AX)(DI*1)
@@ -756,13 +842,13 @@ loopaj:
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+72(FP)
-	JNZ          loopaf
+	JNZ          loopak
 	VZEROUPPER
 	RET
 
-// func blockProductRowsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
-// Requires: AVX, FMA3
-TEXT ·blockProductRowsFull2AVX2(SB), NOSPLIT, $0-80
+// func blockProductRowsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockProductRowsFull2AVX2(SB), NOSPLIT, $0-104
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -771,14 +857,29 @@ TEXT ·blockProductRowsFull2AVX2(SB), NOSPLIT, $0-80
 	MOVQ    stride+48(FP), DI
 	VMOVUPD blockOnesAVX2<>+0(SB), Y0
 
-loopak:
-	MOVL         (BX), R8
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	MOVQ         CX, R10
-	MOVQ         SI, R11
+loopaq:
+	MOVL   (BX), R8
+	MOVQ   ahead+80(FP), R12
+	MOVQ   step+96(FP), R9
+	ADDQ   R12, R9
+	MOVQ   R9, ahead+80(FP)
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	MOVQ   CX, R10
+	MOVQ   SI, R11
+	MOVQ   lines+88(FP), R9
+	TESTQ  R9, R9
+	JZ     aheadarnone
+
+aheadar:
+	PREFETCHT1 (R12)
+	ADDQ       $0x40, R12
+	DECQ       R9
+	JNZ        aheadar
+
+aheadarnone:
 	MOVL         (R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -872,6 +973,17 @@ loopak:
 	VFMADD231PD  Y7, Y9, Y4
 	ADDQ         DI, R9
 	ADDQ         $0x00000200, R10
+	MOVQ         lines+88(FP), R9
+	TESTQ        R9, R9
+	JZ           aheadasnone
+
+aheadas:
+	PREFETCHT1 (R12)
+	ADDQ       $0x40, R12
+	DECQ       R9
+	JNZ        aheadas
+
+aheadasnone:
 	MOVL         320(R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -965,6 +1077,17 @@ loopak:
 	VFMADD231PD  Y7, Y9, Y4
 	ADDQ         DI, R9
 	ADDQ         $0x00000200, R10
+	MOVQ         lines+88(FP), R9
+	TESTQ        R9, R9
+	JZ           aheadatnone
+
+aheadat:
+	PREFETCHT1 (R12)
+	ADDQ       $0x40, R12
+	DECQ       R9
+	JNZ        aheadat
+
+aheadatnone:
 	MOVL         640(R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -1058,6 +1181,17 @@ loopak:
 	VFMADD231PD  Y7, Y9, Y4
 	ADDQ         DI, R9
 	ADDQ         $0x00000200, R10
+	MOVQ         lines+88(FP), R9
+	TESTQ        R9, R9
+	JZ           aheadaunone
+
+aheadau:
+	PREFETCHT1 (R12)
+	ADDQ       $0x40, R12
+	DECQ       R9
+	JNZ        aheadau
+
+aheadaunone:
 	MOVL         960(R11), R9
 	IMULL        R8, R9
 	ANDQ         mask+24(FP), R9
@@ -1541,14 +1675,14 @@ loopak:
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+72(FP)
-	JNZ          loopak
+	JNZ          loopaq
 	VZEROUPPER
 	RET
 
-// func blockPartsAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
-// Requires: AVX, CMOV, FMA3
-TEXT ·blockPartsAVX2(SB), $1192-96
-	LEAQ  167(SP), AX
+// func blockPartsAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·blockPartsAVX2(SB), $1200-120
+	LEAQ  175(SP), AX
 	ANDQ  $-64, AX
 	MOVQ  stride+48(FP), BX
 	MOVQ  scratch+88(FP), SI
@@ -1561,21 +1695,28 @@ TEXT ·blockPartsAVX2(SB), $1192-96
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopal:
-	VMOVUPD (DI), Y0
-	VMOVUPD Y0, (R8)
-	VMOVUPD 32(DI), Y0
-	VMOVUPD Y0, 32(R8)
-	VMOVUPD 64(DI), Y0
-	VMOVUPD Y0, 64(R8)
-	VMOVUPD 96(DI), Y0
-	VMOVUPD Y0, 96(R8)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R8
-	CMPQ    R8, DX
-	JNZ     loopal
+loopav:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Y0
+	VMOVUPD    Y0, (R8)
+	VMOVUPD    32(DI), Y0
+	VMOVUPD    Y0, 32(R8)
+	VMOVUPD    64(DI), Y0
+	VMOVUPD    Y0, 64(R8)
+	VMOVUPD    96(DI), Y0
+	VMOVUPD    Y0, 96(R8)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R8
+	CMPQ       R8, DX
+	JNZ        loopav
 
-loopam:
+loopaw:
+	MOVQ ahead+96(FP), DI
+	MOVQ step+112(FP), R8
+	ADDQ DI, R8
+	MOVQ R8, ahead+96(FP)
+	MOVQ DI, 8(SP)
 	MOVQ exponent+32(FP), DI
 	MOVL (DI), DI
 	MOVQ roots+16(FP), R11
@@ -1583,7 +1724,7 @@ loopam:
 	MOVQ AX, R10
 	MOVQ terms+56(FP), R12
 
-loopan:
+loopax:
 	MOVL         (R9), R8
 	IMULL        DI, R8
 	ANDQ         mask+24(FP), R8
@@ -1637,13 +1778,13 @@ loopan:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000140, R9
 	DECQ         R12
-	JNZ          loopan
+	JNZ          loopax
 	MOVQ         turns+40(FP), R8
 	MOVQ         AX, R9
-	LEAQ         8(SP), DI
+	LEAQ         16(SP), DI
 	MOVQ         terms+56(FP), R12
 
-loopao:
+loopay:
 	MOVQ  16(R8), R11
 	IMULQ CX, R11
 	MOVQ  DX, R10
@@ -1657,20 +1798,33 @@ loopao:
 	ADDQ  $0x18, DI
 	ADDQ  $0x00000140, R8
 	DECQ  R12
-	JNZ   loopao
+	JNZ   loopay
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopap:
+loopaz:
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
 	VXORPD Y3, Y3, Y3
 	MOVQ   key+8(FP), R9
-	LEAQ   8(SP), R11
+	LEAQ   16(SP), R11
 	MOVQ   terms+56(FP), R12
 
-loopaq:
+loopba:
+	MOVQ  8(SP), R10
+	MOVQ  lines+104(FP), R13
+	TESTQ R13, R13
+	JZ    aheadbbnone
+
+aheadbb:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R13
+	JNZ        aheadbb
+
+aheadbbnone:
+	MOVQ    R10, 8(SP)
 	MOVQ    (R11), R13
 	MOVQ    8(R11), R10
 	CMPQ    R13, DX
@@ -1682,7 +1836,7 @@ loopaq:
 	MOVQ    R8, R10
 	MOVQ    levels+64(FP), R14
 
-loopar:
+loopbc:
 	VMOVUPD      (R13), Y6
 	VMOVUPD      64(R13), Y7
 	VMOVUPD      (R10), Y8
@@ -1727,11 +1881,11 @@ loopar:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	DECQ         R14
-	JNZ          loopar
+	JNZ          loopbc
 	MOVQ         R13, (R11)
 	ADDQ         $0x18, R11
 	DECQ         R12
-	JNZ          loopaq
+	JNZ          loopba
 	VMOVUPD      Y0, (DI)
 	VMOVUPD      Y1, 64(DI)
 	VMOVUPD      Y2, (DI)(BX*1)
@@ -1744,21 +1898,23 @@ loopar:
 	ADDQ         R8, R11
 	ADDQ         $0x00000080, DI
 
-loopas:
-	VMOVUPD (DI), Y0
-	VMOVUPD Y0, (R11)
-	VMOVUPD 32(DI), Y0
-	VMOVUPD Y0, 32(R11)
-	VMOVUPD 64(DI), Y0
-	VMOVUPD Y0, 64(R11)
-	VMOVUPD 96(DI), Y0
-	VMOVUPD Y0, 96(R11)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R11
-	DECQ    R9
-	JNZ     loopas
-	SUBQ    $0x00000080, DI
-	JMP     copied
+loopbd:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Y0
+	VMOVUPD    Y0, (R11)
+	VMOVUPD    32(DI), Y0
+	VMOVUPD    Y0, 32(R11)
+	VMOVUPD    64(DI), Y0
+	VMOVUPD    Y0, 64(R11)
+	VMOVUPD    96(DI), Y0
+	VMOVUPD    Y0, 96(R11)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R11
+	DECQ       R9
+	JNZ        loopbd
+	SUBQ       $0x00000080, DI
+	JMP        copied
 
 last:
 	IMULQ BX, R9
@@ -1767,13 +1923,13 @@ last:
 copied:
 	MOVQ R10, R8
 	CMPQ R8, DX
-	JNZ  loopap
+	JNZ  loopaz
 	MOVQ turns+40(FP), R8
 	MOVQ AX, R9
-	LEAQ 8(SP), DI
+	LEAQ 16(SP), DI
 	MOVQ terms+56(FP), R12
 
-loopat:
+loopbe:
 	MOVQ  16(R8), R11
 	IMULQ CX, R11
 	MOVQ  DX, R10
@@ -1787,20 +1943,20 @@ loopat:
 	ADDQ  $0x18, DI
 	ADDQ  $0x00000140, R8
 	DECQ  R12
-	JNZ   loopat
+	JNZ   loopbe
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopau:
+loopbf:
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
 	VXORPD Y3, Y3, Y3
 	MOVQ   key+8(FP), R9
-	LEAQ   8(SP), R11
+	LEAQ   16(SP), R11
 	MOVQ   terms+56(FP), R12
 
-loopav:
+loopbg:
 	MOVQ    (R11), R13
 	MOVQ    8(R11), R10
 	CMPQ    R13, DX
@@ -1812,7 +1968,7 @@ loopav:
 	MOVQ    R8, R10
 	MOVQ    levels+64(FP), R14
 
-loopaw:
+loopbh:
 	VMOVUPD      32(R13), Y6
 	VMOVUPD      96(R13), Y7
 	VMOVUPD      32(R10), Y8
@@ -1857,2006 +2013,22 @@ loopaw:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	DECQ         R14
-	JNZ          loopaw
+	JNZ          loopbh
 	MOVQ         R13, (R11)
 	ADDQ         $0x18, R11
 	DECQ         R12
-	JNZ          loopav
-	VMOVUPD      Y0, 32(DI)
-	VMOVUPD      Y1, 96(DI)
-	VMOVUPD      Y2, 32(DI)(BX*1)
-	VMOVUPD      Y3, 96(DI)(BX*1)
-	MOVQ         levels+64(FP), R8
-	ADDQ         R8, R8
-	IMULQ        BX, R8
-	ADDQ         R8, DI
-	MOVQ         R10, R8
-	CMPQ         R8, DX
-	JNZ          loopau
-	MOVQ         levels+64(FP), DI
-	IMULQ        terms+56(FP), DI
-	SHLQ         $0x09, DI
-	ADDQ         DI, key+8(FP)
-	MOVQ         (SP), DI
-	ADDQ         DI, SI
-	ADDQ         DI, DX
-	NEGQ         (SP)
-	ADDQ         $0x00000080, d+0(FP)
-	ADDQ         $0x04, exponent+32(FP)
-	DECQ         count+80(FP)
-	JNZ          loopam
-	VZEROUPPER
-	RET
-
-// func blockPartsFull1AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
-// Requires: AVX, CMOV, FMA3
-TEXT ·blockPartsFull1AVX2(SB), $1192-96
-	LEAQ  167(SP), AX
-	ANDQ  $-64, AX
-	MOVQ  stride+48(FP), BX
-	MOVQ  scratch+88(FP), SI
-	MOVQ  levels+64(FP), CX
-	SHLQ  $0x08, CX
-	MOVQ  parts+72(FP), DX
-	IMULQ CX, DX
-	MOVQ  DX, (SP)
-	ADDQ  SI, DX
-	MOVQ  d+0(FP), DI
-	MOVQ  SI, R8
-
-loopax:
-	VMOVUPD (DI), Y0
-	VMOVUPD Y0, (R8)
-	VMOVUPD 32(DI), Y0
-	VMOVUPD Y0, 32(R8)
-	VMOVUPD 64(DI), Y0
-	VMOVUPD Y0, 64(R8)
-	VMOVUPD 96(DI), Y0
-	VMOVUPD Y0, 96(R8)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R8
-	CMPQ    R8, DX
-	JNZ     loopax
-
-loopay:
-	MOVQ         exponent+32(FP), DI
-	MOVL         (DI), DI
-	MOVQ         roots+16(FP), R11
-	MOVQ         turns+40(FP), R9
-	MOVQ         AX, R10
-	MOVL         (R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      64(R9), Y0
-	VMOVUPD      128(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, (R10)
-	VMOVUPD      Y3, 64(R10)
-	VMOVUPD      96(R9), Y0
-	VMOVUPD      160(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 32(R10)
-	VMOVUPD      Y3, 96(R10)
-	MOVL         8(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      192(R9), Y0
-	VMOVUPD      256(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 128(R10)
-	VMOVUPD      Y3, 192(R10)
-	VMOVUPD      224(R9), Y0
-	VMOVUPD      288(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 160(R10)
-	VMOVUPD      Y3, 224(R10)
-	MOVL         320(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      384(R9), Y0
-	VMOVUPD      448(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 256(R10)
-	VMOVUPD      Y3, 320(R10)
-	VMOVUPD      416(R9), Y0
-	VMOVUPD      480(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 288(R10)
-	VMOVUPD      Y3, 352(R10)
-	MOVL         328(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      512(R9), Y0
-	VMOVUPD      576(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 384(R10)
-	VMOVUPD      Y3, 448(R10)
-	VMOVUPD      544(R9), Y0
-	VMOVUPD      608(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 416(R10)
-	VMOVUPD      Y3, 480(R10)
-	MOVL         640(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      704(R9), Y0
-	VMOVUPD      768(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 512(R10)
-	VMOVUPD      Y3, 576(R10)
-	VMOVUPD      736(R9), Y0
-	VMOVUPD      800(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 544(R10)
-	VMOVUPD      Y3, 608(R10)
-	MOVL         648(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      832(R9), Y0
-	VMOVUPD      896(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 640(R10)
-	VMOVUPD      Y3, 704(R10)
-	VMOVUPD      864(R9), Y0
-	VMOVUPD      928(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 672(R10)
-	VMOVUPD      Y3, 736(R10)
-	MOVL         960(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      1024(R9), Y0
-	VMOVUPD      1088(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 768(R10)
-	VMOVUPD      Y3, 832(R10)
-	VMOVUPD      1056(R9), Y0
-	VMOVUPD      1120(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 800(R10)
-	VMOVUPD      Y3, 864(R10)
-	MOVL         968(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      1152(R9), Y0
-	VMOVUPD      1216(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 896(R10)
-	VMOVUPD      Y3, 960(R10)
-	VMOVUPD      1184(R9), Y0
-	VMOVUPD      1248(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 928(R10)
-	VMOVUPD      Y3, 992(R10)
-	MOVQ         turns+40(FP), R8
-	MOVQ         AX, R9
-	LEAQ         8(SP), DI
-	MOVQ         16(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, (DI)
-	LEAQ         (R9), R11
-	MOVQ         R11, 16(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 8(DI)
-	MOVQ         336(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, 24(DI)
-	LEAQ         256(R9), R11
-	MOVQ         R11, 40(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 32(DI)
-	MOVQ         656(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, 48(DI)
-	LEAQ         512(R9), R11
-	MOVQ         R11, 64(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 56(DI)
-	MOVQ         976(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, 72(DI)
-	LEAQ         768(R9), R11
-	MOVQ         R11, 88(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 80(DI)
-	MOVQ         d+0(FP), DI
-	MOVQ         SI, R8
-
-loopaz:
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	MOVQ         key+8(FP), R9
-	LEAQ         8(SP), R11
-	MOVQ         (R11), R12
-	MOVQ         8(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      16(R11), R10
-	MOVQ         R10, 8(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, (R11)
-	MOVQ         24(R11), R12
-	MOVQ         32(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      40(R11), R10
-	MOVQ         R10, 32(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 24(R11)
-	MOVQ         48(R11), R12
-	MOVQ         56(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      64(R11), R10
-	MOVQ         R10, 56(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 48(R11)
-	MOVQ         72(R11), R12
-	MOVQ         80(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      88(R11), R10
-	MOVQ         R10, 80(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 72(R11)
-	VMOVUPD      Y0, (DI)
-	VMOVUPD      Y1, 64(DI)
-	VMOVUPD      Y2, (DI)(BX*1)
-	VMOVUPD      Y3, 64(DI)(BX*1)
-	MOVQ         levels+64(FP), R9
-	ADDQ         R9, R9
-	CMPQ         count+80(FP), $0x01
-	JE           last
-	MOVQ         (SP), R11
-	ADDQ         R8, R11
-	ADDQ         $0x00000080, DI
-
-loopba:
-	VMOVUPD (DI), Y0
-	VMOVUPD Y0, (R11)
-	VMOVUPD 32(DI), Y0
-	VMOVUPD Y0, 32(R11)
-	VMOVUPD 64(DI), Y0
-	VMOVUPD Y0, 64(R11)
-	VMOVUPD 96(DI), Y0
-	VMOVUPD Y0, 96(R11)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R11
-	DECQ    R9
-	JNZ     loopba
-	SUBQ    $0x00000080, DI
-	JMP     copied
-
-last:
-	IMULQ BX, R9
-	ADDQ  R9, DI
-
-copied:
-	MOVQ  R10, R8
-	CMPQ  R8, DX
-	JNZ   loopaz
-	MOVQ  turns+40(FP), R8
-	MOVQ  AX, R9
-	LEAQ  8(SP), DI
-	MOVQ  16(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, (DI)
-	LEAQ  (R9), R11
-	MOVQ  R11, 16(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 8(DI)
-	MOVQ  336(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, 24(DI)
-	LEAQ  256(R9), R11
-	MOVQ  R11, 40(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 32(DI)
-	MOVQ  656(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, 48(DI)
-	LEAQ  512(R9), R11
-	MOVQ  R11, 64(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 56(DI)
-	MOVQ  976(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, 72(DI)
-	LEAQ  768(R9), R11
-	MOVQ  R11, 88(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 80(DI)
-	MOVQ  d+0(FP), DI
-	MOVQ  SI, R8
-
-loopbb:
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	MOVQ         key+8(FP), R9
-	LEAQ         8(SP), R11
-	MOVQ         (R11), R12
-	MOVQ         8(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      16(R11), R10
-	MOVQ         R10, 8(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, (R11)
-	MOVQ         24(R11), R12
-	MOVQ         32(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      40(R11), R10
-	MOVQ         R10, 32(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 24(R11)
-	MOVQ         48(R11), R12
-	MOVQ         56(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      64(R11), R10
-	MOVQ         R10, 56(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 48(R11)
-	MOVQ         72(R11), R12
-	MOVQ         80(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      88(R11), R10
-	MOVQ         R10, 80(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 72(R11)
-	VMOVUPD      Y0, 32(DI)
-	VMOVUPD      Y1, 96(DI)
-	VMOVUPD      Y2, 32(DI)(BX*1)
-	VMOVUPD      Y3, 96(DI)(BX*1)
-	MOVQ         levels+64(FP), R8
-	ADDQ         R8, R8
-	IMULQ        BX, R8
-	ADDQ         R8, DI
-	MOVQ         R10, R8
-	CMPQ         R8, DX
-	JNZ          loopbb
-	MOVQ         levels+64(FP), DI
-	IMULQ        terms+56(FP), DI
-	SHLQ         $0x09, DI
-	ADDQ         DI, key+8(FP)
-	MOVQ         (SP), DI
-	ADDQ         DI, SI
-	ADDQ         DI, DX
-	NEGQ         (SP)
-	ADDQ         $0x00000080, d+0(FP)
-	ADDQ         $0x04, exponent+32(FP)
-	DECQ         count+80(FP)
-	JNZ          loopay
-	VZEROUPPER
-	RET
-
-// func blockPartsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
-// Requires: AVX, CMOV, FMA3
-TEXT ·blockPartsFull2AVX2(SB), $1192-96
-	LEAQ  167(SP), AX
-	ANDQ  $-64, AX
-	MOVQ  stride+48(FP), BX
-	MOVQ  scratch+88(FP), SI
-	MOVQ  levels+64(FP), CX
-	SHLQ  $0x08, CX
-	MOVQ  parts+72(FP), DX
-	IMULQ CX, DX
-	MOVQ  DX, (SP)
-	ADDQ  SI, DX
-	MOVQ  d+0(FP), DI
-	MOVQ  SI, R8
-
-loopbc:
-	VMOVUPD (DI), Y0
-	VMOVUPD Y0, (R8)
-	VMOVUPD 32(DI), Y0
-	VMOVUPD Y0, 32(R8)
-	VMOVUPD 64(DI), Y0
-	VMOVUPD Y0, 64(R8)
-	VMOVUPD 96(DI), Y0
-	VMOVUPD Y0, 96(R8)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R8
-	CMPQ    R8, DX
-	JNZ     loopbc
-
-loopbd:
-	MOVQ         exponent+32(FP), DI
-	MOVL         (DI), DI
-	MOVQ         roots+16(FP), R11
-	MOVQ         turns+40(FP), R9
-	MOVQ         AX, R10
-	MOVL         (R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      64(R9), Y0
-	VMOVUPD      128(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, (R10)
-	VMOVUPD      Y3, 64(R10)
-	VMOVUPD      96(R9), Y0
-	VMOVUPD      160(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 32(R10)
-	VMOVUPD      Y3, 96(R10)
-	MOVL         8(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      192(R9), Y0
-	VMOVUPD      256(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 128(R10)
-	VMOVUPD      Y3, 192(R10)
-	VMOVUPD      224(R9), Y0
-	VMOVUPD      288(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 160(R10)
-	VMOVUPD      Y3, 224(R10)
-	MOVL         320(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      384(R9), Y0
-	VMOVUPD      448(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 256(R10)
-	VMOVUPD      Y3, 320(R10)
-	VMOVUPD      416(R9), Y0
-	VMOVUPD      480(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 288(R10)
-	VMOVUPD      Y3, 352(R10)
-	MOVL         328(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      512(R9), Y0
-	VMOVUPD      576(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 384(R10)
-	VMOVUPD      Y3, 448(R10)
-	VMOVUPD      544(R9), Y0
-	VMOVUPD      608(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 416(R10)
-	VMOVUPD      Y3, 480(R10)
-	MOVL         640(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      704(R9), Y0
-	VMOVUPD      768(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 512(R10)
-	VMOVUPD      Y3, 576(R10)
-	VMOVUPD      736(R9), Y0
-	VMOVUPD      800(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 544(R10)
-	VMOVUPD      Y3, 608(R10)
-	MOVL         648(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      832(R9), Y0
-	VMOVUPD      896(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 640(R10)
-	VMOVUPD      Y3, 704(R10)
-	VMOVUPD      864(R9), Y0
-	VMOVUPD      928(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 672(R10)
-	VMOVUPD      Y3, 736(R10)
-	MOVL         960(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      1024(R9), Y0
-	VMOVUPD      1088(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 768(R10)
-	VMOVUPD      Y3, 832(R10)
-	VMOVUPD      1056(R9), Y0
-	VMOVUPD      1120(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 800(R10)
-	VMOVUPD      Y3, 864(R10)
-	MOVL         968(R9), R8
-	IMULL        DI, R8
-	ANDQ         mask+24(FP), R8
-	SHLQ         $0x04, R8
-	ADDQ         R11, R8
-	VMOVUPD      1152(R9), Y0
-	VMOVUPD      1216(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 896(R10)
-	VMOVUPD      Y3, 960(R10)
-	VMOVUPD      1184(R9), Y0
-	VMOVUPD      1248(R9), Y1
-	VBROADCASTSD (R8), Y2
-	VBROADCASTSD 8(R8), Y4
-	VMULPD       Y1, Y2, Y3
-	VMULPD       Y0, Y2, Y2
-	VFMADD231PD  Y0, Y4, Y3
-	VFNMADD231PD Y1, Y4, Y2
-	VMOVUPD      Y2, 928(R10)
-	VMOVUPD      Y3, 992(R10)
-	MOVQ         turns+40(FP), R8
-	MOVQ         AX, R9
-	LEAQ         8(SP), DI
-	MOVQ         16(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, (DI)
-	LEAQ         (R9), R11
-	MOVQ         R11, 16(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 8(DI)
-	MOVQ         336(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, 24(DI)
-	LEAQ         256(R9), R11
-	MOVQ         R11, 40(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 32(DI)
-	MOVQ         656(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, 48(DI)
-	LEAQ         512(R9), R11
-	MOVQ         R11, 64(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 56(DI)
-	MOVQ         976(R8), R11
-	IMULQ        CX, R11
-	MOVQ         DX, R10
-	SUBQ         R11, R10
-	MOVQ         R10, 72(DI)
-	LEAQ         768(R9), R11
-	MOVQ         R11, 88(DI)
-	ADDQ         $0x00000080, R11
-	MOVQ         R11, 80(DI)
-	MOVQ         d+0(FP), DI
-	MOVQ         SI, R8
-
-loopbe:
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	MOVQ         key+8(FP), R9
-	LEAQ         8(SP), R11
-	MOVQ         (R11), R12
-	MOVQ         8(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      16(R11), R10
-	MOVQ         R10, 8(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y6
-	VMOVUPD      320(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      384(R9), Y6
-	VMOVUPD      448(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, (R11)
-	MOVQ         24(R11), R12
-	MOVQ         32(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      40(R11), R10
-	MOVQ         R10, 32(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y6
-	VMOVUPD      320(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      384(R9), Y6
-	VMOVUPD      448(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 24(R11)
-	MOVQ         48(R11), R12
-	MOVQ         56(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      64(R11), R10
-	MOVQ         R10, 56(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y6
-	VMOVUPD      320(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      384(R9), Y6
-	VMOVUPD      448(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 48(R11)
-	MOVQ         72(R11), R12
-	MOVQ         80(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      88(R11), R10
-	MOVQ         R10, 80(R11)
-	VMOVUPD      (R10), Y4
-	VMOVUPD      64(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y6
-	VMOVUPD      320(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      384(R9), Y6
-	VMOVUPD      448(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      (R12), Y6
-	VMOVUPD      64(R12), Y7
-	VMOVUPD      (R10), Y8
-	VMOVUPD      64(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      (R9), Y6
-	VMOVUPD      64(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      128(R9), Y6
-	VMOVUPD      192(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      128(R12), Y6
-	VMOVUPD      192(R12), Y7
-	VMOVUPD      128(R10), Y8
-	VMOVUPD      192(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      256(R9), Y4
-	VMOVUPD      320(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      384(R9), Y4
-	VMOVUPD      448(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 72(R11)
-	VMOVUPD      Y0, (DI)
-	VMOVUPD      Y1, 64(DI)
-	VMOVUPD      Y2, (DI)(BX*1)
-	VMOVUPD      Y3, 64(DI)(BX*1)
-	MOVQ         levels+64(FP), R9
-	ADDQ         R9, R9
-	CMPQ         count+80(FP), $0x01
-	JE           last
-	MOVQ         (SP), R11
-	ADDQ         R8, R11
-	ADDQ         $0x00000080, DI
-
-loopbf:
-	VMOVUPD (DI), Y0
-	VMOVUPD Y0, (R11)
-	VMOVUPD 32(DI), Y0
-	VMOVUPD Y0, 32(R11)
-	VMOVUPD 64(DI), Y0
-	VMOVUPD Y0, 64(R11)
-	VMOVUPD 96(DI), Y0
-	VMOVUPD Y0, 96(R11)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R11
-	DECQ    R9
-	JNZ     loopbf
-	SUBQ    $0x00000080, DI
-	JMP     copied
-
-last:
-	IMULQ BX, R9
-	ADDQ  R9, DI
-
-copied:
-	MOVQ  R10, R8
-	CMPQ  R8, DX
-	JNZ   loopbe
-	MOVQ  turns+40(FP), R8
-	MOVQ  AX, R9
-	LEAQ  8(SP), DI
-	MOVQ  16(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, (DI)
-	LEAQ  (R9), R11
-	MOVQ  R11, 16(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 8(DI)
-	MOVQ  336(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, 24(DI)
-	LEAQ  256(R9), R11
-	MOVQ  R11, 40(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 32(DI)
-	MOVQ  656(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, 48(DI)
-	LEAQ  512(R9), R11
-	MOVQ  R11, 64(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 56(DI)
-	MOVQ  976(R8), R11
-	IMULQ CX, R11
-	MOVQ  DX, R10
-	SUBQ  R11, R10
-	MOVQ  R10, 72(DI)
-	LEAQ  768(R9), R11
-	MOVQ  R11, 88(DI)
-	ADDQ  $0x00000080, R11
-	MOVQ  R11, 80(DI)
-	MOVQ  d+0(FP), DI
-	MOVQ  SI, R8
-
-loopbg:
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	MOVQ         key+8(FP), R9
-	LEAQ         8(SP), R11
-	MOVQ         (R11), R12
-	MOVQ         8(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      16(R11), R10
-	MOVQ         R10, 8(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y6
-	VMOVUPD      352(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      416(R9), Y6
-	VMOVUPD      480(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, (R11)
-	MOVQ         24(R11), R12
-	MOVQ         32(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      40(R11), R10
-	MOVQ         R10, 32(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y6
-	VMOVUPD      352(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      416(R9), Y6
-	VMOVUPD      480(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 24(R11)
-	MOVQ         48(R11), R12
-	MOVQ         56(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      64(R11), R10
-	MOVQ         R10, 56(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y6
-	VMOVUPD      352(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      416(R9), Y6
-	VMOVUPD      480(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 48(R11)
-	MOVQ         72(R11), R12
-	MOVQ         80(R11), R10
-	CMPQ         R12, DX
-	CMOVQEQ      SI, R12
-	CMOVQEQ      88(R11), R10
-	MOVQ         R10, 80(R11)
-	VMOVUPD      32(R10), Y4
-	VMOVUPD      96(R10), Y5
-	MOVQ         R8, R10
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y6
-	VMOVUPD      352(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      416(R9), Y6
-	VMOVUPD      480(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	VMOVUPD      32(R12), Y6
-	VMOVUPD      96(R12), Y7
-	VMOVUPD      32(R10), Y8
-	VMOVUPD      96(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      32(R9), Y6
-	VMOVUPD      96(R9), Y7
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y6, Y9, Y1
-	VFNMADD231PD Y7, Y9, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      160(R9), Y6
-	VMOVUPD      224(R9), Y7
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y6, Y9, Y3
-	VFNMADD231PD Y7, Y9, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	VMOVUPD      160(R12), Y6
-	VMOVUPD      224(R12), Y7
-	VMOVUPD      160(R10), Y8
-	VMOVUPD      224(R10), Y9
-	VFMSUB231PD  Y4, Y6, Y8
-	VFMSUB231PD  Y4, Y7, Y9
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y5, Y6, Y9
-	VMOVUPD      288(R9), Y4
-	VMOVUPD      352(R9), Y5
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y4, Y9, Y1
-	VFNMADD231PD Y5, Y9, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VMOVUPD      416(R9), Y4
-	VMOVUPD      480(R9), Y5
-	VFMADD231PD  Y4, Y8, Y2
-	VFMADD231PD  Y4, Y9, Y3
-	VFNMADD231PD Y5, Y9, Y2
-	VFMADD231PD  Y5, Y8, Y3
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000200, R9
-	MOVQ         R12, 72(R11)
-	VMOVUPD      Y0, 32(DI)
-	VMOVUPD      Y1, 96(DI)
-	VMOVUPD      Y2, 32(DI)(BX*1)
-	VMOVUPD      Y3, 96(DI)(BX*1)
-	MOVQ         levels+64(FP), R8
-	ADDQ         R8, R8
-	IMULQ        BX, R8
-	ADDQ         R8, DI
-	MOVQ         R10, R8
-	CMPQ         R8, DX
 	JNZ          loopbg
+	VMOVUPD      Y0, 32(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      Y2, 32(DI)(BX*1)
+	VMOVUPD      Y3, 96(DI)(BX*1)
+	MOVQ         levels+64(FP), R8
+	ADDQ         R8, R8
+	IMULQ        BX, R8
+	ADDQ         R8, DI
+	MOVQ         R10, R8
+	CMPQ         R8, DX
+	JNZ          loopbf
 	MOVQ         levels+64(FP), DI
 	IMULQ        terms+56(FP), DI
 	SHLQ         $0x09, DI
@@ -3868,19 +2040,2112 @@ loopbg:
 	ADDQ         $0x00000080, d+0(FP)
 	ADDQ         $0x04, exponent+32(FP)
 	DECQ         count+80(FP)
-	JNZ          loopbd
+	JNZ          loopaw
 	VZEROUPPER
 	RET
 
-// func prefetch(x *float64, lines int)
-// Requires: MMX+
-TEXT ·prefetch(SB), NOSPLIT, $0-16
-	MOVQ x+0(FP), AX
-	MOVQ lines+8(FP), CX
+// func blockPartsFull1AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·blockPartsFull1AVX2(SB), $1200-120
+	LEAQ  175(SP), AX
+	ANDQ  $-64, AX
+	MOVQ  stride+48(FP), BX
+	MOVQ  scratch+88(FP), SI
+	MOVQ  levels+64(FP), CX
+	SHLQ  $0x08, CX
+	MOVQ  parts+72(FP), DX
+	IMULQ CX, DX
+	MOVQ  DX, (SP)
+	ADDQ  SI, DX
+	MOVQ  d+0(FP), DI
+	MOVQ  SI, R8
 
-loopbh:
-	PREFETCHT1 (AX)
-	ADDQ       $0x40, AX
-	DECQ       CX
-	JNZ        loopbh
+loopbi:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Y0
+	VMOVUPD    Y0, (R8)
+	VMOVUPD    32(DI), Y0
+	VMOVUPD    Y0, 32(R8)
+	VMOVUPD    64(DI), Y0
+	VMOVUPD    Y0, 64(R8)
+	VMOVUPD    96(DI), Y0
+	VMOVUPD    Y0, 96(R8)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R8
+	CMPQ       R8, DX
+	JNZ        loopbi
+
+loopbj:
+	MOVQ         ahead+96(FP), DI
+	MOVQ         step+112(FP), R8
+	ADDQ         DI, R8
+	MOVQ         R8, ahead+96(FP)
+	MOVQ         DI, 8(SP)
+	MOVQ         exponent+32(FP), DI
+	MOVL         (DI), DI
+	MOVQ         roots+16(FP), R11
+	MOVQ         turns+40(FP), R9
+	MOVQ         AX, R10
+	MOVL         (R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      64(R9), Y0
+	VMOVUPD      128(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, (R10)
+	VMOVUPD      Y3, 64(R10)
+	VMOVUPD      96(R9), Y0
+	VMOVUPD      160(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 32(R10)
+	VMOVUPD      Y3, 96(R10)
+	MOVL         8(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      192(R9), Y0
+	VMOVUPD      256(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 128(R10)
+	VMOVUPD      Y3, 192(R10)
+	VMOVUPD      224(R9), Y0
+	VMOVUPD      288(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 160(R10)
+	VMOVUPD      Y3, 224(R10)
+	MOVL         320(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      384(R9), Y0
+	VMOVUPD      448(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 256(R10)
+	VMOVUPD      Y3, 320(R10)
+	VMOVUPD      416(R9), Y0
+	VMOVUPD      480(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 288(R10)
+	VMOVUPD      Y3, 352(R10)
+	MOVL         328(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      512(R9), Y0
+	VMOVUPD      576(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 384(R10)
+	VMOVUPD      Y3, 448(R10)
+	VMOVUPD      544(R9), Y0
+	VMOVUPD      608(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 416(R10)
+	VMOVUPD      Y3, 480(R10)
+	MOVL         640(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      704(R9), Y0
+	VMOVUPD      768(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 512(R10)
+	VMOVUPD      Y3, 576(R10)
+	VMOVUPD      736(R9), Y0
+	VMOVUPD      800(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 544(R10)
+	VMOVUPD      Y3, 608(R10)
+	MOVL         648(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      832(R9), Y0
+	VMOVUPD      896(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 640(R10)
+	VMOVUPD      Y3, 704(R10)
+	VMOVUPD      864(R9), Y0
+	VMOVUPD      928(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 672(R10)
+	VMOVUPD      Y3, 736(R10)
+	MOVL         960(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      1024(R9), Y0
+	VMOVUPD      1088(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 768(R10)
+	VMOVUPD      Y3, 832(R10)
+	VMOVUPD      1056(R9), Y0
+	VMOVUPD      1120(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 800(R10)
+	VMOVUPD      Y3, 864(R10)
+	MOVL         968(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      1152(R9), Y0
+	VMOVUPD      1216(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 896(R10)
+	VMOVUPD      Y3, 960(R10)
+	VMOVUPD      1184(R9), Y0
+	VMOVUPD      1248(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 928(R10)
+	VMOVUPD      Y3, 992(R10)
+	MOVQ         turns+40(FP), R8
+	MOVQ         AX, R9
+	LEAQ         16(SP), DI
+	MOVQ         16(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, (DI)
+	LEAQ         (R9), R11
+	MOVQ         R11, 16(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 8(DI)
+	MOVQ         336(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, 24(DI)
+	LEAQ         256(R9), R11
+	MOVQ         R11, 40(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 32(DI)
+	MOVQ         656(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, 48(DI)
+	LEAQ         512(R9), R11
+	MOVQ         R11, 64(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 56(DI)
+	MOVQ         976(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, 72(DI)
+	LEAQ         768(R9), R11
+	MOVQ         R11, 88(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 80(DI)
+	MOVQ         d+0(FP), DI
+	MOVQ         SI, R8
+
+loopbk:
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	MOVQ   key+8(FP), R9
+	LEAQ   16(SP), R11
+	MOVQ   8(SP), R10
+	MOVQ   lines+104(FP), R12
+	TESTQ  R12, R12
+	JZ     aheadblnone
+
+aheadbl:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbl
+
+aheadblnone:
+	MOVQ         R10, 8(SP)
+	MOVQ         (R11), R12
+	MOVQ         8(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      16(R11), R10
+	MOVQ         R10, 8(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, (R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbmnone
+
+aheadbm:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbm
+
+aheadbmnone:
+	MOVQ         R10, 8(SP)
+	MOVQ         24(R11), R12
+	MOVQ         32(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      40(R11), R10
+	MOVQ         R10, 32(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 24(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbnnone
+
+aheadbn:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbn
+
+aheadbnnone:
+	MOVQ         R10, 8(SP)
+	MOVQ         48(R11), R12
+	MOVQ         56(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      64(R11), R10
+	MOVQ         R10, 56(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 48(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbonone
+
+aheadbo:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbo
+
+aheadbonone:
+	MOVQ         R10, 8(SP)
+	MOVQ         72(R11), R12
+	MOVQ         80(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      88(R11), R10
+	MOVQ         R10, 80(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 72(R11)
+	VMOVUPD      Y0, (DI)
+	VMOVUPD      Y1, 64(DI)
+	VMOVUPD      Y2, (DI)(BX*1)
+	VMOVUPD      Y3, 64(DI)(BX*1)
+	MOVQ         levels+64(FP), R9
+	ADDQ         R9, R9
+	CMPQ         count+80(FP), $0x01
+	JE           last
+	MOVQ         (SP), R11
+	ADDQ         R8, R11
+	ADDQ         $0x00000080, DI
+
+loopbp:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Y0
+	VMOVUPD    Y0, (R11)
+	VMOVUPD    32(DI), Y0
+	VMOVUPD    Y0, 32(R11)
+	VMOVUPD    64(DI), Y0
+	VMOVUPD    Y0, 64(R11)
+	VMOVUPD    96(DI), Y0
+	VMOVUPD    Y0, 96(R11)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R11
+	DECQ       R9
+	JNZ        loopbp
+	SUBQ       $0x00000080, DI
+	JMP        copied
+
+last:
+	IMULQ BX, R9
+	ADDQ  R9, DI
+
+copied:
+	MOVQ  R10, R8
+	CMPQ  R8, DX
+	JNZ   loopbk
+	MOVQ  turns+40(FP), R8
+	MOVQ  AX, R9
+	LEAQ  16(SP), DI
+	MOVQ  16(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, (DI)
+	LEAQ  (R9), R11
+	MOVQ  R11, 16(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 8(DI)
+	MOVQ  336(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, 24(DI)
+	LEAQ  256(R9), R11
+	MOVQ  R11, 40(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 32(DI)
+	MOVQ  656(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, 48(DI)
+	LEAQ  512(R9), R11
+	MOVQ  R11, 64(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 56(DI)
+	MOVQ  976(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, 72(DI)
+	LEAQ  768(R9), R11
+	MOVQ  R11, 88(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 80(DI)
+	MOVQ  d+0(FP), DI
+	MOVQ  SI, R8
+
+loopbq:
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	MOVQ         key+8(FP), R9
+	LEAQ         16(SP), R11
+	MOVQ         (R11), R12
+	MOVQ         8(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      16(R11), R10
+	MOVQ         R10, 8(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, (R11)
+	MOVQ         24(R11), R12
+	MOVQ         32(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      40(R11), R10
+	MOVQ         R10, 32(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 24(R11)
+	MOVQ         48(R11), R12
+	MOVQ         56(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      64(R11), R10
+	MOVQ         R10, 56(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 48(R11)
+	MOVQ         72(R11), R12
+	MOVQ         80(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      88(R11), R10
+	MOVQ         R10, 80(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 72(R11)
+	VMOVUPD      Y0, 32(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      Y2, 32(DI)(BX*1)
+	VMOVUPD      Y3, 96(DI)(BX*1)
+	MOVQ         levels+64(FP), R8
+	ADDQ         R8, R8
+	IMULQ        BX, R8
+	ADDQ         R8, DI
+	MOVQ         R10, R8
+	CMPQ         R8, DX
+	JNZ          loopbq
+	MOVQ         levels+64(FP), DI
+	IMULQ        terms+56(FP), DI
+	SHLQ         $0x09, DI
+	ADDQ         DI, key+8(FP)
+	MOVQ         (SP), DI
+	ADDQ         DI, SI
+	ADDQ         DI, DX
+	NEGQ         (SP)
+	ADDQ         $0x00000080, d+0(FP)
+	ADDQ         $0x04, exponent+32(FP)
+	DECQ         count+80(FP)
+	JNZ          loopbj
+	VZEROUPPER
+	RET
+
+// func blockPartsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·blockPartsFull2AVX2(SB), $1200-120
+	LEAQ  175(SP), AX
+	ANDQ  $-64, AX
+	MOVQ  stride+48(FP), BX
+	MOVQ  scratch+88(FP), SI
+	MOVQ  levels+64(FP), CX
+	SHLQ  $0x08, CX
+	MOVQ  parts+72(FP), DX
+	IMULQ CX, DX
+	MOVQ  DX, (SP)
+	ADDQ  SI, DX
+	MOVQ  d+0(FP), DI
+	MOVQ  SI, R8
+
+loopbr:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Y0
+	VMOVUPD    Y0, (R8)
+	VMOVUPD    32(DI), Y0
+	VMOVUPD    Y0, 32(R8)
+	VMOVUPD    64(DI), Y0
+	VMOVUPD    Y0, 64(R8)
+	VMOVUPD    96(DI), Y0
+	VMOVUPD    Y0, 96(R8)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R8
+	CMPQ       R8, DX
+	JNZ        loopbr
+
+loopbs:
+	MOVQ         ahead+96(FP), DI
+	MOVQ         step+112(FP), R8
+	ADDQ         DI, R8
+	MOVQ         R8, ahead+96(FP)
+	MOVQ         DI, 8(SP)
+	MOVQ         exponent+32(FP), DI
+	MOVL         (DI), DI
+	MOVQ         roots+16(FP), R11
+	MOVQ         turns+40(FP), R9
+	MOVQ         AX, R10
+	MOVL         (R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      64(R9), Y0
+	VMOVUPD      128(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, (R10)
+	VMOVUPD      Y3, 64(R10)
+	VMOVUPD      96(R9), Y0
+	VMOVUPD      160(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 32(R10)
+	VMOVUPD      Y3, 96(R10)
+	MOVL         8(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      192(R9), Y0
+	VMOVUPD      256(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 128(R10)
+	VMOVUPD      Y3, 192(R10)
+	VMOVUPD      224(R9), Y0
+	VMOVUPD      288(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 160(R10)
+	VMOVUPD      Y3, 224(R10)
+	MOVL         320(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      384(R9), Y0
+	VMOVUPD      448(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 256(R10)
+	VMOVUPD      Y3, 320(R10)
+	VMOVUPD      416(R9), Y0
+	VMOVUPD      480(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 288(R10)
+	VMOVUPD      Y3, 352(R10)
+	MOVL         328(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      512(R9), Y0
+	VMOVUPD      576(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 384(R10)
+	VMOVUPD      Y3, 448(R10)
+	VMOVUPD      544(R9), Y0
+	VMOVUPD      608(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 416(R10)
+	VMOVUPD      Y3, 480(R10)
+	MOVL         640(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      704(R9), Y0
+	VMOVUPD      768(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 512(R10)
+	VMOVUPD      Y3, 576(R10)
+	VMOVUPD      736(R9), Y0
+	VMOVUPD      800(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 544(R10)
+	VMOVUPD      Y3, 608(R10)
+	MOVL         648(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      832(R9), Y0
+	VMOVUPD      896(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 640(R10)
+	VMOVUPD      Y3, 704(R10)
+	VMOVUPD      864(R9), Y0
+	VMOVUPD      928(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 672(R10)
+	VMOVUPD      Y3, 736(R10)
+	MOVL         960(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      1024(R9), Y0
+	VMOVUPD      1088(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 768(R10)
+	VMOVUPD      Y3, 832(R10)
+	VMOVUPD      1056(R9), Y0
+	VMOVUPD      1120(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 800(R10)
+	VMOVUPD      Y3, 864(R10)
+	MOVL         968(R9), R8
+	IMULL        DI, R8
+	ANDQ         mask+24(FP), R8
+	SHLQ         $0x04, R8
+	ADDQ         R11, R8
+	VMOVUPD      1152(R9), Y0
+	VMOVUPD      1216(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 896(R10)
+	VMOVUPD      Y3, 960(R10)
+	VMOVUPD      1184(R9), Y0
+	VMOVUPD      1248(R9), Y1
+	VBROADCASTSD (R8), Y2
+	VBROADCASTSD 8(R8), Y4
+	VMULPD       Y1, Y2, Y3
+	VMULPD       Y0, Y2, Y2
+	VFMADD231PD  Y0, Y4, Y3
+	VFNMADD231PD Y1, Y4, Y2
+	VMOVUPD      Y2, 928(R10)
+	VMOVUPD      Y3, 992(R10)
+	MOVQ         turns+40(FP), R8
+	MOVQ         AX, R9
+	LEAQ         16(SP), DI
+	MOVQ         16(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, (DI)
+	LEAQ         (R9), R11
+	MOVQ         R11, 16(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 8(DI)
+	MOVQ         336(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, 24(DI)
+	LEAQ         256(R9), R11
+	MOVQ         R11, 40(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 32(DI)
+	MOVQ         656(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, 48(DI)
+	LEAQ         512(R9), R11
+	MOVQ         R11, 64(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 56(DI)
+	MOVQ         976(R8), R11
+	IMULQ        CX, R11
+	MOVQ         DX, R10
+	SUBQ         R11, R10
+	MOVQ         R10, 72(DI)
+	LEAQ         768(R9), R11
+	MOVQ         R11, 88(DI)
+	ADDQ         $0x00000080, R11
+	MOVQ         R11, 80(DI)
+	MOVQ         d+0(FP), DI
+	MOVQ         SI, R8
+
+loopbt:
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	MOVQ   key+8(FP), R9
+	LEAQ   16(SP), R11
+	MOVQ   8(SP), R10
+	MOVQ   lines+104(FP), R12
+	TESTQ  R12, R12
+	JZ     aheadbunone
+
+aheadbu:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbu
+
+aheadbunone:
+	MOVQ         R10, 8(SP)
+	MOVQ         (R11), R12
+	MOVQ         8(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      16(R11), R10
+	MOVQ         R10, 8(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y6
+	VMOVUPD      320(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      384(R9), Y6
+	VMOVUPD      448(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, (R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbvnone
+
+aheadbv:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbv
+
+aheadbvnone:
+	MOVQ         R10, 8(SP)
+	MOVQ         24(R11), R12
+	MOVQ         32(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      40(R11), R10
+	MOVQ         R10, 32(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y6
+	VMOVUPD      320(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      384(R9), Y6
+	VMOVUPD      448(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 24(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbwnone
+
+aheadbw:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbw
+
+aheadbwnone:
+	MOVQ         R10, 8(SP)
+	MOVQ         48(R11), R12
+	MOVQ         56(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      64(R11), R10
+	MOVQ         R10, 56(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y6
+	VMOVUPD      320(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      384(R9), Y6
+	VMOVUPD      448(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 48(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbxnone
+
+aheadbx:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbx
+
+aheadbxnone:
+	MOVQ         R10, 8(SP)
+	MOVQ         72(R11), R12
+	MOVQ         80(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      88(R11), R10
+	MOVQ         R10, 80(R11)
+	VMOVUPD      (R10), Y4
+	VMOVUPD      64(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y6
+	VMOVUPD      320(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      384(R9), Y6
+	VMOVUPD      448(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      (R12), Y6
+	VMOVUPD      64(R12), Y7
+	VMOVUPD      (R10), Y8
+	VMOVUPD      64(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      (R9), Y6
+	VMOVUPD      64(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      128(R9), Y6
+	VMOVUPD      192(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      128(R12), Y6
+	VMOVUPD      192(R12), Y7
+	VMOVUPD      128(R10), Y8
+	VMOVUPD      192(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      256(R9), Y4
+	VMOVUPD      320(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      384(R9), Y4
+	VMOVUPD      448(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 72(R11)
+	VMOVUPD      Y0, (DI)
+	VMOVUPD      Y1, 64(DI)
+	VMOVUPD      Y2, (DI)(BX*1)
+	VMOVUPD      Y3, 64(DI)(BX*1)
+	MOVQ         levels+64(FP), R9
+	ADDQ         R9, R9
+	CMPQ         count+80(FP), $0x01
+	JE           last
+	MOVQ         (SP), R11
+	ADDQ         R8, R11
+	ADDQ         $0x00000080, DI
+
+loopby:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Y0
+	VMOVUPD    Y0, (R11)
+	VMOVUPD    32(DI), Y0
+	VMOVUPD    Y0, 32(R11)
+	VMOVUPD    64(DI), Y0
+	VMOVUPD    Y0, 64(R11)
+	VMOVUPD    96(DI), Y0
+	VMOVUPD    Y0, 96(R11)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R11
+	DECQ       R9
+	JNZ        loopby
+	SUBQ       $0x00000080, DI
+	JMP        copied
+
+last:
+	IMULQ BX, R9
+	ADDQ  R9, DI
+
+copied:
+	MOVQ  R10, R8
+	CMPQ  R8, DX
+	JNZ   loopbt
+	MOVQ  turns+40(FP), R8
+	MOVQ  AX, R9
+	LEAQ  16(SP), DI
+	MOVQ  16(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, (DI)
+	LEAQ  (R9), R11
+	MOVQ  R11, 16(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 8(DI)
+	MOVQ  336(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, 24(DI)
+	LEAQ  256(R9), R11
+	MOVQ  R11, 40(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 32(DI)
+	MOVQ  656(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, 48(DI)
+	LEAQ  512(R9), R11
+	MOVQ  R11, 64(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 56(DI)
+	MOVQ  976(R8), R11
+	IMULQ CX, R11
+	MOVQ  DX, R10
+	SUBQ  R11, R10
+	MOVQ  R10, 72(DI)
+	LEAQ  768(R9), R11
+	MOVQ  R11, 88(DI)
+	ADDQ  $0x00000080, R11
+	MOVQ  R11, 80(DI)
+	MOVQ  d+0(FP), DI
+	MOVQ  SI, R8
+
+loopbz:
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	MOVQ         key+8(FP), R9
+	LEAQ         16(SP), R11
+	MOVQ         (R11), R12
+	MOVQ         8(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      16(R11), R10
+	MOVQ         R10, 8(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y6
+	VMOVUPD      352(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      416(R9), Y6
+	VMOVUPD      480(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, (R11)
+	MOVQ         24(R11), R12
+	MOVQ         32(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      40(R11), R10
+	MOVQ         R10, 32(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y6
+	VMOVUPD      352(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      416(R9), Y6
+	VMOVUPD      480(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 24(R11)
+	MOVQ         48(R11), R12
+	MOVQ         56(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      64(R11), R10
+	MOVQ         R10, 56(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y6
+	VMOVUPD      352(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      416(R9), Y6
+	VMOVUPD      480(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 48(R11)
+	MOVQ         72(R11), R12
+	MOVQ         80(R11), R10
+	CMPQ         R12, DX
+	CMOVQEQ      SI, R12
+	CMOVQEQ      88(R11), R10
+	MOVQ         R10, 80(R11)
+	VMOVUPD      32(R10), Y4
+	VMOVUPD      96(R10), Y5
+	MOVQ         R8, R10
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y6
+	VMOVUPD      352(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      416(R9), Y6
+	VMOVUPD      480(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	VMOVUPD      32(R12), Y6
+	VMOVUPD      96(R12), Y7
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      96(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      96(R9), Y7
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y6, Y9, Y1
+	VFNMADD231PD Y7, Y9, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VMOVUPD      160(R9), Y6
+	VMOVUPD      224(R9), Y7
+	VFMADD231PD  Y6, Y8, Y2
+	VFMADD231PD  Y6, Y9, Y3
+	VFNMADD231PD Y7, Y9, Y2
+	VFMADD231PD  Y7, Y8, Y3
+	VMOVUPD      160(R12), Y6
+	VMOVUPD      224(R12), Y7
+	VMOVUPD      160(R10), Y8
+	VMOVUPD      224(R10), Y9
+	VFMSUB231PD  Y4, Y6, Y8
+	VFMSUB231PD  Y4, Y7, Y9
+	VFNMADD231PD Y5, Y7, Y8
+	VFMADD231PD  Y5, Y6, Y9
+	VMOVUPD      288(R9), Y4
+	VMOVUPD      352(R9), Y5
+	VFMADD231PD  Y4, Y8, Y0
+	VFMADD231PD  Y4, Y9, Y1
+	VFNMADD231PD Y5, Y9, Y0
+	VFMADD231PD  Y5, Y8, Y1
+	VMOVUPD      416(R9), Y4
+	VMOVUPD      480(R9), Y5
+	VFMADD231PD  Y4, Y8, Y2
+	VFMADD231PD  Y4, Y9, Y3
+	VFNMADD231PD Y5, Y9, Y2
+	VFMADD231PD  Y5, Y8, Y3
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000200, R9
+	MOVQ         R12, 72(R11)
+	VMOVUPD      Y0, 32(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      Y2, 32(DI)(BX*1)
+	VMOVUPD      Y3, 96(DI)(BX*1)
+	MOVQ         levels+64(FP), R8
+	ADDQ         R8, R8
+	IMULQ        BX, R8
+	ADDQ         R8, DI
+	MOVQ         R10, R8
+	CMPQ         R8, DX
+	JNZ          loopbz
+	MOVQ         levels+64(FP), DI
+	IMULQ        terms+56(FP), DI
+	SHLQ         $0x09, DI
+	ADDQ         DI, key+8(FP)
+	MOVQ         (SP), DI
+	ADDQ         DI, SI
+	ADDQ         DI, DX
+	NEGQ         (SP)
+	ADDQ         $0x00000080, d+0(FP)
+	ADDQ         $0x04, exponent+32(FP)
+	DECQ         count+80(FP)
+	JNZ          loopbs
+	VZEROUPPER
 	RET

@@ -6,7 +6,7 @@ package fft
 
 // blockProduct2AVX512 is, in registers of 8 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
 //	for i := range count {
 //		for o := range 2 {
 //			var k [2]vector // complex numbers
@@ -22,11 +22,11 @@ package fft
 //	}
 //
 //go:noescape
-func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 
 // blockProduct4AVX512 is, in registers of 8 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
 //	for i := range count {
 //		for o := range 2 {
 //			var k [4]vector // complex numbers
@@ -42,11 +42,11 @@ func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, 
 //	}
 //
 //go:noescape
-func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 
 // blockProduct2FullAVX512 is, in registers of 8 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; terms is BlockTerms
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; terms is BlockTerms
 //	for i := range count {
 //		for o := range 2 {
 //			var k [2]vector // complex numbers
@@ -62,11 +62,11 @@ func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, 
 //	}
 //
 //go:noescape
-func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 
 // blockProduct4FullAVX512 is, in registers of 8 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; terms is BlockTerms
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; terms is BlockTerms
 //	for i := range count {
 //		for o := range 2 {
 //			var k [4]vector // complex numbers
@@ -82,11 +82,11 @@ func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask i
 //	}
 //
 //go:noescape
-func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
+func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 
 // blockProductRowsAVX512 is, in registers of 8 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
 //	for i := range count {
 //		var out [2]vector // complex numbers
 //		for j := range terms {
@@ -102,22 +102,25 @@ func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask i
 //	}
 //
 //go:noescape
-func blockProductRowsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
+func blockProductRowsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int, ahead *float64, lines int, step int)
 
 // blockPartsAVX512 is blockProductPartsGo for count > 0 vectors, in registers of 8 float64: d, key and exponent are those of the first
 // vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
+// Of memory, lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector.
 //
 //go:noescape
-func blockPartsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
+func blockPartsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
 
 // blockPartsFull1AVX512 is blockProductPartsGo for BlockTerms terms and levels = 1, count > 0 vectors, in registers of 8 float64: d, key and exponent are those of the first
 // vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
+// Of memory, lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector.
 //
 //go:noescape
-func blockPartsFull1AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
+func blockPartsFull1AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
 
 // blockPartsFull2AVX512 is blockProductPartsGo for BlockTerms terms and levels = 2, count > 0 vectors, in registers of 8 float64: d, key and exponent are those of the first
 // vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.
+// Of memory, lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector.
 //
 //go:noescape
-func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
+func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)

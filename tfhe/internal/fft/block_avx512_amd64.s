@@ -14,9 +14,9 @@ DATA blockOnesAVX512<>+48(SB)/8, $(1.0)
 DATA blockOnesAVX512<>+56(SB)/8, $(1.0)
 GLOBL blockOnesAVX512<>(SB), RODATA|NOPTR, $64
 
-// func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
-// Requires: AVX, AVX512F
-TEXT ·blockProduct2AVX512(SB), NOSPLIT, $0-72
+// func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockProduct2AVX512(SB), NOSPLIT, $0-96
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -27,6 +27,10 @@ TEXT ·blockProduct2AVX512(SB), NOSPLIT, $0-72
 
 loopab:
 	MOVL   (BX), R8
+	MOVQ   ahead+72(FP), R9
+	MOVQ   step+88(FP), R10
+	ADDQ   R9, R10
+	MOVQ   R10, ahead+72(FP)
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
@@ -35,18 +39,29 @@ loopab:
 	VPXORQ Z6, Z6, Z6
 	VPXORQ Z7, Z7, Z7
 	VPXORQ Z8, Z8, Z8
-	MOVQ   CX, R9
-	MOVQ   SI, R10
-	MOVQ   terms+56(FP), R11
+	MOVQ   CX, R10
+	MOVQ   SI, R11
+	MOVQ   terms+56(FP), R12
 
 loopac:
-	MOVL         (R10), CX
+	MOVQ  lines+80(FP), CX
+	TESTQ CX, CX
+	JZ    aheadadnone
+
+aheadad:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadad
+
+aheadadnone:
+	MOVL         (R11), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
 	SHLQ         $0x04, CX
 	ADDQ         DX, CX
-	VMOVUPD      64(R10), Z9
-	VMOVUPD      128(R10), Z10
+	VMOVUPD      64(R11), Z9
+	VMOVUPD      128(R11), Z10
 	VBROADCASTSD (CX), Z13
 	VBROADCASTSD 8(CX), Z14
 	VMULPD       Z10, Z13, Z12
@@ -54,35 +69,37 @@ loopac:
 	VFMSUB132PD  Z13, Z0, Z11
 	VFMADD231PD  Z9, Z14, Z12
 	VFNMADD231PD Z10, Z14, Z11
-	VMOVUPD      (R9), Z9
-	VMOVUPD      64(R9), Z10
+	VMOVUPD      (R10), Z9
+	VMOVUPD      64(R10), Z10
 	VFMADD231PD  Z9, Z11, Z1
 	VFMADD231PD  Z9, Z12, Z2
 	VFNMADD231PD Z10, Z12, Z1
 	VFMADD231PD  Z10, Z11, Z2
-	VMOVUPD      128(R9), Z9
-	VMOVUPD      192(R9), Z10
+	VMOVUPD      128(R10), Z9
+	VMOVUPD      192(R10), Z10
 	VFMADD231PD  Z9, Z11, Z3
 	VFMADD231PD  Z9, Z12, Z4
 	VFNMADD231PD Z10, Z12, Z3
 	VFMADD231PD  Z10, Z11, Z4
-	VMOVUPD      256(R9), Z9
-	VMOVUPD      320(R9), Z10
+	VMOVUPD      256(R10), Z9
+	VMOVUPD      320(R10), Z10
 	VFMADD231PD  Z9, Z11, Z5
 	VFMADD231PD  Z9, Z12, Z6
 	VFNMADD231PD Z10, Z12, Z5
 	VFMADD231PD  Z10, Z11, Z6
-	VMOVUPD      384(R9), Z9
-	VMOVUPD      448(R9), Z10
+	VMOVUPD      384(R10), Z9
+	VMOVUPD      448(R10), Z10
 	VFMADD231PD  Z9, Z11, Z7
 	VFMADD231PD  Z9, Z12, Z8
 	VFNMADD231PD Z10, Z12, Z7
 	VFMADD231PD  Z10, Z11, Z8
-	ADDQ         $0x00000200, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
 	JNZ          loopac
 	MOVQ         AX, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z9
 	VMOVUPD      64(CX), Z10
 	VMULPD       Z9, Z1, Z11
@@ -94,6 +111,8 @@ loopac:
 	VFNMADD231PD Z10, Z4, Z13
 	VFMADD231PD  Z10, Z3, Z9
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z10
 	VMOVUPD      64(CX), Z14
 	VFMADD231PD  Z10, Z5, Z11
@@ -108,7 +127,7 @@ loopac:
 	VMOVUPD      Z12, 64(AX)
 	VMOVUPD      Z13, (AX)(DI*1)
 	VMOVUPD      Z9, 64(AX)(DI*1)
-	MOVQ         R9, CX
+	MOVQ         R10, CX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+64(FP)
@@ -116,9 +135,9 @@ loopac:
 	VZEROUPPER
 	RET
 
-// func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
-// Requires: AVX, AVX512F
-TEXT ·blockProduct4AVX512(SB), NOSPLIT, $0-72
+// func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockProduct4AVX512(SB), NOSPLIT, $0-96
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -127,8 +146,12 @@ TEXT ·blockProduct4AVX512(SB), NOSPLIT, $0-72
 	MOVQ    stride+48(FP), DI
 	VMOVUPD blockOnesAVX512<>+0(SB), Z0
 
-loopad:
+loopae:
 	MOVL   (BX), R8
+	MOVQ   ahead+72(FP), R9
+	MOVQ   step+88(FP), R10
+	ADDQ   R9, R10
+	MOVQ   R10, ahead+72(FP)
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
@@ -145,18 +168,29 @@ loopad:
 	VPXORQ Z14, Z14, Z14
 	VPXORQ Z15, Z15, Z15
 	VPXORQ Z16, Z16, Z16
-	MOVQ   CX, R9
-	MOVQ   SI, R10
-	MOVQ   terms+56(FP), R11
+	MOVQ   CX, R10
+	MOVQ   SI, R11
+	MOVQ   terms+56(FP), R12
 
-loopae:
-	MOVL         (R10), CX
+loopaf:
+	MOVQ  lines+80(FP), CX
+	TESTQ CX, CX
+	JZ    aheadagnone
+
+aheadag:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadag
+
+aheadagnone:
+	MOVL         (R11), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
 	SHLQ         $0x04, CX
 	ADDQ         DX, CX
-	VMOVUPD      64(R10), Z17
-	VMOVUPD      128(R10), Z18
+	VMOVUPD      64(R11), Z17
+	VMOVUPD      128(R11), Z18
 	VBROADCASTSD (CX), Z21
 	VBROADCASTSD 8(CX), Z22
 	VMULPD       Z18, Z21, Z20
@@ -164,59 +198,61 @@ loopae:
 	VFMSUB132PD  Z21, Z0, Z19
 	VFMADD231PD  Z17, Z22, Z20
 	VFNMADD231PD Z18, Z22, Z19
-	VMOVUPD      (R9), Z17
-	VMOVUPD      64(R9), Z18
+	VMOVUPD      (R10), Z17
+	VMOVUPD      64(R10), Z18
 	VFMADD231PD  Z17, Z19, Z1
 	VFMADD231PD  Z17, Z20, Z2
 	VFNMADD231PD Z18, Z20, Z1
 	VFMADD231PD  Z18, Z19, Z2
-	VMOVUPD      128(R9), Z17
-	VMOVUPD      192(R9), Z18
+	VMOVUPD      128(R10), Z17
+	VMOVUPD      192(R10), Z18
 	VFMADD231PD  Z17, Z19, Z3
 	VFMADD231PD  Z17, Z20, Z4
 	VFNMADD231PD Z18, Z20, Z3
 	VFMADD231PD  Z18, Z19, Z4
-	VMOVUPD      256(R9), Z17
-	VMOVUPD      320(R9), Z18
+	VMOVUPD      256(R10), Z17
+	VMOVUPD      320(R10), Z18
 	VFMADD231PD  Z17, Z19, Z5
 	VFMADD231PD  Z17, Z20, Z6
 	VFNMADD231PD Z18, Z20, Z5
 	VFMADD231PD  Z18, Z19, Z6
-	VMOVUPD      384(R9), Z17
-	VMOVUPD      448(R9), Z18
+	VMOVUPD      384(R10), Z17
+	VMOVUPD      448(R10), Z18
 	VFMADD231PD  Z17, Z19, Z7
 	VFMADD231PD  Z17, Z20, Z8
 	VFNMADD231PD Z18, Z20, Z7
 	VFMADD231PD  Z18, Z19, Z8
-	VMOVUPD      512(R9), Z17
-	VMOVUPD      576(R9), Z18
+	VMOVUPD      512(R10), Z17
+	VMOVUPD      576(R10), Z18
 	VFMADD231PD  Z17, Z19, Z9
 	VFMADD231PD  Z17, Z20, Z10
 	VFNMADD231PD Z18, Z20, Z9
 	VFMADD231PD  Z18, Z19, Z10
-	VMOVUPD      640(R9), Z17
-	VMOVUPD      704(R9), Z18
+	VMOVUPD      640(R10), Z17
+	VMOVUPD      704(R10), Z18
 	VFMADD231PD  Z17, Z19, Z11
 	VFMADD231PD  Z17, Z20, Z12
 	VFNMADD231PD Z18, Z20, Z11
 	VFMADD231PD  Z18, Z19, Z12
-	VMOVUPD      768(R9), Z17
-	VMOVUPD      832(R9), Z18
+	VMOVUPD      768(R10), Z17
+	VMOVUPD      832(R10), Z18
 	VFMADD231PD  Z17, Z19, Z13
 	VFMADD231PD  Z17, Z20, Z14
 	VFNMADD231PD Z18, Z20, Z13
 	VFMADD231PD  Z18, Z19, Z14
-	VMOVUPD      896(R9), Z17
-	VMOVUPD      960(R9), Z18
+	VMOVUPD      896(R10), Z17
+	VMOVUPD      960(R10), Z18
 	VFMADD231PD  Z17, Z19, Z15
 	VFMADD231PD  Z17, Z20, Z16
 	VFNMADD231PD Z18, Z20, Z15
 	VFMADD231PD  Z18, Z19, Z16
-	ADDQ         $0x00000400, R9
-	ADDQ         $0x00000140, R10
-	DECQ         R11
-	JNZ          loopae
+	ADDQ         $0x00000400, R10
+	ADDQ         $0x00000140, R11
+	DECQ         R12
+	JNZ          loopaf
 	MOVQ         AX, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z17
 	VMOVUPD      64(CX), Z18
 	VMULPD       Z17, Z1, Z19
@@ -228,6 +264,8 @@ loopae:
 	VFNMADD231PD Z18, Z4, Z21
 	VFMADD231PD  Z18, Z3, Z17
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z18
 	VMOVUPD      64(CX), Z22
 	VFMADD231PD  Z18, Z5, Z19
@@ -239,6 +277,8 @@ loopae:
 	VFNMADD231PD Z22, Z8, Z21
 	VFMADD231PD  Z22, Z7, Z17
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z18
 	VMOVUPD      64(CX), Z22
 	VFMADD231PD  Z18, Z9, Z19
@@ -250,6 +290,8 @@ loopae:
 	VFNMADD231PD Z22, Z12, Z21
 	VFMADD231PD  Z22, Z11, Z17
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z18
 	VMOVUPD      64(CX), Z22
 	VFMADD231PD  Z18, Z13, Z19
@@ -264,17 +306,17 @@ loopae:
 	VMOVUPD      Z20, 64(AX)
 	VMOVUPD      Z21, (AX)(DI*1)
 	VMOVUPD      Z17, 64(AX)(DI*1)
-	MOVQ         R9, CX
+	MOVQ         R10, CX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+64(FP)
-	JNZ          loopad
+	JNZ          loopae
 	VZEROUPPER
 	RET
 
-// func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
-// Requires: AVX, AVX512F
-TEXT ·blockProduct2FullAVX512(SB), NOSPLIT, $0-72
+// func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockProduct2FullAVX512(SB), NOSPLIT, $0-96
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -283,17 +325,32 @@ TEXT ·blockProduct2FullAVX512(SB), NOSPLIT, $0-72
 	MOVQ    stride+48(FP), DI
 	VMOVUPD blockOnesAVX512<>+0(SB), Z0
 
-loopaf:
-	MOVL         (BX), R8
-	VPXORQ       Z1, Z1, Z1
-	VPXORQ       Z2, Z2, Z2
-	VPXORQ       Z3, Z3, Z3
-	VPXORQ       Z4, Z4, Z4
-	VPXORQ       Z5, Z5, Z5
-	VPXORQ       Z6, Z6, Z6
-	VPXORQ       Z7, Z7, Z7
-	VPXORQ       Z8, Z8, Z8
-	MOVQ         CX, R9
+loopah:
+	MOVL   (BX), R8
+	MOVQ   ahead+72(FP), R9
+	MOVQ   step+88(FP), R10
+	ADDQ   R9, R10
+	MOVQ   R10, ahead+72(FP)
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	MOVQ   CX, R10
+	MOVQ   lines+80(FP), CX
+	TESTQ  CX, CX
+	JZ     aheadainone
+
+aheadai:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadai
+
+aheadainone:
 	MOVL         (SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -308,30 +365,41 @@ loopaf:
 	VFMSUB132PD  Z13, Z0, Z11
 	VFMADD231PD  Z9, Z14, Z12
 	VFNMADD231PD Z10, Z14, Z11
-	VMOVUPD      (R9), Z9
-	VMOVUPD      64(R9), Z10
+	VMOVUPD      (R10), Z9
+	VMOVUPD      64(R10), Z10
 	VFMADD231PD  Z9, Z11, Z1
 	VFMADD231PD  Z9, Z12, Z2
 	VFNMADD231PD Z10, Z12, Z1
 	VFMADD231PD  Z10, Z11, Z2
-	VMOVUPD      128(R9), Z9
-	VMOVUPD      192(R9), Z10
+	VMOVUPD      128(R10), Z9
+	VMOVUPD      192(R10), Z10
 	VFMADD231PD  Z9, Z11, Z3
 	VFMADD231PD  Z9, Z12, Z4
 	VFNMADD231PD Z10, Z12, Z3
 	VFMADD231PD  Z10, Z11, Z4
-	VMOVUPD      256(R9), Z9
-	VMOVUPD      320(R9), Z10
+	VMOVUPD      256(R10), Z9
+	VMOVUPD      320(R10), Z10
 	VFMADD231PD  Z9, Z11, Z5
 	VFMADD231PD  Z9, Z12, Z6
 	VFNMADD231PD Z10, Z12, Z5
 	VFMADD231PD  Z10, Z11, Z6
-	VMOVUPD      384(R9), Z9
-	VMOVUPD      448(R9), Z10
+	VMOVUPD      384(R10), Z9
+	VMOVUPD      448(R10), Z10
 	VFMADD231PD  Z9, Z11, Z7
 	VFMADD231PD  Z9, Z12, Z8
 	VFNMADD231PD Z10, Z12, Z7
 	VFMADD231PD  Z10, Z11, Z8
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadajnone
+
+aheadaj:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadaj
+
+aheadajnone:
 	MOVL         320(SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -346,30 +414,41 @@ loopaf:
 	VFMSUB132PD  Z13, Z0, Z11
 	VFMADD231PD  Z9, Z14, Z12
 	VFNMADD231PD Z10, Z14, Z11
-	VMOVUPD      512(R9), Z9
-	VMOVUPD      576(R9), Z10
+	VMOVUPD      512(R10), Z9
+	VMOVUPD      576(R10), Z10
 	VFMADD231PD  Z9, Z11, Z1
 	VFMADD231PD  Z9, Z12, Z2
 	VFNMADD231PD Z10, Z12, Z1
 	VFMADD231PD  Z10, Z11, Z2
-	VMOVUPD      640(R9), Z9
-	VMOVUPD      704(R9), Z10
+	VMOVUPD      640(R10), Z9
+	VMOVUPD      704(R10), Z10
 	VFMADD231PD  Z9, Z11, Z3
 	VFMADD231PD  Z9, Z12, Z4
 	VFNMADD231PD Z10, Z12, Z3
 	VFMADD231PD  Z10, Z11, Z4
-	VMOVUPD      768(R9), Z9
-	VMOVUPD      832(R9), Z10
+	VMOVUPD      768(R10), Z9
+	VMOVUPD      832(R10), Z10
 	VFMADD231PD  Z9, Z11, Z5
 	VFMADD231PD  Z9, Z12, Z6
 	VFNMADD231PD Z10, Z12, Z5
 	VFMADD231PD  Z10, Z11, Z6
-	VMOVUPD      896(R9), Z9
-	VMOVUPD      960(R9), Z10
+	VMOVUPD      896(R10), Z9
+	VMOVUPD      960(R10), Z10
 	VFMADD231PD  Z9, Z11, Z7
 	VFMADD231PD  Z9, Z12, Z8
 	VFNMADD231PD Z10, Z12, Z7
 	VFMADD231PD  Z10, Z11, Z8
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadaknone
+
+aheadak:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadak
+
+aheadaknone:
 	MOVL         640(SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -384,30 +463,41 @@ loopaf:
 	VFMSUB132PD  Z13, Z0, Z11
 	VFMADD231PD  Z9, Z14, Z12
 	VFNMADD231PD Z10, Z14, Z11
-	VMOVUPD      1024(R9), Z9
-	VMOVUPD      1088(R9), Z10
+	VMOVUPD      1024(R10), Z9
+	VMOVUPD      1088(R10), Z10
 	VFMADD231PD  Z9, Z11, Z1
 	VFMADD231PD  Z9, Z12, Z2
 	VFNMADD231PD Z10, Z12, Z1
 	VFMADD231PD  Z10, Z11, Z2
-	VMOVUPD      1152(R9), Z9
-	VMOVUPD      1216(R9), Z10
+	VMOVUPD      1152(R10), Z9
+	VMOVUPD      1216(R10), Z10
 	VFMADD231PD  Z9, Z11, Z3
 	VFMADD231PD  Z9, Z12, Z4
 	VFNMADD231PD Z10, Z12, Z3
 	VFMADD231PD  Z10, Z11, Z4
-	VMOVUPD      1280(R9), Z9
-	VMOVUPD      1344(R9), Z10
+	VMOVUPD      1280(R10), Z9
+	VMOVUPD      1344(R10), Z10
 	VFMADD231PD  Z9, Z11, Z5
 	VFMADD231PD  Z9, Z12, Z6
 	VFNMADD231PD Z10, Z12, Z5
 	VFMADD231PD  Z10, Z11, Z6
-	VMOVUPD      1408(R9), Z9
-	VMOVUPD      1472(R9), Z10
+	VMOVUPD      1408(R10), Z9
+	VMOVUPD      1472(R10), Z10
 	VFMADD231PD  Z9, Z11, Z7
 	VFMADD231PD  Z9, Z12, Z8
 	VFNMADD231PD Z10, Z12, Z7
 	VFMADD231PD  Z10, Z11, Z8
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadalnone
+
+aheadal:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadal
+
+aheadalnone:
 	MOVL         960(SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -422,31 +512,33 @@ loopaf:
 	VFMSUB132PD  Z13, Z0, Z11
 	VFMADD231PD  Z9, Z14, Z12
 	VFNMADD231PD Z10, Z14, Z11
-	VMOVUPD      1536(R9), Z9
-	VMOVUPD      1600(R9), Z10
+	VMOVUPD      1536(R10), Z9
+	VMOVUPD      1600(R10), Z10
 	VFMADD231PD  Z9, Z11, Z1
 	VFMADD231PD  Z9, Z12, Z2
 	VFNMADD231PD Z10, Z12, Z1
 	VFMADD231PD  Z10, Z11, Z2
-	VMOVUPD      1664(R9), Z9
-	VMOVUPD      1728(R9), Z10
+	VMOVUPD      1664(R10), Z9
+	VMOVUPD      1728(R10), Z10
 	VFMADD231PD  Z9, Z11, Z3
 	VFMADD231PD  Z9, Z12, Z4
 	VFNMADD231PD Z10, Z12, Z3
 	VFMADD231PD  Z10, Z11, Z4
-	VMOVUPD      1792(R9), Z9
-	VMOVUPD      1856(R9), Z10
+	VMOVUPD      1792(R10), Z9
+	VMOVUPD      1856(R10), Z10
 	VFMADD231PD  Z9, Z11, Z5
 	VFMADD231PD  Z9, Z12, Z6
 	VFNMADD231PD Z10, Z12, Z5
 	VFMADD231PD  Z10, Z11, Z6
-	VMOVUPD      1920(R9), Z9
-	VMOVUPD      1984(R9), Z10
+	VMOVUPD      1920(R10), Z9
+	VMOVUPD      1984(R10), Z10
 	VFMADD231PD  Z9, Z11, Z7
 	VFMADD231PD  Z9, Z12, Z8
 	VFNMADD231PD Z10, Z12, Z7
 	VFMADD231PD  Z10, Z11, Z8
 	MOVQ         AX, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z9
 	VMOVUPD      64(CX), Z10
 	VMULPD       Z9, Z1, Z11
@@ -458,6 +550,8 @@ loopaf:
 	VFNMADD231PD Z10, Z4, Z13
 	VFMADD231PD  Z10, Z3, Z9
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z10
 	VMOVUPD      64(CX), Z14
 	VFMADD231PD  Z10, Z5, Z11
@@ -472,18 +566,18 @@ loopaf:
 	VMOVUPD      Z12, 64(AX)
 	VMOVUPD      Z13, (AX)(DI*1)
 	VMOVUPD      Z9, 64(AX)(DI*1)
-	ADDQ         $0x00000800, R9
-	MOVQ         R9, CX
+	ADDQ         $0x00000800, R10
+	MOVQ         R10, CX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+64(FP)
-	JNZ          loopaf
+	JNZ          loopah
 	VZEROUPPER
 	RET
 
-// func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int)
-// Requires: AVX, AVX512F
-TEXT ·blockProduct4FullAVX512(SB), NOSPLIT, $0-72
+// func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockProduct4FullAVX512(SB), NOSPLIT, $0-96
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -492,25 +586,40 @@ TEXT ·blockProduct4FullAVX512(SB), NOSPLIT, $0-72
 	MOVQ    stride+48(FP), DI
 	VMOVUPD blockOnesAVX512<>+0(SB), Z0
 
-loopag:
-	MOVL         (BX), R8
-	VPXORQ       Z1, Z1, Z1
-	VPXORQ       Z2, Z2, Z2
-	VPXORQ       Z3, Z3, Z3
-	VPXORQ       Z4, Z4, Z4
-	VPXORQ       Z5, Z5, Z5
-	VPXORQ       Z6, Z6, Z6
-	VPXORQ       Z7, Z7, Z7
-	VPXORQ       Z8, Z8, Z8
-	VPXORQ       Z9, Z9, Z9
-	VPXORQ       Z10, Z10, Z10
-	VPXORQ       Z11, Z11, Z11
-	VPXORQ       Z12, Z12, Z12
-	VPXORQ       Z13, Z13, Z13
-	VPXORQ       Z14, Z14, Z14
-	VPXORQ       Z15, Z15, Z15
-	VPXORQ       Z16, Z16, Z16
-	MOVQ         CX, R9
+loopam:
+	MOVL   (BX), R8
+	MOVQ   ahead+72(FP), R9
+	MOVQ   step+88(FP), R10
+	ADDQ   R9, R10
+	MOVQ   R10, ahead+72(FP)
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	VPXORQ Z10, Z10, Z10
+	VPXORQ Z11, Z11, Z11
+	VPXORQ Z12, Z12, Z12
+	VPXORQ Z13, Z13, Z13
+	VPXORQ Z14, Z14, Z14
+	VPXORQ Z15, Z15, Z15
+	VPXORQ Z16, Z16, Z16
+	MOVQ   CX, R10
+	MOVQ   lines+80(FP), CX
+	TESTQ  CX, CX
+	JZ     aheadannone
+
+aheadan:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadan
+
+aheadannone:
 	MOVL         (SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -525,54 +634,65 @@ loopag:
 	VFMSUB132PD  Z21, Z0, Z19
 	VFMADD231PD  Z17, Z22, Z20
 	VFNMADD231PD Z18, Z22, Z19
-	VMOVUPD      (R9), Z17
-	VMOVUPD      64(R9), Z18
+	VMOVUPD      (R10), Z17
+	VMOVUPD      64(R10), Z18
 	VFMADD231PD  Z17, Z19, Z1
 	VFMADD231PD  Z17, Z20, Z2
 	VFNMADD231PD Z18, Z20, Z1
 	VFMADD231PD  Z18, Z19, Z2
-	VMOVUPD      128(R9), Z17
-	VMOVUPD      192(R9), Z18
+	VMOVUPD      128(R10), Z17
+	VMOVUPD      192(R10), Z18
 	VFMADD231PD  Z17, Z19, Z3
 	VFMADD231PD  Z17, Z20, Z4
 	VFNMADD231PD Z18, Z20, Z3
 	VFMADD231PD  Z18, Z19, Z4
-	VMOVUPD      256(R9), Z17
-	VMOVUPD      320(R9), Z18
+	VMOVUPD      256(R10), Z17
+	VMOVUPD      320(R10), Z18
 	VFMADD231PD  Z17, Z19, Z5
 	VFMADD231PD  Z17, Z20, Z6
 	VFNMADD231PD Z18, Z20, Z5
 	VFMADD231PD  Z18, Z19, Z6
-	VMOVUPD      384(R9), Z17
-	VMOVUPD      448(R9), Z18
+	VMOVUPD      384(R10), Z17
+	VMOVUPD      448(R10), Z18
 	VFMADD231PD  Z17, Z19, Z7
 	VFMADD231PD  Z17, Z20, Z8
 	VFNMADD231PD Z18, Z20, Z7
 	VFMADD231PD  Z18, Z19, Z8
-	VMOVUPD      512(R9), Z17
-	VMOVUPD      576(R9), Z18
+	VMOVUPD      512(R10), Z17
+	VMOVUPD      576(R10), Z18
 	VFMADD231PD  Z17, Z19, Z9
 	VFMADD231PD  Z17, Z20, Z10
 	VFNMADD231PD Z18, Z20, Z9
 	VFMADD231PD  Z18, Z19, Z10
-	VMOVUPD      640(R9), Z17
-	VMOVUPD      704(R9), Z18
+	VMOVUPD      640(R10), Z17
+	VMOVUPD      704(R10), Z18
 	VFMADD231PD  Z17, Z19, Z11
 	VFMADD231PD  Z17, Z20, Z12
 	VFNMADD231PD Z18, Z20, Z11
 	VFMADD231PD  Z18, Z19, Z12
-	VMOVUPD      768(R9), Z17
-	VMOVUPD      832(R9), Z18
+	VMOVUPD      768(R10), Z17
+	VMOVUPD      832(R10), Z18
 	VFMADD231PD  Z17, Z19, Z13
 	VFMADD231PD  Z17, Z20, Z14
 	VFNMADD231PD Z18, Z20, Z13
 	VFMADD231PD  Z18, Z19, Z14
-	VMOVUPD      896(R9), Z17
-	VMOVUPD      960(R9), Z18
+	VMOVUPD      896(R10), Z17
+	VMOVUPD      960(R10), Z18
 	VFMADD231PD  Z17, Z19, Z15
 	VFMADD231PD  Z17, Z20, Z16
 	VFNMADD231PD Z18, Z20, Z15
 	VFMADD231PD  Z18, Z19, Z16
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadaonone
+
+aheadao:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadao
+
+aheadaonone:
 	MOVL         320(SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -587,54 +707,65 @@ loopag:
 	VFMSUB132PD  Z21, Z0, Z19
 	VFMADD231PD  Z17, Z22, Z20
 	VFNMADD231PD Z18, Z22, Z19
-	VMOVUPD      1024(R9), Z17
-	VMOVUPD      1088(R9), Z18
+	VMOVUPD      1024(R10), Z17
+	VMOVUPD      1088(R10), Z18
 	VFMADD231PD  Z17, Z19, Z1
 	VFMADD231PD  Z17, Z20, Z2
 	VFNMADD231PD Z18, Z20, Z1
 	VFMADD231PD  Z18, Z19, Z2
-	VMOVUPD      1152(R9), Z17
-	VMOVUPD      1216(R9), Z18
+	VMOVUPD      1152(R10), Z17
+	VMOVUPD      1216(R10), Z18
 	VFMADD231PD  Z17, Z19, Z3
 	VFMADD231PD  Z17, Z20, Z4
 	VFNMADD231PD Z18, Z20, Z3
 	VFMADD231PD  Z18, Z19, Z4
-	VMOVUPD      1280(R9), Z17
-	VMOVUPD      1344(R9), Z18
+	VMOVUPD      1280(R10), Z17
+	VMOVUPD      1344(R10), Z18
 	VFMADD231PD  Z17, Z19, Z5
 	VFMADD231PD  Z17, Z20, Z6
 	VFNMADD231PD Z18, Z20, Z5
 	VFMADD231PD  Z18, Z19, Z6
-	VMOVUPD      1408(R9), Z17
-	VMOVUPD      1472(R9), Z18
+	VMOVUPD      1408(R10), Z17
+	VMOVUPD      1472(R10), Z18
 	VFMADD231PD  Z17, Z19, Z7
 	VFMADD231PD  Z17, Z20, Z8
 	VFNMADD231PD Z18, Z20, Z7
 	VFMADD231PD  Z18, Z19, Z8
-	VMOVUPD      1536(R9), Z17
-	VMOVUPD      1600(R9), Z18
+	VMOVUPD      1536(R10), Z17
+	VMOVUPD      1600(R10), Z18
 	VFMADD231PD  Z17, Z19, Z9
 	VFMADD231PD  Z17, Z20, Z10
 	VFNMADD231PD Z18, Z20, Z9
 	VFMADD231PD  Z18, Z19, Z10
-	VMOVUPD      1664(R9), Z17
-	VMOVUPD      1728(R9), Z18
+	VMOVUPD      1664(R10), Z17
+	VMOVUPD      1728(R10), Z18
 	VFMADD231PD  Z17, Z19, Z11
 	VFMADD231PD  Z17, Z20, Z12
 	VFNMADD231PD Z18, Z20, Z11
 	VFMADD231PD  Z18, Z19, Z12
-	VMOVUPD      1792(R9), Z17
-	VMOVUPD      1856(R9), Z18
+	VMOVUPD      1792(R10), Z17
+	VMOVUPD      1856(R10), Z18
 	VFMADD231PD  Z17, Z19, Z13
 	VFMADD231PD  Z17, Z20, Z14
 	VFNMADD231PD Z18, Z20, Z13
 	VFMADD231PD  Z18, Z19, Z14
-	VMOVUPD      1920(R9), Z17
-	VMOVUPD      1984(R9), Z18
+	VMOVUPD      1920(R10), Z17
+	VMOVUPD      1984(R10), Z18
 	VFMADD231PD  Z17, Z19, Z15
 	VFMADD231PD  Z17, Z20, Z16
 	VFNMADD231PD Z18, Z20, Z15
 	VFMADD231PD  Z18, Z19, Z16
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadapnone
+
+aheadap:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadap
+
+aheadapnone:
 	MOVL         640(SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -649,54 +780,65 @@ loopag:
 	VFMSUB132PD  Z21, Z0, Z19
 	VFMADD231PD  Z17, Z22, Z20
 	VFNMADD231PD Z18, Z22, Z19
-	VMOVUPD      2048(R9), Z17
-	VMOVUPD      2112(R9), Z18
+	VMOVUPD      2048(R10), Z17
+	VMOVUPD      2112(R10), Z18
 	VFMADD231PD  Z17, Z19, Z1
 	VFMADD231PD  Z17, Z20, Z2
 	VFNMADD231PD Z18, Z20, Z1
 	VFMADD231PD  Z18, Z19, Z2
-	VMOVUPD      2176(R9), Z17
-	VMOVUPD      2240(R9), Z18
+	VMOVUPD      2176(R10), Z17
+	VMOVUPD      2240(R10), Z18
 	VFMADD231PD  Z17, Z19, Z3
 	VFMADD231PD  Z17, Z20, Z4
 	VFNMADD231PD Z18, Z20, Z3
 	VFMADD231PD  Z18, Z19, Z4
-	VMOVUPD      2304(R9), Z17
-	VMOVUPD      2368(R9), Z18
+	VMOVUPD      2304(R10), Z17
+	VMOVUPD      2368(R10), Z18
 	VFMADD231PD  Z17, Z19, Z5
 	VFMADD231PD  Z17, Z20, Z6
 	VFNMADD231PD Z18, Z20, Z5
 	VFMADD231PD  Z18, Z19, Z6
-	VMOVUPD      2432(R9), Z17
-	VMOVUPD      2496(R9), Z18
+	VMOVUPD      2432(R10), Z17
+	VMOVUPD      2496(R10), Z18
 	VFMADD231PD  Z17, Z19, Z7
 	VFMADD231PD  Z17, Z20, Z8
 	VFNMADD231PD Z18, Z20, Z7
 	VFMADD231PD  Z18, Z19, Z8
-	VMOVUPD      2560(R9), Z17
-	VMOVUPD      2624(R9), Z18
+	VMOVUPD      2560(R10), Z17
+	VMOVUPD      2624(R10), Z18
 	VFMADD231PD  Z17, Z19, Z9
 	VFMADD231PD  Z17, Z20, Z10
 	VFNMADD231PD Z18, Z20, Z9
 	VFMADD231PD  Z18, Z19, Z10
-	VMOVUPD      2688(R9), Z17
-	VMOVUPD      2752(R9), Z18
+	VMOVUPD      2688(R10), Z17
+	VMOVUPD      2752(R10), Z18
 	VFMADD231PD  Z17, Z19, Z11
 	VFMADD231PD  Z17, Z20, Z12
 	VFNMADD231PD Z18, Z20, Z11
 	VFMADD231PD  Z18, Z19, Z12
-	VMOVUPD      2816(R9), Z17
-	VMOVUPD      2880(R9), Z18
+	VMOVUPD      2816(R10), Z17
+	VMOVUPD      2880(R10), Z18
 	VFMADD231PD  Z17, Z19, Z13
 	VFMADD231PD  Z17, Z20, Z14
 	VFNMADD231PD Z18, Z20, Z13
 	VFMADD231PD  Z18, Z19, Z14
-	VMOVUPD      2944(R9), Z17
-	VMOVUPD      3008(R9), Z18
+	VMOVUPD      2944(R10), Z17
+	VMOVUPD      3008(R10), Z18
 	VFMADD231PD  Z17, Z19, Z15
 	VFMADD231PD  Z17, Z20, Z16
 	VFNMADD231PD Z18, Z20, Z15
 	VFMADD231PD  Z18, Z19, Z16
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadaqnone
+
+aheadaq:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadaq
+
+aheadaqnone:
 	MOVL         960(SI), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -711,55 +853,57 @@ loopag:
 	VFMSUB132PD  Z21, Z0, Z19
 	VFMADD231PD  Z17, Z22, Z20
 	VFNMADD231PD Z18, Z22, Z19
-	VMOVUPD      3072(R9), Z17
-	VMOVUPD      3136(R9), Z18
+	VMOVUPD      3072(R10), Z17
+	VMOVUPD      3136(R10), Z18
 	VFMADD231PD  Z17, Z19, Z1
 	VFMADD231PD  Z17, Z20, Z2
 	VFNMADD231PD Z18, Z20, Z1
 	VFMADD231PD  Z18, Z19, Z2
-	VMOVUPD      3200(R9), Z17
-	VMOVUPD      3264(R9), Z18
+	VMOVUPD      3200(R10), Z17
+	VMOVUPD      3264(R10), Z18
 	VFMADD231PD  Z17, Z19, Z3
 	VFMADD231PD  Z17, Z20, Z4
 	VFNMADD231PD Z18, Z20, Z3
 	VFMADD231PD  Z18, Z19, Z4
-	VMOVUPD      3328(R9), Z17
-	VMOVUPD      3392(R9), Z18
+	VMOVUPD      3328(R10), Z17
+	VMOVUPD      3392(R10), Z18
 	VFMADD231PD  Z17, Z19, Z5
 	VFMADD231PD  Z17, Z20, Z6
 	VFNMADD231PD Z18, Z20, Z5
 	VFMADD231PD  Z18, Z19, Z6
-	VMOVUPD      3456(R9), Z17
-	VMOVUPD      3520(R9), Z18
+	VMOVUPD      3456(R10), Z17
+	VMOVUPD      3520(R10), Z18
 	VFMADD231PD  Z17, Z19, Z7
 	VFMADD231PD  Z17, Z20, Z8
 	VFNMADD231PD Z18, Z20, Z7
 	VFMADD231PD  Z18, Z19, Z8
-	VMOVUPD      3584(R9), Z17
-	VMOVUPD      3648(R9), Z18
+	VMOVUPD      3584(R10), Z17
+	VMOVUPD      3648(R10), Z18
 	VFMADD231PD  Z17, Z19, Z9
 	VFMADD231PD  Z17, Z20, Z10
 	VFNMADD231PD Z18, Z20, Z9
 	VFMADD231PD  Z18, Z19, Z10
-	VMOVUPD      3712(R9), Z17
-	VMOVUPD      3776(R9), Z18
+	VMOVUPD      3712(R10), Z17
+	VMOVUPD      3776(R10), Z18
 	VFMADD231PD  Z17, Z19, Z11
 	VFMADD231PD  Z17, Z20, Z12
 	VFNMADD231PD Z18, Z20, Z11
 	VFMADD231PD  Z18, Z19, Z12
-	VMOVUPD      3840(R9), Z17
-	VMOVUPD      3904(R9), Z18
+	VMOVUPD      3840(R10), Z17
+	VMOVUPD      3904(R10), Z18
 	VFMADD231PD  Z17, Z19, Z13
 	VFMADD231PD  Z17, Z20, Z14
 	VFNMADD231PD Z18, Z20, Z13
 	VFMADD231PD  Z18, Z19, Z14
-	VMOVUPD      3968(R9), Z17
-	VMOVUPD      4032(R9), Z18
+	VMOVUPD      3968(R10), Z17
+	VMOVUPD      4032(R10), Z18
 	VFMADD231PD  Z17, Z19, Z15
 	VFMADD231PD  Z17, Z20, Z16
 	VFNMADD231PD Z18, Z20, Z15
 	VFMADD231PD  Z18, Z19, Z16
 	MOVQ         AX, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z17
 	VMOVUPD      64(CX), Z18
 	VMULPD       Z17, Z1, Z19
@@ -771,6 +915,8 @@ loopag:
 	VFNMADD231PD Z18, Z4, Z21
 	VFMADD231PD  Z18, Z3, Z17
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z18
 	VMOVUPD      64(CX), Z22
 	VFMADD231PD  Z18, Z5, Z19
@@ -782,6 +928,8 @@ loopag:
 	VFNMADD231PD Z22, Z8, Z21
 	VFMADD231PD  Z22, Z7, Z17
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z18
 	VMOVUPD      64(CX), Z22
 	VFMADD231PD  Z18, Z9, Z19
@@ -793,6 +941,8 @@ loopag:
 	VFNMADD231PD Z22, Z12, Z21
 	VFMADD231PD  Z22, Z11, Z17
 	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
 	VMOVUPD      (CX), Z18
 	VMOVUPD      64(CX), Z22
 	VFMADD231PD  Z18, Z13, Z19
@@ -807,18 +957,18 @@ loopag:
 	VMOVUPD      Z20, 64(AX)
 	VMOVUPD      Z21, (AX)(DI*1)
 	VMOVUPD      Z17, 64(AX)(DI*1)
-	ADDQ         $0x00001000, R9
-	MOVQ         R9, CX
+	ADDQ         $0x00001000, R10
+	MOVQ         R10, CX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+64(FP)
-	JNZ          loopag
+	JNZ          loopam
 	VZEROUPPER
 	RET
 
-// func blockProductRowsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int)
-// Requires: AVX, AVX512F
-TEXT ·blockProductRowsAVX512(SB), NOSPLIT, $0-80
+// func blockProductRowsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockProductRowsAVX512(SB), NOSPLIT, $0-104
 	MOVQ    d+0(FP), AX
 	MOVQ    key+8(FP), CX
 	MOVQ    roots+16(FP), DX
@@ -827,24 +977,39 @@ TEXT ·blockProductRowsAVX512(SB), NOSPLIT, $0-80
 	MOVQ    stride+48(FP), DI
 	VMOVUPD blockOnesAVX512<>+0(SB), Z0
 
-loopah:
+loopar:
 	MOVL   (BX), R8
+	MOVQ   ahead+80(FP), R9
+	MOVQ   step+96(FP), R10
+	ADDQ   R9, R10
+	MOVQ   R10, ahead+80(FP)
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
 	VPXORQ Z4, Z4, Z4
-	MOVQ   CX, R9
-	MOVQ   SI, R10
-	MOVQ   terms+56(FP), R11
+	MOVQ   CX, R10
+	MOVQ   SI, R11
+	MOVQ   terms+56(FP), R12
 
-loopai:
-	MOVL         (R10), CX
+loopas:
+	MOVQ  lines+88(FP), CX
+	TESTQ CX, CX
+	JZ    aheadatnone
+
+aheadat:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadat
+
+aheadatnone:
+	MOVL         (R11), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
 	SHLQ         $0x04, CX
 	ADDQ         DX, CX
-	VMOVUPD      64(R10), Z5
-	VMOVUPD      128(R10), Z6
+	VMOVUPD      64(R11), Z5
+	VMOVUPD      128(R11), Z6
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD 8(CX), Z10
 	VMULPD       Z6, Z9, Z8
@@ -853,23 +1018,23 @@ loopai:
 	VFMADD231PD  Z5, Z10, Z8
 	VFNMADD231PD Z6, Z10, Z7
 	MOVQ         AX, CX
-	MOVQ         levels+64(FP), R12
+	MOVQ         levels+64(FP), R13
 
-loopaj:
+loopau:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      64(CX), Z6
 	VMULPD       Z5, Z7, Z9
 	VMULPD       Z5, Z8, Z5
 	VFNMADD231PD Z6, Z8, Z9
 	VFMADD231PD  Z6, Z7, Z5
-	VMOVUPD      (R9), Z6
-	VMOVUPD      64(R9), Z10
+	VMOVUPD      (R10), Z6
+	VMOVUPD      64(R10), Z10
 	VFMADD231PD  Z6, Z9, Z1
 	VFMADD231PD  Z6, Z5, Z2
 	VFNMADD231PD Z10, Z5, Z1
 	VFMADD231PD  Z10, Z9, Z2
-	VMOVUPD      128(R9), Z6
-	VMOVUPD      192(R9), Z10
+	VMOVUPD      128(R10), Z6
+	VMOVUPD      192(R10), Z10
 	VFMADD231PD  Z6, Z9, Z3
 	VFMADD231PD  Z6, Z5, Z4
 	VFNMADD231PD Z10, Z5, Z3
@@ -881,41 +1046,41 @@ loopaj:
 	VMULPD       Z5, Z8, Z5
 	VFNMADD231PD Z6, Z8, Z9
 	VFMADD231PD  Z6, Z7, Z5
-	VMOVUPD      256(R9), Z6
-	VMOVUPD      320(R9), Z10
+	VMOVUPD      256(R10), Z6
+	VMOVUPD      320(R10), Z10
 	VFMADD231PD  Z6, Z9, Z1
 	VFMADD231PD  Z6, Z5, Z2
 	VFNMADD231PD Z10, Z5, Z1
 	VFMADD231PD  Z10, Z9, Z2
-	VMOVUPD      384(R9), Z6
-	VMOVUPD      448(R9), Z10
+	VMOVUPD      384(R10), Z6
+	VMOVUPD      448(R10), Z10
 	VFMADD231PD  Z6, Z9, Z3
 	VFMADD231PD  Z6, Z5, Z4
 	VFNMADD231PD Z10, Z5, Z3
 	VFMADD231PD  Z10, Z9, Z4
 	ADDQ         DI, CX
-	ADDQ         $0x00000200, R9
+	ADDQ         $0x00000200, R10
+	DECQ         R13
+	JNZ          loopau
+	ADDQ         $0x00000140, R11
 	DECQ         R12
-	JNZ          loopaj
-	ADDQ         $0x00000140, R10
-	DECQ         R11
-	JNZ          loopai
+	JNZ          loopas
 	VMOVUPD      Z1, (AX)
 	VMOVUPD      Z2, 64(AX)
 	VMOVUPD      Z3, (AX)(DI*1)
 	VMOVUPD      Z4, 64(AX)(DI*1)
-	MOVQ         R9, CX
+	MOVQ         R10, CX
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+72(FP)
-	JNZ          loopah
+	JNZ          loopar
 	VZEROUPPER
 	RET
 
-// func blockPartsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·blockPartsAVX512(SB), $1192-96
-	LEAQ  167(SP), AX
+// func blockPartsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·blockPartsAVX512(SB), $1200-120
+	LEAQ  175(SP), AX
 	ANDQ  $-64, AX
 	MOVQ  stride+48(FP), BX
 	MOVQ  scratch+88(FP), SI
@@ -928,17 +1093,24 @@ TEXT ·blockPartsAVX512(SB), $1192-96
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopak:
-	VMOVUPD (DI), Z0
-	VMOVUPD Z0, (R8)
-	VMOVUPD 64(DI), Z0
-	VMOVUPD Z0, 64(R8)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R8
-	CMPQ    R8, DX
-	JNZ     loopak
+loopav:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Z0
+	VMOVUPD    Z0, (R8)
+	VMOVUPD    64(DI), Z0
+	VMOVUPD    Z0, 64(R8)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R8
+	CMPQ       R8, DX
+	JNZ        loopav
 
-loopal:
+loopaw:
+	MOVQ ahead+96(FP), DI
+	MOVQ step+112(FP), R8
+	ADDQ DI, R8
+	MOVQ R8, ahead+96(FP)
+	MOVQ DI, 8(SP)
 	MOVQ exponent+32(FP), DI
 	MOVL (DI), DI
 	MOVQ roots+16(FP), R11
@@ -946,7 +1118,7 @@ loopal:
 	MOVQ AX, R10
 	MOVQ terms+56(FP), R12
 
-loopam:
+loopax:
 	MOVL         (R9), R8
 	IMULL        DI, R8
 	ANDQ         mask+24(FP), R8
@@ -980,13 +1152,13 @@ loopam:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000140, R9
 	DECQ         R12
-	JNZ          loopam
+	JNZ          loopax
 	MOVQ         turns+40(FP), R8
 	MOVQ         AX, R9
-	LEAQ         8(SP), DI
+	LEAQ         16(SP), DI
 	MOVQ         terms+56(FP), R12
 
-loopan:
+loopay:
 	MOVQ  16(R8), R11
 	IMULQ CX, R11
 	MOVQ  DX, R10
@@ -1000,20 +1172,33 @@ loopan:
 	ADDQ  $0x18, DI
 	ADDQ  $0x00000140, R8
 	DECQ  R12
-	JNZ   loopan
+	JNZ   loopay
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopao:
+loopaz:
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
 	VPXORQ Z4, Z4, Z4
 	MOVQ   key+8(FP), R9
-	LEAQ   8(SP), R11
+	LEAQ   16(SP), R11
 	MOVQ   terms+56(FP), R12
 
-loopap:
+loopba:
+	MOVQ  8(SP), R10
+	MOVQ  lines+104(FP), R13
+	TESTQ R13, R13
+	JZ    aheadbbnone
+
+aheadbb:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R13
+	JNZ        aheadbb
+
+aheadbbnone:
+	MOVQ    R10, 8(SP)
 	MOVQ    (R11), R13
 	MOVQ    8(R11), R10
 	CMPQ    R13, DX
@@ -1025,7 +1210,7 @@ loopap:
 	MOVQ    R8, R10
 	MOVQ    levels+64(FP), R14
 
-loopaq:
+loopbc:
 	VMOVUPD      (R13), Z6
 	VMOVUPD      64(R13), Z7
 	VMOVUPD      (R10), Z8
@@ -1070,11 +1255,11 @@ loopaq:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	DECQ         R14
-	JNZ          loopaq
+	JNZ          loopbc
 	MOVQ         R13, (R11)
 	ADDQ         $0x18, R11
 	DECQ         R12
-	JNZ          loopap
+	JNZ          loopba
 	VMOVUPD      Z1, (DI)
 	VMOVUPD      Z2, 64(DI)
 	VMOVUPD      Z3, (DI)(BX*1)
@@ -1087,17 +1272,19 @@ loopaq:
 	ADDQ         R8, R11
 	ADDQ         $0x00000080, DI
 
-loopar:
-	VMOVUPD (DI), Z0
-	VMOVUPD Z0, (R11)
-	VMOVUPD 64(DI), Z0
-	VMOVUPD Z0, 64(R11)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R11
-	DECQ    R9
-	JNZ     loopar
-	SUBQ    $0x00000080, DI
-	JMP     copied
+loopbd:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Z0
+	VMOVUPD    Z0, (R11)
+	VMOVUPD    64(DI), Z0
+	VMOVUPD    Z0, 64(R11)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R11
+	DECQ       R9
+	JNZ        loopbd
+	SUBQ       $0x00000080, DI
+	JMP        copied
 
 last:
 	IMULQ BX, R9
@@ -1106,7 +1293,7 @@ last:
 copied:
 	MOVQ  R10, R8
 	CMPQ  R8, DX
-	JNZ   loopao
+	JNZ   loopaz
 	MOVQ  levels+64(FP), DI
 	IMULQ terms+56(FP), DI
 	SHLQ  $0x09, DI
@@ -1118,14 +1305,14 @@ copied:
 	ADDQ  $0x00000080, d+0(FP)
 	ADDQ  $0x04, exponent+32(FP)
 	DECQ  count+80(FP)
-	JNZ   loopal
+	JNZ   loopaw
 	VZEROUPPER
 	RET
 
-// func blockPartsFull1AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·blockPartsFull1AVX512(SB), $1192-96
-	LEAQ  167(SP), AX
+// func blockPartsFull1AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·blockPartsFull1AVX512(SB), $1200-120
+	LEAQ  175(SP), AX
 	ANDQ  $-64, AX
 	MOVQ  stride+48(FP), BX
 	MOVQ  scratch+88(FP), SI
@@ -1138,17 +1325,24 @@ TEXT ·blockPartsFull1AVX512(SB), $1192-96
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopas:
-	VMOVUPD (DI), Z0
-	VMOVUPD Z0, (R8)
-	VMOVUPD 64(DI), Z0
-	VMOVUPD Z0, 64(R8)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R8
-	CMPQ    R8, DX
-	JNZ     loopas
+loopbe:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Z0
+	VMOVUPD    Z0, (R8)
+	VMOVUPD    64(DI), Z0
+	VMOVUPD    Z0, 64(R8)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R8
+	CMPQ       R8, DX
+	JNZ        loopbe
 
-loopat:
+loopbf:
+	MOVQ         ahead+96(FP), DI
+	MOVQ         step+112(FP), R8
+	ADDQ         DI, R8
+	MOVQ         R8, ahead+96(FP)
+	MOVQ         DI, 8(SP)
 	MOVQ         exponent+32(FP), DI
 	MOVL         (DI), DI
 	MOVQ         roots+16(FP), R11
@@ -1276,7 +1470,7 @@ loopat:
 	VMOVUPD      Z7, 960(R10)
 	MOVQ         turns+40(FP), R8
 	MOVQ         AX, R9
-	LEAQ         8(SP), DI
+	LEAQ         16(SP), DI
 	MOVQ         16(R8), R11
 	IMULQ        CX, R11
 	MOVQ         DX, R10
@@ -1316,13 +1510,26 @@ loopat:
 	MOVQ         d+0(FP), DI
 	MOVQ         SI, R8
 
-loopau:
-	VPXORQ       Z1, Z1, Z1
-	VPXORQ       Z2, Z2, Z2
-	VPXORQ       Z3, Z3, Z3
-	VPXORQ       Z4, Z4, Z4
-	MOVQ         key+8(FP), R9
-	LEAQ         8(SP), R11
+loopbg:
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	MOVQ   key+8(FP), R9
+	LEAQ   16(SP), R11
+	MOVQ   8(SP), R10
+	MOVQ   lines+104(FP), R12
+	TESTQ  R12, R12
+	JZ     aheadbhnone
+
+aheadbh:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbh
+
+aheadbhnone:
+	MOVQ         R10, 8(SP)
 	MOVQ         (R11), R12
 	MOVQ         8(R11), R10
 	CMPQ         R12, DX
@@ -1376,6 +1583,19 @@ loopau:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	MOVQ         R12, (R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbinone
+
+aheadbi:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbi
+
+aheadbinone:
+	MOVQ         R10, 8(SP)
 	MOVQ         24(R11), R12
 	MOVQ         32(R11), R10
 	CMPQ         R12, DX
@@ -1429,6 +1649,19 @@ loopau:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	MOVQ         R12, 24(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbjnone
+
+aheadbj:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbj
+
+aheadbjnone:
+	MOVQ         R10, 8(SP)
 	MOVQ         48(R11), R12
 	MOVQ         56(R11), R10
 	CMPQ         R12, DX
@@ -1482,6 +1715,19 @@ loopau:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	MOVQ         R12, 48(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbknone
+
+aheadbk:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbk
+
+aheadbknone:
+	MOVQ         R10, 8(SP)
 	MOVQ         72(R11), R12
 	MOVQ         80(R11), R10
 	CMPQ         R12, DX
@@ -1547,17 +1793,19 @@ loopau:
 	ADDQ         R8, R11
 	ADDQ         $0x00000080, DI
 
-loopav:
-	VMOVUPD (DI), Z0
-	VMOVUPD Z0, (R11)
-	VMOVUPD 64(DI), Z0
-	VMOVUPD Z0, 64(R11)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R11
-	DECQ    R9
-	JNZ     loopav
-	SUBQ    $0x00000080, DI
-	JMP     copied
+loopbl:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Z0
+	VMOVUPD    Z0, (R11)
+	VMOVUPD    64(DI), Z0
+	VMOVUPD    Z0, 64(R11)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R11
+	DECQ       R9
+	JNZ        loopbl
+	SUBQ       $0x00000080, DI
+	JMP        copied
 
 last:
 	IMULQ BX, R9
@@ -1566,7 +1814,7 @@ last:
 copied:
 	MOVQ  R10, R8
 	CMPQ  R8, DX
-	JNZ   loopau
+	JNZ   loopbg
 	MOVQ  levels+64(FP), DI
 	IMULQ terms+56(FP), DI
 	SHLQ  $0x09, DI
@@ -1578,14 +1826,14 @@ copied:
 	ADDQ  $0x00000080, d+0(FP)
 	ADDQ  $0x04, exponent+32(FP)
 	DECQ  count+80(FP)
-	JNZ   loopat
+	JNZ   loopbf
 	VZEROUPPER
 	RET
 
-// func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·blockPartsFull2AVX512(SB), $1192-96
-	LEAQ  167(SP), AX
+// func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·blockPartsFull2AVX512(SB), $1200-120
+	LEAQ  175(SP), AX
 	ANDQ  $-64, AX
 	MOVQ  stride+48(FP), BX
 	MOVQ  scratch+88(FP), SI
@@ -1598,17 +1846,24 @@ TEXT ·blockPartsFull2AVX512(SB), $1192-96
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopaw:
-	VMOVUPD (DI), Z0
-	VMOVUPD Z0, (R8)
-	VMOVUPD 64(DI), Z0
-	VMOVUPD Z0, 64(R8)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R8
-	CMPQ    R8, DX
-	JNZ     loopaw
+loopbm:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Z0
+	VMOVUPD    Z0, (R8)
+	VMOVUPD    64(DI), Z0
+	VMOVUPD    Z0, 64(R8)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R8
+	CMPQ       R8, DX
+	JNZ        loopbm
 
-loopax:
+loopbn:
+	MOVQ         ahead+96(FP), DI
+	MOVQ         step+112(FP), R8
+	ADDQ         DI, R8
+	MOVQ         R8, ahead+96(FP)
+	MOVQ         DI, 8(SP)
 	MOVQ         exponent+32(FP), DI
 	MOVL         (DI), DI
 	MOVQ         roots+16(FP), R11
@@ -1736,7 +1991,7 @@ loopax:
 	VMOVUPD      Z7, 960(R10)
 	MOVQ         turns+40(FP), R8
 	MOVQ         AX, R9
-	LEAQ         8(SP), DI
+	LEAQ         16(SP), DI
 	MOVQ         16(R8), R11
 	IMULQ        CX, R11
 	MOVQ         DX, R10
@@ -1776,13 +2031,26 @@ loopax:
 	MOVQ         d+0(FP), DI
 	MOVQ         SI, R8
 
-loopay:
-	VPXORQ       Z1, Z1, Z1
-	VPXORQ       Z2, Z2, Z2
-	VPXORQ       Z3, Z3, Z3
-	VPXORQ       Z4, Z4, Z4
-	MOVQ         key+8(FP), R9
-	LEAQ         8(SP), R11
+loopbo:
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	MOVQ   key+8(FP), R9
+	LEAQ   16(SP), R11
+	MOVQ   8(SP), R10
+	MOVQ   lines+104(FP), R12
+	TESTQ  R12, R12
+	JZ     aheadbpnone
+
+aheadbp:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbp
+
+aheadbpnone:
+	MOVQ         R10, 8(SP)
 	MOVQ         (R11), R12
 	MOVQ         8(R11), R10
 	CMPQ         R12, DX
@@ -1879,6 +2147,19 @@ loopay:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	MOVQ         R12, (R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbqnone
+
+aheadbq:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbq
+
+aheadbqnone:
+	MOVQ         R10, 8(SP)
 	MOVQ         24(R11), R12
 	MOVQ         32(R11), R10
 	CMPQ         R12, DX
@@ -1975,6 +2256,19 @@ loopay:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	MOVQ         R12, 24(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbrnone
+
+aheadbr:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbr
+
+aheadbrnone:
+	MOVQ         R10, 8(SP)
 	MOVQ         48(R11), R12
 	MOVQ         56(R11), R10
 	CMPQ         R12, DX
@@ -2071,6 +2365,19 @@ loopay:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	MOVQ         R12, 48(R11)
+	MOVQ         8(SP), R10
+	MOVQ         lines+104(FP), R12
+	TESTQ        R12, R12
+	JZ           aheadbsnone
+
+aheadbs:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R12
+	JNZ        aheadbs
+
+aheadbsnone:
+	MOVQ         R10, 8(SP)
 	MOVQ         72(R11), R12
 	MOVQ         80(R11), R10
 	CMPQ         R12, DX
@@ -2179,17 +2486,19 @@ loopay:
 	ADDQ         R8, R11
 	ADDQ         $0x00000080, DI
 
-loopaz:
-	VMOVUPD (DI), Z0
-	VMOVUPD Z0, (R11)
-	VMOVUPD 64(DI), Z0
-	VMOVUPD Z0, 64(R11)
-	ADDQ    BX, DI
-	ADDQ    $0x00000080, R11
-	DECQ    R9
-	JNZ     loopaz
-	SUBQ    $0x00000080, DI
-	JMP     copied
+loopbt:
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	VMOVUPD    (DI), Z0
+	VMOVUPD    Z0, (R11)
+	VMOVUPD    64(DI), Z0
+	VMOVUPD    Z0, 64(R11)
+	ADDQ       BX, DI
+	ADDQ       $0x00000080, R11
+	DECQ       R9
+	JNZ        loopbt
+	SUBQ       $0x00000080, DI
+	JMP        copied
 
 last:
 	IMULQ BX, R9
@@ -2198,7 +2507,7 @@ last:
 copied:
 	MOVQ  R10, R8
 	CMPQ  R8, DX
-	JNZ   loopay
+	JNZ   loopbo
 	MOVQ  levels+64(FP), DI
 	IMULQ terms+56(FP), DI
 	SHLQ  $0x09, DI
@@ -2210,6 +2519,6 @@ copied:
 	ADDQ  $0x00000080, d+0(FP)
 	ADDQ  $0x04, exponent+32(FP)
 	DECQ  count+80(FP)
-	JNZ   loopax
+	JNZ   loopbn
 	VZEROUPPER
 	RET

@@ -58,11 +58,11 @@ func BenchmarkBlockProduct(b *testing.B) {
 						for range 4 {
 							if hot {
 								for range n / 16 / benchTile {
-									p.BlockProduct(d, keys[:size], &r, levels, 0, benchTile)
+									p.BlockProduct(d, keys[:size], &r, levels, 0, benchTile, nil)
 								}
 								continue
 							}
-							p.BlockProduct(d, keys[at:at+size], &r, levels, 0, n/16)
+							p.BlockProduct(d, keys[at:at+size], &r, levels, 0, n/16, nil)
 							if at += size; at+size > len(keys) {
 								at = 0
 							}
@@ -88,7 +88,7 @@ func BenchmarkBlockProductParts(b *testing.B) {
 					scratch := make([]float64, p.BlockScratchLen(m, levels))
 					perVector(b, n/16, func() {
 						for i := 0; i < n/16; i += benchTile {
-							p.BlockProductParts(d, key, &r, levels, i, i+benchTile, scratch)
+							p.BlockProductParts(d, key, &r, levels, i, i+benchTile, scratch, nil)
 						}
 					})
 				})
@@ -132,10 +132,11 @@ func BenchmarkBlockStream(b *testing.B) {
 						for v := 0; v < n/16; v += benchTile {
 							next := keys[(at*size+(v/benchTile+1)*tile)%len(keys):][:tile]
 							for i := range d {
-								p.BlockProduct(d[i], keys[at*size:][:size], &r, 1, v, v+benchTile)
+								var ahead []float64
 								if mode == "prefetch" {
-									Prefetch(next[tile/group*i : tile/group*(i+1)])
+									ahead = next[tile/group*i : tile/group*(i+1)]
 								}
+								p.BlockProduct(d[i], keys[at*size:][:size], &r, 1, v, v+benchTile, ahead)
 							}
 						}
 						for i := range d {

@@ -61,7 +61,7 @@ func TestBlockKernels(t *testing.T) {
 						restore := setLevel(l)
 						for _, size := range []int{len(minScratch), p.BlockScratchLen(parts, levels)} {
 							got, in, scratch := guard(d), guard(key), guard(make([]float64, size))
-							p.BlockProductParts(got.x(), in.x(), &b, levels, from, to, scratch.x())
+							p.BlockProductParts(got.x(), in.x(), &b, levels, from, to, scratch.x(), in.x()[:s.Uint64n(uint64(len(key)))])
 							near(t, name+", parts", got.x(), want, tolerance)
 							got.check(t, name)
 							scratch.check(t, name)
@@ -70,7 +70,7 @@ func TestBlockKernels(t *testing.T) {
 						}
 						if parts == 1 {
 							got, in := guard(d), guard(key)
-							p.BlockProduct(got.x(), in.x(), &b, levels, from, to)
+							p.BlockProduct(got.x(), in.x(), &b, levels, from, to, in.x()[:s.Uint64n(uint64(len(key)))])
 							near(t, name, got.x(), want, tolerance)
 							got.check(t, name)
 							unchanged(t, name, in, key)
@@ -103,7 +103,7 @@ func TestBlockOfZeros(t *testing.T) {
 			d, key := blockOperands(s, p, parts, 1, 4)
 			var b BlockRotation
 			p.SetRotation(&b, make([]int, 4), parts)
-			p.BlockProductParts(d, key, &b, 1, 0, 32, make([]float64, p.BlockScratchLen(parts, 1)))
+			p.BlockProductParts(d, key, &b, 1, 0, 32, make([]float64, p.BlockScratchLen(parts, 1)), nil)
 			for i, v := range d {
 				if v != 0 {
 					t.Fatalf("%d parts: element %d is %g", parts, i, v)
@@ -114,7 +114,7 @@ func TestBlockOfZeros(t *testing.T) {
 		d, key := blockOperands(s, p, 1, 1, 4)
 		var b BlockRotation
 		p.SetRotation(&b, make([]int, 4), 1)
-		p.BlockProduct(d, key, &b, 1, 0, 32)
+		p.BlockProduct(d, key, &b, 1, 0, 32, nil)
 		for i, v := range d {
 			if v != 0 {
 				t.Fatalf("element %d is %g", i, v)
@@ -131,16 +131,16 @@ func TestBlockPanics(t *testing.T) {
 	p.SetRotation(&parts, []int{1, 2}, 3)
 	d, key, scratch := make([]float64, 3*512), make([]float64, p.BlockKeyLen(2, 1)), make([]float64, p.BlockScratchLen(3, 1))
 	for name, call := range map[string]func(){
-		"digits":         func() { p.BlockProduct(d[:511], key, &b, 1, 0, 16) },
-		"key":            func() { p.BlockProduct(d[:512], key[:len(key)-1], &b, 1, 0, 16) },
-		"from":           func() { p.BlockProduct(d[:512], key, &b, 1, -1, 16) },
-		"to":             func() { p.BlockProduct(d[:512], key, &b, 1, 0, 17) },
-		"reversed":       func() { p.BlockProduct(d[:512], key, &b, 1, 3, 2) },
-		"levels":         func() { p.BlockProduct(nil, nil, &b, 0, 0, 16) },
-		"unset":          func() { p.BlockProduct(d[:512], nil, &unset, 1, 0, 16) },
-		"parts":          func() { p.BlockProduct(d, key, &parts, 1, 0, 16) },
-		"digits, parts":  func() { p.BlockProductParts(d[:1024], key, &parts, 1, 0, 16, scratch) },
-		"scratch":        func() { p.BlockProductParts(d, key, &parts, 1, 0, 16, scratch[:95]) },
+		"digits":         func() { p.BlockProduct(d[:511], key, &b, 1, 0, 16, nil) },
+		"key":            func() { p.BlockProduct(d[:512], key[:len(key)-1], &b, 1, 0, 16, nil) },
+		"from":           func() { p.BlockProduct(d[:512], key, &b, 1, -1, 16, nil) },
+		"to":             func() { p.BlockProduct(d[:512], key, &b, 1, 0, 17, nil) },
+		"reversed":       func() { p.BlockProduct(d[:512], key, &b, 1, 3, 2, nil) },
+		"levels":         func() { p.BlockProduct(nil, nil, &b, 0, 0, 16, nil) },
+		"unset":          func() { p.BlockProduct(d[:512], nil, &unset, 1, 0, 16, nil) },
+		"parts":          func() { p.BlockProduct(d, key, &parts, 1, 0, 16, nil) },
+		"digits, parts":  func() { p.BlockProductParts(d[:1024], key, &parts, 1, 0, 16, scratch, nil) },
+		"scratch":        func() { p.BlockProductParts(d, key, &parts, 1, 0, 16, scratch[:95], nil) },
 		"no terms":       func() { p.SetRotation(&unset, nil, 1) },
 		"too many terms": func() { p.SetRotation(&unset, make([]int, BlockTerms+1), 1) },
 		"no parts":       func() { p.SetRotation(&unset, []int{1}, 0) },
@@ -170,21 +170,11 @@ func TestBlockAllocations(t *testing.T) {
 			if count := testing.AllocsPerRun(10, func() {
 				p.SetRotation(&one, exponents, 1)
 				p.SetRotation(&two, exponents, 2)
-				p.BlockProduct(d[:len(d)/2], key, &one, levels, 0, 64)
-				p.BlockProductParts(d, key, &two, levels, 0, 64, scratch)
-				Prefetch(key)
+				p.BlockProduct(d[:len(d)/2], key, &one, levels, 0, 64, key)
+				p.BlockProductParts(d, key, &two, levels, 0, 64, scratch, key)
 			}); count != 0 {
 				t.Errorf("%d levels: %g allocations", levels, count)
 			}
 		}
 	})
-}
-
-// Prefetch reads nothing: lengths that are no whole lines, and nothing at all.
-func TestPrefetch(t *testing.T) {
-	x := make([]float64, 17)
-	for i := range x {
-		Prefetch(x[i:])
-	}
-	Prefetch(nil)
 }

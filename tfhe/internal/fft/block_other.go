@@ -2,12 +2,10 @@
 
 package fft
 
-func (p *Plan) blockProduct(d, key []float64, b *BlockRotation, levels, from, to int) {
+func (p *Plan) blockProduct(d, key []float64, b *BlockRotation, levels, from, to int, _ []float64) {
 	p.blockProductGo(d, key, b, levels, from, to)
 }
 
-func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, from, to int, scratch []float64) {
+func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, from, to int, scratch, _ []float64) {
 	p.blockProductPartsGo(d, key, b, levels, from, to, scratch)
 }
-
-func prefetchLines([]float64) {}

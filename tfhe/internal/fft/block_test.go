@@ -82,13 +82,13 @@ func checkBlockProduct(t *testing.T, r *rand.Rand, n, levels, parts, terms int) 
 	mid := n / 16 / 3
 	got := append([]float64(nil), d...)
 	scratch := make([]float64, 2*parts*rows*16)
-	p.BlockProductParts(got, packed, &b, levels, 0, mid, scratch)
-	p.BlockProductParts(got, packed, &b, levels, mid, n/16, scratch)
+	p.BlockProductParts(got, packed, &b, levels, 0, mid, scratch, nil)
+	p.BlockProductParts(got, packed, &b, levels, mid, n/16, scratch, nil)
 	check("parts", got)
 	if parts == 1 {
 		got := append([]float64(nil), d...)
-		p.BlockProduct(got, packed, &b, levels, 0, mid)
-		p.BlockProduct(got, packed, &b, levels, mid, n/16)
+		p.BlockProduct(got, packed, &b, levels, 0, mid, nil)
+		p.BlockProduct(got, packed, &b, levels, mid, n/16, nil)
 		check("one part", got)
 	}
 }

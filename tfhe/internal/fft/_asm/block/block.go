@@ -73,8 +73,8 @@ func (w width) blockProductRows(terms, levels int) {
 		name += "Full" + string(rune('0'+levels))
 		of = "; terms is BlockTerms and levels is " + string(rune('0'+levels))
 	}
-	w.begin(name, "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, count int",
-		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation"+of,
+	w.begin(name, "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, count int, ahead *float64, lines, step int",
+		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc+of,
 		"for i := range count {",
 		"	var out [2]vector // complex numbers",
 		"	for j := range terms {",
@@ -97,12 +97,16 @@ func (w width) blockProductRows(terms, levels int) {
 	e, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64()
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
+		ahead := startAhead()
 		for half := range w.halves() {
 			off := half * w.bytes()
 			out := [2]cx{w.zero(), w.zero()}
 			MOVQ(key, termKey)
 			MOVQ(turns, t)
 			repeat(terms, "terms", func(i int) {
+				if half == 0 {
+					askAhead(ahead)
+				}
 				turn := Mem{Base: t, Disp: turnSize * i}
 				rootOf(x, e, roots, turn.Offset(turnPower))
 				f := w.factor(Mem{Base: x}, turn.Offset(turnLanes+off), one)
@@ -138,8 +142,8 @@ const maxTerms = 4
 // terms 0 is any number.
 func (w width) blockProduct(rows, terms int) {
 	digit := string(rune('0' + rows))
-	w.begin("blockProduct"+digit+map[int]string{0: "", maxTerms: "Full"}[terms], "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, count int",
-		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation"+map[int]string{0: "", maxTerms: "; terms is BlockTerms"}[terms],
+	w.begin("blockProduct"+digit+map[int]string{0: "", maxTerms: "Full"}[terms], "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, count int, ahead *float64, lines, step int",
+		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc+map[int]string{0: "", maxTerms: "; terms is BlockTerms"}[terms],
 		"for i := range count {",
 		"	for o := range 2 {",
 		"		var k ["+digit+"]vector // complex numbers",
@@ -162,6 +166,7 @@ func (w width) blockProduct(rows, terms int) {
 	e, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64()
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
+		ahead := startAhead()
 		for half := range w.halves() {
 			off := half * w.bytes()
 			var k [4][2]cx
@@ -179,6 +184,9 @@ func (w width) blockProduct(rows, terms int) {
 				if terms > 0 {
 					turn = Mem{Base: turns, Disp: turnSize * i}
 				}
+				if half == 0 {
+					askAhead(ahead)
+				}
 				rootOf(x, e, roots, turn.Offset(turnPower))
 				f := w.factor(Mem{Base: x}, turn.Offset(turnLanes+off), one)
 				for r := range rows {
@@ -193,6 +201,10 @@ func (w width) blockProduct(rows, terms int) {
 			var out [2]cx
 			MOVQ(d, p)
 			for r := range rows {
+				if half == 0 {
+					PREFETCHT0(Mem{Base: p, Disp: digitsAhead * 128})
+					PREFETCHT0(Mem{Base: p, Disp: digitsAhead*128 + 64})
+				}
 				x := w.load(Mem{Base: p, Disp: off})
 				for o := range 2 {
 					if r == 0 {
@@ -219,16 +231,31 @@ func (w width) blockProduct(rows, terms int) {
 	w.end()
 }
 
-// prefetch emits the loop that asks for memory to be brought to the second-level cache.
-func prefetch() {
-	TEXT("prefetch", 4, "func(x *float64, lines int)")
-	Pragma("noescape")
-	Doc("prefetch asks for lines of 64 bytes from x on to be read into the second-level cache.")
-	x, n := Load(Param("x"), GP64()), Load(Param("lines"), GP64())
-	loop(func() {
-		PREFETCHT1(Mem{Base: x})
-		ADDQ(Imm(64), x)
-		DECQ(n)
-	})
-	RET()
+// aheadDoc says what the last arguments of all kernels are for.
+const aheadDoc = "lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector"
+
+// startAhead returns the address to ask for first in this vector, and moves the argument on to that of the next.
+func startAhead() reg.GPVirtual {
+	a, step := GP64(), GP64()
+	MOVQ(param("ahead"), a)
+	MOVQ(param("step"), step)
+	ADDQ(a, step)
+	MOVQ(step, param("ahead"))
+	return a
+}
+
+// askAhead asks for the next lines, and moves a past them.
+func askAhead(a reg.Register) {
+	n := GP64()
+	loops++
+	l := "ahead" + string(rune('a'+loops/26%26)) + string(rune('a'+loops%26))
+	MOVQ(param("lines"), n)
+	TESTQ(n, n)
+	JZ(LabelRef(l + "none"))
+	Label(l)
+	PREFETCHT1(Mem{Base: a})
+	ADDQ(Imm(64), a)
+	DECQ(n)
+	JNZ(LabelRef(l))
+	Label(l + "none")
 }

@@ -24,8 +24,5 @@ func main() {
 	w.constants()
 	w.blockProducts()
 	w.blockParts()
-	if !w.wide() {
-		prefetch()
-	}
 	Generate()
 }

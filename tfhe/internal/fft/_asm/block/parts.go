@@ -19,6 +19,7 @@ type partsKernel struct {
 	partBytes         reg.Register
 	states            Mem // records of the terms
 	flip              Mem // what leads to the other half of the scratch memory
+	ask               Mem // what to ask for next
 }
 
 // Records of the terms.
@@ -46,14 +47,15 @@ func (w width) blockPartsOf(terms, levels int) {
 		of = " BlockTerms terms and levels = " + string(rune('0'+levels)) + ","
 	}
 	// Not NOSPLIT: the frame is larger than what such functions may use.
-	TEXT(name+w.name, 0, "func(d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, parts, count int, scratch *float64)")
+	TEXT(name+w.name, 0, "func(d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, levels, parts, count int, scratch, ahead *float64, lines, step int)")
 	Pragma("noescape")
 	Doc(name+w.name+" is blockProductPartsGo for"+of+" count > 0 vectors, in registers of "+map[int]string{8: "8", 4: "4"}[w.lanes]+" float64: d, key and exponent are those of the first",
-		"vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.")
+		"vector, turns is turns[0].power of the rotation, mask is 2N-1, and stride is 8N. With count > 1 it uses twice the scratch memory.",
+		"Of memory, "+aheadDoc+".")
 	k := partsKernel{width: w, terms: terms, levels: levels}
-	const head = 8 + stateSize*maxTerms
+	const head = 16 + stateSize*maxTerms
 	local := AllocLocal(head + 64 + 256*maxTerms)
-	k.flip, k.states = local, local.Offset(8)
+	k.flip, k.ask, k.states = local, local.Offset(8), local.Offset(16)
 	k.fac, k.partBytes, k.end = GP64(), GP64(), GP64()
 	LEAQ(local.Offset(head+63), k.fac)
 	ANDQ(I8(-64), k.fac)
@@ -74,6 +76,7 @@ func (w width) blockPartsOf(terms, levels int) {
 		})
 	}
 	loop(func() {
+		MOVQ(startAhead(), k.ask)
 		k.factors()
 		for half := range w.halves() {
 			k.products(half)
@@ -94,8 +97,14 @@ func (w width) blockPartsOf(terms, levels int) {
 	w.end()
 }
 
+// digitsAhead is how many vectors ahead of their use digits are asked for: where several cores share a lookup, another one's cache has them.
+const digitsAhead = 4
+
 // copyVector copies 8 points of a polynomial and advances both addresses to the next polynomial.
 func (k *partsKernel) copyVector(from, to reg.Register) {
+	for i := range 2 {
+		PREFETCHT0(Mem{Base: from, Disp: digitsAhead*128 + 64*i})
+	}
 	for i := range 16 / k.lanes {
 		x := k.vec()
 		VMOVUPD(Mem{Base: from, Disp: k.bytes() * i}, x)
@@ -201,6 +210,12 @@ func (k *partsKernel) start() {
 // term adds the products of all rows of one term to out, and advances key over them. q is the part in the scratch memory, and row becomes the next
 // one.
 func (k *partsKernel) term(i int, out [2]cx, key, row, state, q reg.Register, off int) {
+	if off == 0 {
+		a := GP64()
+		MOVQ(k.ask, a)
+		askAhead(a)
+		MOVQ(a, k.ask)
+	}
 	s, f := GP64(), GP64()
 	at := Mem{Base: state, Disp: stateSize * i}
 	MOVQ(at.Offset(statePart), s)
