@@ -43,6 +43,8 @@ type Predictor struct {
 	interp *compiler.Interpreter
 	codes  []int64
 	in     map[string][]int64
+	// features says that rows are the model's features, as calibration rows are, and not columns before a pipeline.
+	features bool
 }
 
 // NewPredictor returns a Predictor of q.
@@ -53,6 +55,15 @@ func NewPredictor(q *Quantized) (*Predictor, error) {
 	}
 	codes := make([]int64, len(q.Pre.Coders))
 	return &Predictor{q: q, interp: it, codes: codes, in: map[string][]int64{"x": codes}}, nil
+}
+
+// newFeaturePredictor returns a Predictor of rows of features.
+func newFeaturePredictor(q *Quantized) (*Predictor, error) {
+	p, err := NewPredictor(q)
+	if err == nil {
+		p.features = true
+	}
+	return p, err
 }
 
 // Predict is Quantized.Predict.
@@ -66,7 +77,11 @@ func (p *Predictor) Predict(x []float64) (quantize.Prediction, error) {
 
 // Integers returns the integers of the graph's output for the row x, valid until the next call.
 func (p *Predictor) Integers(x []float64) ([]int64, error) {
-	if _, err := p.q.Pre.Encode(p.codes, x); err != nil {
+	encode := p.q.Pre.Encode
+	if p.features {
+		encode = p.q.Pre.EncodeFeatures
+	}
+	if _, err := encode(p.codes, x); err != nil {
 		return nil, err
 	}
 	out, err := p.interp.Run(p.in)

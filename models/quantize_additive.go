@@ -79,7 +79,7 @@ func (m *Additive) Quantize(opt Options, calibration [][]float64) (*Quantized, e
 
 // agreement counts the rows whose label is the float model's.
 func (m *Additive) agreement(q *Quantized, rows [][]float64) (int, error) {
-	p, err := NewPredictor(q)
+	p, err := newFeaturePredictor(q)
 	if err != nil {
 		return 0, err
 	}
@@ -89,11 +89,7 @@ func (m *Additive) agreement(q *Quantized, rows [][]float64) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		want, err := Predict(m, row)
-		if err != nil {
-			return 0, err
-		}
-		if got.Class == want.Class {
+		if want := m.Post.Float(m.Raw(nil, row)); got.Class == want.Class {
 			same++
 		}
 	}

@@ -312,7 +312,7 @@ func (c *netCalibration) outputLayer(q *Quantized, a *netSignal) {
 
 // correctOffset makes the raw scores' error zero on average over the calibration rows that choices are compared on.
 func (c *netCalibration) correctOffset(q *Quantized) error {
-	p, err := NewPredictor(q)
+	p, err := newFeaturePredictor(q)
 	if err != nil {
 		return err
 	}

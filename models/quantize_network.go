@@ -277,7 +277,7 @@ func (c *netCalibration) fewestBits(shape netShape) (*netCandidate, error) {
 }
 
 func (c *netCalibration) measure(k *netCandidate) error {
-	p, err := NewPredictor(k.q)
+	p, err := newFeaturePredictor(k.q)
 	if err != nil {
 		return err
 	}

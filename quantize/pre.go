@@ -96,13 +96,18 @@ func (p *Preprocessing) value(row []float64, f int) float64 {
 // Columns) whose value lies outside the calibrated range (its code is the nearest). A row of another length than Names is
 // an error, and so is a missing value (NaN) in any feature where the model has no code for it.
 func (p *Preprocessing) Encode(dst []int64, row []float64) (clipped []int, err error) {
-	if len(dst) != len(p.Coders) {
-		panic(fmt.Sprintf("quantize: room for %d codes, want %d", len(dst), len(p.Coders)))
-	}
 	if p.Pipeline != nil {
 		if row, err = p.Pipeline.Apply(row); err != nil {
 			return nil, err
 		}
+	}
+	return p.EncodeFeatures(dst, row)
+}
+
+// EncodeFeatures is Encode for a row of features, which Pipeline has been applied to.
+func (p *Preprocessing) EncodeFeatures(dst []int64, row []float64) (clipped []int, err error) {
+	if len(dst) != len(p.Coders) {
+		panic(fmt.Sprintf("quantize: room for %d codes, want %d", len(dst), len(p.Coders)))
 	}
 	if len(row) != len(p.Columns) {
 		return nil, fmt.Errorf("quantize: a row of %d values for %d columns", len(row), len(p.Columns))

@@ -277,6 +277,9 @@ func usedFeatures(m models.Model) []bool {
 		}
 	case *models.Network:
 		l := &m.Layers[0]
+		for f := range used {
+			used[f] = l.Conv != nil
+		}
 		for _, row := range l.Weights {
 			for f, w := range row {
 				used[f] = used[f] || w != 0
