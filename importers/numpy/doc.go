@@ -1,0 +1,18 @@
+// Package numpy turns functions written with a subset of numpy into compiler graphs.
+//
+// There are two ways in. A [Builder] is the Go one: its methods carry numpy's names and follow numpy's rules for shapes, broadcasting, axes, negative
+// indices and result types, on values of which some are constants and some are encrypted inputs:
+//
+//	b := numpy.NewBuilder()
+//	x := b.Input("x", []int{3}, 0, 127)
+//	score := b.Call("matmul", x, b.Array([]int{3}, []int64{3, -2, 5}))
+//	b.Output(b.Call("maximum", score, 0))
+//	g, err := b.Graph()
+//
+// [ParseFile] reads the same from a Python file: a function with its helpers and constants, of which nothing is executed as Python. It is evaluated
+// by an interpreter of the accepted subset, which runs loops and conditions over constants and records what happens to encrypted values.
+//
+// Integers are exact: where numpy would wrap around at 64 bits the graph is refused instead. Floating point may appear between integers as long as it
+// depends on one encrypted integer: such an expression becomes one table, with numpy's float64 results. An expression in floating point of two
+// encrypted values is an error that says how to rewrite it, and so is a value that is not finite.
+package numpy
