@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 		"def f(x):\n    pass\n": `f.py:2:5: the function f returns nothing; end it with return
         pass
         ^^^^`,
-		"x = 3\n":                "f.py: the file defines no function; define one with def",
+		"x = 3\n": "f.py: the file defines no function; define one with def",
 		"def f(x, z):\n    return x + z\n": `f.py:1:10: the parameter z has no input; say what it is, for example --input 'z: uint7[30]'
     def f(x, z):
              ^`,
