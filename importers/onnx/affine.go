@@ -165,6 +165,9 @@ func (x column) opposite(y column) bool {
 	return true
 }
 
+// weightBytes is what a coefficient takes: 4 bytes for its position and 8 for its value, and a part of what holds them.
+const weightBytes = 14
+
 // budget bounds what one import may compute: coefficients kept, and multiplications.
 type budget struct {
 	weights, work int

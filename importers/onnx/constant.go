@@ -48,6 +48,9 @@ func (c *constant) integers() ([]int64, error) {
 
 // labels returns the elements as class labels.
 func (c *constant) labels() ([]quantize.Label, error) {
+	if len(c.data) > maxKeys {
+		return nil, fmt.Errorf("%d labels, more than %d", len(c.data), maxKeys)
+	}
 	out := make([]quantize.Label, len(c.data))
 	if c.text != nil {
 		for i, s := range c.text {
@@ -241,7 +244,7 @@ func broadcastShape(a, b []int) ([]int, error) {
 }
 
 // expansion bounds the elements that an operator may make of n.
-func expansion(n int) int { return max(1<<16, 4*n) }
+func expansion(n int) int { return max(1<<17, n) }
 
 // broadcastIndex returns, for every element of out (row-major), the position of its element in an array of shape in.
 func broadcastIndex(in, out []int) []int {

@@ -22,7 +22,7 @@ func allocated(b []byte) uint64 {
 }
 
 // allowance is what an import may allocate in total: everything, not only what is live at once.
-func allowance(n int) uint64 { return 64<<20 + 64*uint64(n) }
+func allowance(n int) uint64 { return 64<<20 + 20*uint64(n) }
 
 func seeds(tb testing.TB, limit int64) [][]byte {
 	tb.Helper()

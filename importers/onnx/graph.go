@@ -48,7 +48,7 @@ type translator struct {
 func newTranslator(m *fileModel, rec *recorded, report *Report, opt Options) *translator {
 	t := &translator{file: m, rec: rec, report: report, opt: opt, values: map[string]value{}, done: map[int]bool{}}
 	// Real models keep no more coefficients than their file holds; the allowance is for small ones.
-	t.budget = budget{weights: 1<<19 + 2*m.size, work: 1<<28 + 64*m.size}
+	t.budget = budget{weights: max(0, 40<<20+18*m.size-rec.bytes) / weightBytes, work: 1<<28 + 64*m.size}
 	return t
 }
 
@@ -178,7 +178,7 @@ func (t *translator) run() (models.Model, error) {
 			if name == "" || k >= len(out) {
 				continue
 			}
-			if err := t.account(out[k]); err != nil {
+			if err := t.account(out[k], in); err != nil {
 				return nil, fmt.Errorf("node %q (%s): %w", o.where(), o.op, err)
 			}
 			t.values[name] = out[k]
@@ -192,6 +192,9 @@ func (t *translator) run() (models.Model, error) {
 
 // handle runs an operator. Values with an axis before the rows, which ensembles of ensembles stack up, are only summed.
 func (t *translator) handle(h handler, o *operation, in []value) ([]value, error) {
+	if err := t.afford(in); err != nil {
+		return nil, err
+	}
 	for _, v := range in {
 		if v, ok := v.(*vector); ok && v.lead > 0 {
 			switch o.op {
@@ -204,14 +207,39 @@ func (t *translator) handle(h handler, o *operation, in []value) ([]value, error
 	return h(t, o, in)
 }
 
-// account charges a result to the budget.
-func (t *translator) account(v value) error {
+// elementBytes is what an element of a constant takes while an operator makes it: a number, an integer or text, a position.
+const elementBytes = 24
+
+// afford refuses an operator on constants alone whose result would not fit the budget, before it is computed.
+func (t *translator) afford(in []value) error {
+	n := 0
+	for _, v := range in {
+		switch v := v.(type) {
+		case *vector, *labels:
+			return nil
+		case *constant:
+			n += len(v.data)
+		}
+	}
+	if n*elementBytes/weightBytes > t.weights {
+		return errBudget
+	}
+	return nil
+}
+
+// account charges a result to the budget, but not a constant that is one of the inputs in another shape.
+func (t *translator) account(v value, in []value) error {
 	switch v := v.(type) {
 	case *constant:
 		if len(v.data) > t.maxConstant() {
 			return errBudget
 		}
-		return t.spend(len(v.data)/4, len(v.data))
+		for _, x := range in {
+			if c, ok := x.(*constant); ok && len(c.data) > 0 && len(v.data) > 0 && &c.data[0] == &v.data[0] {
+				return t.spend(0, len(v.data))
+			}
+		}
+		return t.spend(elementBytes*len(v.data)/weightBytes, len(v.data))
 	case *vector:
 		return t.spend(len(v.cols), len(v.cols))
 	}

@@ -378,6 +378,9 @@ func linearClassifier(t *translator, o *operation, in []value) ([]value, error) 
 
 // classLabels reads the class list; ints names the attribute of the integer form.
 func classLabels(o *operation, ints string) ([]quantize.Label, error) {
+	if n := max(len(o.texts("classlabels_strings")), len(o.ints(ints))); n > quantize.MaxClasses {
+		return nil, malformed("%d class labels, want 2 to %d", n, quantize.MaxClasses)
+	}
 	var out []quantize.Label
 	if s := o.texts("classlabels_strings"); len(s) > 0 {
 		for _, x := range s {

@@ -14,9 +14,10 @@ import (
 //   - the types of inputs and outputs (it fails on sequences and maps, and allocates what dimensions declare);
 //   - tensors of types other than float, double, int64: integers and bool become int64, half floats double, strings the
 //     indices 0, 1, ...; scalars become one element, empty tensors are left out;
-//   - empty output names (it would merge them with empty inputs).
+//   - empty output names (it would merge them with empty inputs);
+//   - lists and tensors of more than maxPassed elements, which would be copied several times on their way through it.
 func (m *fileModel) normalize() []byte {
-	var g []byte
+	g := make([]byte, 0, 1<<12)
 	for _, n := range m.nodes {
 		g = appendMessage(g, 1, encodeNode(n))
 	}
@@ -79,7 +80,18 @@ func encodeNode(n *fileNode) []byte {
 	return b
 }
 
+// maxPassed bounds the elements of a list or a tensor that goes through onnx-go; the pre-pass puts longer ones back.
+const maxPassed = 64
+
+// passed reports whether the attribute goes through onnx-go.
+func (a *fileAttr) passed() bool {
+	return len(a.floats) <= maxPassed && len(a.ints) <= maxPassed && len(a.strings) <= maxPassed
+}
+
 func encodeAttr(a *fileAttr) []byte {
+	if !a.passed() {
+		return nil
+	}
 	b := appendString(nil, 1, a.name)
 	b = appendUvarint(b, 20, uint64(a.typ))
 	switch a.typ {
@@ -110,16 +122,16 @@ func encodeAttr(a *fileAttr) []byte {
 		b = appendMessage(b, 8, p)
 	case attrStrings:
 		for _, s := range a.strings {
-			b = appendMessage(b, 9, s)
+			b = appendString(b, 9, s)
 		}
 	}
 	return b
 }
 
-// encodeTensor returns nil for a tensor without elements.
+// encodeTensor returns nil for a tensor without elements, and for one that does not go through onnx-go.
 func encodeTensor(x *fileTensor, name string) []byte {
 	n, _ := x.count() // checked by resolve
-	if n == 0 {
+	if n == 0 || n > maxPassed {
 		return nil
 	}
 	var b []byte

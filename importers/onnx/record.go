@@ -19,6 +19,7 @@ type operation struct {
 type recorded struct {
 	ops       []*operation
 	constants map[string]*constant
+	bytes     int // that the lists and tensors take
 }
 
 // recordedValue is a graph node of the recorder: one value of the ONNX graph.
@@ -113,6 +114,12 @@ func (m *fileModel) record() (*recorded, error) {
 			return nil, err
 		}
 		out.ops = append(out.ops, o)
+		for _, a := range n.attrs {
+			out.bytes += 4*len(a.floats) + 8*len(a.ints) + 16*len(a.strings)
+			if a.t != nil {
+				out.bytes += a.t.bytes()
+			}
+		}
 	}
 	tensors := map[string]tensor.Tensor{}
 	for _, v := range r.values {
@@ -126,6 +133,7 @@ func (m *fileModel) record() (*recorded, error) {
 			return nil, fmt.Errorf("initializer %q: %w", x.name, err)
 		}
 		out.constants[x.name] = c
+		out.bytes += x.bytes()
 	}
 	return out, nil
 }
@@ -169,6 +177,10 @@ func join(n *fileNode, r recordedOp) (*operation, error) {
 			o.attributes[a.name] = c
 			continue
 		}
+		if !a.passed() {
+			o.attributes[a.name] = a.list()
+			continue
+		}
 		if !ok {
 			return nil, bad("attributes")
 		}
@@ -177,8 +189,26 @@ func join(n *fileNode, r recordedOp) (*operation, error) {
 	return o, nil
 }
 
+// bytes is what a tensor takes, decoded and as a constant.
+func (x *fileTensor) bytes() int {
+	return 12*len(x.f32) + 8*len(x.f64) + 8*len(x.i32) + 16*len(x.i64) + 8*len(x.u64) + 24*len(x.strs)
+}
+
+// list returns a list that does not go through onnx-go, as that would decode it.
+func (a *fileAttr) list() any {
+	switch a.typ {
+	case attrFloats:
+		return a.floats
+	case attrInts:
+		return a.ints
+	case attrStrings:
+		return a.strings
+	}
+	return struct{}{} // a list that the attribute's type does not mean
+}
+
 // newConstant builds the constant of a tensor that onnx-go decoded (t), with the shape and type of the pre-pass. t is
-// nil for a tensor without elements.
+// nil for a tensor that does not go through onnx-go: one without elements, or with many.
 func newConstant(x *fileTensor, t tensor.Tensor) (*constant, error) {
 	n, err := x.count()
 	if err != nil {
@@ -189,7 +219,18 @@ func newConstant(x *fileTensor, t tensor.Tensor) (*constant, error) {
 		c.shape[i] = int(d)
 	}
 	var data any
-	if t != nil {
+	switch {
+	case n > maxPassed && x.f32 != nil:
+		data = x.f32
+	case n > maxPassed && x.f64 != nil:
+		data = x.f64
+	case x.typ == typeString:
+		c.text = x.strs
+		c.data = make([]float64, n) // their number
+		return c, nil
+	case n > maxPassed:
+		data = x.i64
+	case t != nil:
 		data = t.Data()
 	}
 	switch d := data.(type) {
@@ -212,7 +253,7 @@ func newConstant(x *fileTensor, t tensor.Tensor) (*constant, error) {
 	default:
 		return nil, fmt.Errorf("onnx-go reads elements of type %T", data)
 	}
-	if isIntegerType(x.typ) || x.typ == typeString {
+	if isIntegerType(x.typ) {
 		if c.data != nil {
 			return nil, fmt.Errorf("onnx-go reads other elements than the file holds")
 		}
@@ -223,13 +264,6 @@ func newConstant(x *fileTensor, t tensor.Tensor) (*constant, error) {
 	}
 	if len(c.data) != n {
 		return nil, fmt.Errorf("onnx-go reads %d of %d elements", len(c.data), n)
-	}
-	if x.typ == typeString {
-		c.ints = nil
-		c.text = make([]string, n)
-		for i, s := range x.strs {
-			c.text[i] = string(s)
-		}
 	}
 	return c, nil
 }

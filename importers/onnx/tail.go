@@ -27,6 +27,9 @@ func argMax(t *translator, o *operation, in []value) ([]value, error) {
 	return one(&labels{v, quantize.IntLabels(len(v.cols)), false}), nil
 }
 
+// maxKeys bounds the labels that are mapped to labels.
+const maxKeys = 1 << 16
+
 // labelEncoder maps labels to labels (keys_* to values_*).
 func labelEncoder(t *translator, o *operation, in []value) ([]value, error) {
 	in, err := arity(in, 1, 1)
@@ -46,6 +49,11 @@ func labelEncoder(t *translator, o *operation, in []value) ([]value, error) {
 			out = append(out, quantize.Label{Int: v, IsInt: true})
 		}
 		return out
+	}
+	for _, name := range []string{"keys_strings", "values_strings", "keys_int64s", "values_int64s"} {
+		if n := max(len(o.texts(name)), len(o.ints(name))); n > maxKeys {
+			return nil, malformed("%d keys or values, want up to %d", n, maxKeys)
+		}
 	}
 	keys, vals = list("keys"), list("values")
 	if len(keys) == 0 || len(keys) != len(vals) {

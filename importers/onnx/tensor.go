@@ -80,7 +80,7 @@ type fileTensor struct {
 	i32      []int64
 	i64      []int64
 	u64      []int64
-	strs     [][]byte
+	strs     []string
 	external map[string]string
 	isExt    bool
 	segment  bool
@@ -101,12 +101,18 @@ func (m *fileModel) parseTensor(x *fileTensor, b []byte) error {
 		case 4:
 			x.f32, err = appendFloats(x.f32, t, num, val)
 		case 5:
+			if t == protowire.VarintType {
+				x.i32 = unpacked(x.i32, b, f)
+			}
 			x.i32, err = appendVarints(x.i32, t, num, val)
 		case 6:
 			if err = m.count(); err == nil {
-				x.strs = append(x.strs, val)
+				x.strs = append(unpacked(x.strs, b, f), m.shared(val))
 			}
 		case 7:
+			if t == protowire.VarintType {
+				x.i64 = unpacked(x.i64, b, f)
+			}
 			x.i64, err = appendVarints(x.i64, t, num, val)
 		case 8:
 			x.name, err = text(val)
@@ -115,6 +121,9 @@ func (m *fileModel) parseTensor(x *fileTensor, b []byte) error {
 		case 10:
 			x.f64, err = appendDoubles(x.f64, t, num, val)
 		case 11:
+			if t == protowire.VarintType {
+				x.u64 = unpacked(x.u64, b, f)
+			}
 			x.u64, err = appendVarints(x.u64, t, num, val)
 		case 13:
 			var k, v string

@@ -34,6 +34,7 @@ type fileModel struct {
 
 	size    int // bytes of the file
 	strings int // strings read so far
+	short   map[string]string
 }
 
 type fileNode struct {
@@ -79,7 +80,7 @@ type fileAttr struct {
 	t       *fileTensor
 	floats  []float32
 	ints    []int64
-	strings [][]byte
+	strings []string
 	graph   bool // holds a graph: control flow
 	other   bool // holds a sparse tensor or a type
 }
@@ -268,8 +269,8 @@ func (m *fileModel) parseGraph(b []byte) error {
 		}
 		switch f {
 		case 1:
-			if len(m.nodes) >= maxNodes {
-				return fmt.Errorf("the graph has more than %d nodes", maxNodes)
+			if err := m.atMost(len(m.nodes), maxNodes, "nodes"); err != nil {
+				return err
 			}
 			n := &fileNode{index: len(m.nodes)}
 			m.nodes = append(m.nodes, n)
@@ -284,8 +285,8 @@ func (m *fileModel) parseGraph(b []byte) error {
 			if err := m.parseTensor(x, val); err != nil {
 				return fmt.Errorf("initializer %q: %w", x.name, err)
 			}
-			if len(m.inits) >= 4*maxNodes {
-				return fmt.Errorf("the graph has more than %d initializers", 4*maxNodes)
+			if err := m.atMost(len(m.inits), maxNodes, "initializers"); err != nil {
+				return err
 			}
 			m.inits = append(m.inits, x)
 		case 15:
@@ -299,8 +300,8 @@ func (m *fileModel) parseGraph(b []byte) error {
 			if f == 12 {
 				list = &m.outputs
 			}
-			if len(*list) >= maxFeatures {
-				return fmt.Errorf("the graph has more than %d inputs or outputs", maxFeatures)
+			if err := m.atMost(len(*list), maxFeatures, "inputs or outputs"); err != nil {
+				return err
 			}
 			*list = append(*list, v)
 		}
@@ -315,6 +316,33 @@ func (m *fileModel) count() error {
 		return fmt.Errorf("more strings than a model needs")
 	}
 	return nil
+}
+
+// atMost refuses the n-th of some parts of a graph, each of which costs about 2 kilobytes until it is imported. In a real file one takes 60 bytes and more.
+func (m *fileModel) atMost(n, limit int, what string) error {
+	if n = n + 1; n > limit || n > 1<<13+m.size/100 {
+		return fmt.Errorf("the graph has more than %d %s, too many for a file of %d bytes", n-1, what, m.size)
+	}
+	return nil
+}
+
+// shared returns a string; short ones that occur again share their memory.
+func (m *fileModel) shared(val []byte) string {
+	const longest, most = 16, 1024
+	if len(val) > longest {
+		return string(val)
+	}
+	if s, ok := m.short[string(val)]; ok {
+		return s
+	}
+	s := string(val)
+	if m.short == nil {
+		m.short = map[string]string{}
+	}
+	if len(m.short) < most {
+		m.short[s] = s
+	}
+	return s
 }
 
 func (m *fileModel) parseNode(n *fileNode, b []byte) error {
@@ -342,8 +370,8 @@ func (m *fileModel) parseNode(n *fileNode, b []byte) error {
 		case 4:
 			n.op, err = text(val)
 		case 5:
-			if err = m.count(); err != nil {
-				return err
+			if m.strings += 2; m.count() != nil { // as three strings: it is as large, and takes 18 bytes and more
+				return fmt.Errorf("more attributes than a model needs")
 			}
 			a := &fileAttr{}
 			if err = m.parseAttr(a, val); err != nil {
@@ -387,10 +415,13 @@ func (m *fileModel) parseAttr(a *fileAttr, b []byte) error {
 		case 7:
 			a.floats, err = appendFloats(a.floats, t, num, val)
 		case 8:
+			if t == protowire.VarintType {
+				a.ints = unpacked(a.ints, b, f)
+			}
 			a.ints, err = appendVarints(a.ints, t, num, val)
 		case 9:
 			if err = m.count(); err == nil {
-				a.strings = append(a.strings, val)
+				a.strings = append(unpacked(a.strings, b, f), m.shared(val))
 			}
 		case 6, 11:
 			a.graph = true

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -49,12 +50,34 @@ func appendDoubles(dst []float64, t protowire.Type, num uint64, val []byte) ([]f
 	return nil, errTruncated
 }
 
+// unpacked makes room for the elements of an unpacked list, whose message is b, at its first one: growing as they come would take several times the memory.
+func unpacked[T any](list []T, b []byte, f protowire.Number) []T {
+	if list != nil {
+		return list
+	}
+	n := 0
+	_ = fields(b, func(g protowire.Number, _ protowire.Type, _ uint64, _ []byte) error { // an error ends the caller's walk too
+		if g == f {
+			n++
+		}
+		return nil
+	})
+	return make([]T, 0, n)
+}
+
 // appendVarints reads a repeated integer field in packed or unpacked form.
 func appendVarints(dst []int64, t protowire.Type, num uint64, val []byte) ([]int64, error) {
 	switch t {
 	case protowire.VarintType:
 		return append(dst, int64(num)), nil
 	case protowire.BytesType:
+		count := 0
+		for _, c := range val {
+			if c < 0x80 { // the last byte of one
+				count++
+			}
+		}
+		dst = slices.Grow(dst, count)
 		for len(val) > 0 {
 			v, n := protowire.ConsumeVarint(val)
 			if n < 0 {
