@@ -216,6 +216,6 @@ func (l *blockLoader) block(dst []float64, ek *EvaluationKey, b int) {
 	rows := 2 * lit.BlindRotate.Levels * lit.BlockLength // GLWE rows of the block
 	words := rows * l.p.N()
 	masks := NewMaskReader(ek.seed).At(b * rows)
-	loadGGSW(l.p, l.plan, l.scratch, l.rows, ek.bsk[b*words:(b+1)*words], masks)
+	loadGGSW(l.p, l.plan, l.scratch, l.rows, nil, ek.bsk[b*words:(b+1)*words], masks)
 	l.plan.PackBlock(dst, l.rows, lit.BlockLength, lit.BlindRotate.Levels)
 }

@@ -42,8 +42,8 @@ func (x *Expander) preimage(ct GLWECiphertext, i int) {
 	x.sw.productAdd(x.turn, x.key.expand[i], ct.Mask)
 }
 
-// Rows calls emit with rows first..first+count-1 of the query, in order: emit(t, ct), where ct encrypts bit t/l times q/B^(t%l+1) as a
-// constant, and belongs to the expander until emit returns. Rows of a query may be divided among goroutines at any boundary; each range costs at most
+// Rows calls emit with rows first..first+count-1 of the query, in order: emit(t, ct), where ct encrypts, as a constant, bit t/l times q/B^(t%l+1), or
+// after the rows of all bits a single row, and belongs to the expander until emit returns. Rows of a query may be divided among goroutines at any boundary; each range costs at most
 // L key switches more than its share. The query must have the expander's packed parameters.
 //
 // The tree of one ciphertext (Chen, Chillotti and Ren, CCS 2019) starts with a polynomial m of many coefficients. On level i, where only multiples of
@@ -118,10 +118,28 @@ func (x *Expander) halves(even, node, pre []uint64, i int, wantEven, wantOdd boo
 	copy(node[n-shift:], wrap)
 }
 
+// Singles sets dst, ciphertexts or zero values that are allocated, to single rows first..first+len(dst)-1 of the query.
+func (x *Expander) Singles(dst []GLWECiphertext, q *PackedQuery, first int) {
+	if first < 0 || len(dst) > q.singles-first {
+		panic(fmt.Sprintf("tfhe: single rows %d to %d of a query of %d", first, first+len(dst), q.singles))
+	}
+	first += q.pp.Rows(q.bits)
+	x.Rows(q, first, len(dst), func(t int, ct GLWECiphertext) {
+		t -= first
+		if dst[t].Body == nil {
+			dst[t] = NewGLWE(x.key.params)
+		}
+		dst[t].Copy(ct)
+	})
+}
+
 // Selectors sets dst to the GGSW ciphertexts of bits first..first+len(dst)-1 of the query. dst holds ciphertexts of the query's select gadget
 // ([NewFourierGGSW]); nil elements are allocated. Ranges of bits may be divided among goroutines as [Expander.Rows] says.
 func (x *Expander) Selectors(dst []*FourierGGSW, q *PackedQuery, first int) {
 	l := x.key.packed.Select.Levels
+	if first < 0 || len(dst) > q.bits-first {
+		panic(fmt.Sprintf("tfhe: bits %d to %d of a query of %d", first, first+len(dst), q.bits))
+	}
 	for i, g := range dst {
 		switch {
 		case g == nil:

@@ -10,7 +10,7 @@ import (
 // A packed query carries the bits of GGSW ciphertexts as scaled coefficients of few seeded GLWE ciphertexts. Bit number t with the gadget (B, l)
 // has l rows, the integers c q/B^j for j = 1..l; a ciphertext takes 2^L rows, each divided by 2^L. The server separates the coefficients by
 // automorphisms (expand.go), which multiplies each by 2^L and puts it alone in a ciphertext of its own, and makes the rows that carry -s c q/B^j
-// out of those that carry c q/B^j by a scheme switch (schemeswitch.go).
+// out of those that carry c q/B^j by a scheme switch (schemeswitch.go). A bit that is only multiplied by clear integers takes a single row (single.go).
 
 // SwitchForm says how a scheme switch is computed. All forms take the same key and give the same message; they differ in noise and time.
 type SwitchForm int
@@ -101,8 +101,11 @@ func (pp PackedParams) Check(p Parameters) error {
 func (pp PackedParams) Rows(bits int) int { return bits * pp.Select.Levels }
 
 // Ciphertexts returns the number of packed ciphertexts that bits bits take. Each is N words of body on the wire.
-func (pp PackedParams) Ciphertexts(bits int) int {
-	return (pp.Rows(bits) + 1<<pp.Log2Slots - 1) >> pp.Log2Slots
+func (pp PackedParams) Ciphertexts(bits int) int { return pp.CiphertextsOf(pp.Rows(bits)) }
+
+// CiphertextsOf returns the number of packed ciphertexts that rows take.
+func (pp PackedParams) CiphertextsOf(rows int) int {
+	return (rows + 1<<pp.Log2Slots - 1) >> pp.Log2Slots
 }
 
 // depth returns the number of levels of the expansion of a ciphertext with count rows, 1 <= count <= 2^L: no more than they need.
@@ -112,9 +115,12 @@ func (pp PackedParams) depth(count int) int { return bits.Len(uint(count - 1)) }
 func (pp PackedParams) countOf(rows, c int) int { return min(rows-c<<pp.Log2Slots, 1<<pp.Log2Slots) }
 
 // KeySwitches returns the number of automorphism key switches that expand a query of bits bits: about one a row and L a ciphertext.
-func (pp PackedParams) KeySwitches(bits int) int {
-	total, rows := 0, pp.Rows(bits)
-	for c := range pp.Ciphertexts(bits) {
+func (pp PackedParams) KeySwitches(bits int) int { return pp.KeySwitchesOf(pp.Rows(bits)) }
+
+// KeySwitchesOf returns the number of automorphism key switches that expand a query of so many rows.
+func (pp PackedParams) KeySwitchesOf(rows int) int {
+	total := 0
+	for c := range pp.CiphertextsOf(rows) {
 		count := pp.countOf(rows, c)
 		d := pp.depth(count)
 		for i := range d {
@@ -129,22 +135,36 @@ func (pp PackedParams) KeySwitches(bits int) int {
 // rows in use are the first leaves of the tree, which takes the lowest bit of the coefficient's index first.
 func slot(row, depth int) int { return int(bits.Reverse64(uint64(row)) >> (64 - depth)) }
 
-// PackBits sets bodies (pp.Ciphertexts(len(bits)) * N words) to the bodies of a packed query of small integers: bits, for selects. The caller has
-// checked pp. [NewPackedQuery] is its counterpart on the server.
+// PackBits is [Encryptor.PackQuery] for a query without singles.
 func (e *Encryptor) PackBits(bodies []uint64, bits []int64, pp PackedParams) {
-	n, rows := e.sk.params.N(), pp.Rows(len(bits))
-	if len(bodies) != pp.Ciphertexts(len(bits))*n {
+	e.PackQuery(bodies, bits, nil, 1, pp)
+}
+
+// PackQuery sets bodies (pp.CiphertextsOf(pp.Rows(len(bits)) + len(singles)) * N words) to the bodies of a packed query of small integers: bits, for
+// selects. Those of bits become GGSW ciphertexts on the server, those of singles one row each, which encrypts bit * q/2^width: 1 <= width <= 64-L. The
+// caller has checked pp. [NewMixedQuery] is its counterpart on the server.
+func (e *Encryptor) PackQuery(bodies []uint64, bits, singles []int64, width int, pp PackedParams) {
+	n, ggsw := e.sk.params.N(), pp.Rows(len(bits))
+	rows := ggsw + len(singles)
+	if len(bodies) != pp.CiphertextsOf(rows)*n {
 		panic("tfhe: packed body has the wrong length")
 	}
 	clear(bodies)
-	for c := range pp.Ciphertexts(len(bits)) {
+	for c := range pp.CiphertextsOf(rows) {
 		body := bodies[c*n : (c+1)*n]
 		count := pp.countOf(rows, c)
 		depth := pp.depth(count)
+		if len(singles) > 0 && (width < 1 || width+depth > 64) {
+			panic("tfhe: single rows of a packed query are too fine for its depth")
+		}
 		for r := range count {
-			t := c<<pp.Log2Slots + r
-			bit, j := bits[t/pp.Select.Levels], t%pp.Select.Levels
-			body[slot(r, depth)] = uint64(bit) << (64 - pp.Select.BaseLog*(j+1) - depth)
+			bit, scale := int64(0), 0
+			if t := c<<pp.Log2Slots + r; t < ggsw {
+				bit, scale = bits[t/pp.Select.Levels], pp.Select.BaseLog*(t%pp.Select.Levels+1)
+			} else {
+				bit, scale = singles[t-ggsw], width
+			}
+			body[slot(r, depth)] = uint64(bit) << (64 - scale - depth)
 		}
 		e.GLWE(body, body)
 	}
@@ -152,20 +172,25 @@ func (e *Encryptor) PackBits(bodies []uint64, bits []int64, pp PackedParams) {
 
 // PackedQuery is a packed query on the server: its ciphertexts with expanded masks. It is immutable and shared by all expanders.
 type PackedQuery struct {
-	pp   PackedParams
-	bits int
-	cts  []GLWECiphertext
+	pp            PackedParams
+	bits, singles int
+	cts           []GLWECiphertext
 }
 
-// NewPackedQuery reads a query of bits bits: bodies as [Encryptor.PackBits] made them, which it keeps and does not change, and masks from m. The
-// caller has checked pp; bodies of the wrong length are an error.
+// NewPackedQuery is [NewMixedQuery] for a query without singles.
 func NewPackedQuery(p Parameters, pp PackedParams, bits int, bodies []uint64, m *MaskReader) (*PackedQuery, error) {
+	return NewMixedQuery(p, pp, bits, 0, bodies, m)
+}
+
+// NewMixedQuery reads a query of bits bits and singles single rows: bodies as [Encryptor.PackQuery] made them, which it keeps and does not change, and
+// masks from m. The caller has checked pp; bodies of the wrong length are an error.
+func NewMixedQuery(p Parameters, pp PackedParams, bits, singles int, bodies []uint64, m *MaskReader) (*PackedQuery, error) {
 	n := p.N()
-	if bits < 0 || bits > math.MaxInt32 || len(bodies) != pp.Ciphertexts(bits)*n {
-		return nil, fmt.Errorf("tfhe: a packed query of %d bits with gadget %v, 2^%d rows a ciphertext, does not have %d words",
-			bits, pp.Select, pp.Log2Slots, len(bodies))
+	if bits < 0 || singles < 0 || bits > math.MaxInt32 || singles > math.MaxInt32 || len(bodies) != pp.CiphertextsOf(pp.Rows(bits)+singles)*n {
+		return nil, fmt.Errorf("tfhe: a packed query of %d bits with gadget %v and %d single rows, 2^%d rows a ciphertext, does not have %d words",
+			bits, pp.Select, singles, pp.Log2Slots, len(bodies))
 	}
-	q := &PackedQuery{pp: pp, bits: bits, cts: make([]GLWECiphertext, pp.Ciphertexts(bits))}
+	q := &PackedQuery{pp: pp, bits: bits, singles: singles, cts: make([]GLWECiphertext, pp.CiphertextsOf(pp.Rows(bits)+singles))}
 	for c := range q.cts {
 		q.cts[c] = GLWECiphertext{Mask: make([]uint64, n), Body: bodies[c*n : (c+1)*n : (c+1)*n]}
 		m.Next(q.cts[c].Mask, n)
@@ -173,8 +198,11 @@ func NewPackedQuery(p Parameters, pp PackedParams, bits int, bodies []uint64, m 
 	return q, nil
 }
 
-// Bits returns the number of bits of the query.
+// Bits returns the number of bits of the query that become GGSW ciphertexts.
 func (q *PackedQuery) Bits() int { return q.bits }
 
-// Rows returns the number of rows of the query.
-func (q *PackedQuery) Rows() int { return q.pp.Rows(q.bits) }
+// Singles returns the number of its single rows.
+func (q *PackedQuery) Singles() int { return q.singles }
+
+// Rows returns the number of rows of the query: those of all bits, then the singles.
+func (q *PackedQuery) Rows() int { return q.pp.Rows(q.bits) + q.singles }

@@ -53,7 +53,10 @@ func packedKeys(t testing.TB, lit ParametersLiteral, pp PackedParams) packedSet 
 }
 
 // query encrypts bits and reads them as a server does.
-func (k packedSet) query(t testing.TB, bits []int64) *PackedQuery {
+func (k packedSet) query(t interface {
+	Helper()
+	Fatal(...any)
+}, bits []int64) *PackedQuery {
 	t.Helper()
 	bodies := make([]uint64, k.pp.Ciphertexts(len(bits))*k.p.N())
 	enc := NewEncryptor(k.sk)

@@ -10,6 +10,9 @@ import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 func (x *Expander) SwitchRow(dst *FourierGGSW, j int, row GLWECiphertext) {
 	l, plan := x.key.packed.Select.Levels, x.sw.plan
 	maskRow, bodyRow := x.rows[2*j:2*j+2], x.rows[2*(l+j):2*(l+j)+2]
+	if dst.clear != nil {
+		dst.clear[j].Copy(row)
+	}
 	plan.ForwardTorus(bodyRow[0], row.Mask)
 	plan.ForwardTorus(bodyRow[1], row.Body)
 	if x.key.packed.Form == SwitchFused {

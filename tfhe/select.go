@@ -9,7 +9,8 @@ import (
 // leaves the machine it was made on. Rows are in the order of [Encryptor.GGSW].
 type FourierGGSW struct {
 	gadget GadgetParams
-	rows   []float64 // [k+1][l rows of k+1 polynomials], for k = 1 each half as fft.InterleaveRows2 puts it
+	rows   []float64        // [k+1][l rows of k+1 polynomials], for k = 1 each half as fft.InterleaveRows2 puts it
+	clear  []GLWECiphertext // [l] the rows that encrypt m q/B^j, as torus words; nil unless asked for
 }
 
 // NewFourierGGSW allocates an empty one.
@@ -55,13 +56,13 @@ func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
 // LoadGGSW expands a seeded GGSW ciphertext (its bodies as [Encryptor.GGSW] made them, its masks from m) into the Fourier domain.
 func (ev *Evaluator) LoadGGSW(dst *FourierGGSW, bodies []uint64, m *MaskReader) {
 	if ev.p.K() > 1 {
-		loadGGSW(ev.p, ev.plan, ev.words, dst.rows, bodies, m)
+		loadGGSW(ev.p, ev.plan, ev.words, dst.rows, dst.clear, bodies, m)
 		return
 	}
 	if len(ev.rows) != len(dst.rows) {
 		ev.rows = make([]float64, len(dst.rows))
 	}
-	loadGGSW(ev.p, ev.plan, ev.words, ev.rows, bodies, m)
+	loadGGSW(ev.p, ev.plan, ev.words, ev.rows, dst.clear, bodies, m)
 	dst.interleave(ev.rows, ev.p.N())
 }
 
@@ -72,13 +73,21 @@ func (g *FourierGGSW) interleave(rows []float64, n int) {
 	fft.InterleaveRows2(g.rows[half:], rows[half:], n)
 }
 
-func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, bodies []uint64, m *MaskReader) {
+func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, clear []GLWECiphertext, bodies []uint64, m *MaskReader) {
 	n, k := p.N(), p.K()
 	for r := 0; r*n < len(bodies); r++ {
+		kept := r - k*len(clear) // the last l rows are kept where that is asked for
 		row := rows[r*(k+1)*n:]
 		for i := range k {
-			m.Next(scratch[:n], n)
-			plan.ForwardTorus(row[i*n:(i+1)*n], scratch[:n])
+			mask := scratch[:n]
+			if clear != nil && kept >= 0 {
+				mask = clear[kept].Mask[i*n : (i+1)*n]
+			}
+			m.Next(mask, n)
+			plan.ForwardTorus(row[i*n:(i+1)*n], mask)
+		}
+		if clear != nil && kept >= 0 {
+			copy(clear[kept].Body, bodies[r*n:(r+1)*n])
 		}
 		plan.ForwardTorus(row[k*n:(k+1)*n], bodies[r*n:(r+1)*n])
 	}
