@@ -67,6 +67,9 @@ type SelectNode struct {
 	Hi       int32 `cbor:"3,keyasint"`
 }
 
+// Lowest tells whether both children are leaves.
+func (n SelectNode) Lowest() bool { return n.Lo < 0 && n.Hi < 0 }
+
 // RotateStep looks up tables at integer combinations of client bits: unit u gives Tables[u][Start + sum_i Weights[i] * bit_(Selectors[i])].
 // The index lies inside the table for all inputs, which the compiler has checked; a table has at most N entries.
 type RotateStep struct {
@@ -173,10 +176,10 @@ func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
 		}
 		return -1, nil
 	case s.Select != nil:
-		return -1, s.Select.check(len(c.Spec.Selectors), n)
+		return -1, s.Select.check(&c.Spec, n)
 	case s.Rotate != nil:
 		for _, u := range s.Rotate.Units {
-			if err := u.check(len(c.Spec.Selectors), n); err != nil {
+			if err := u.check(c.Spec.Products(), n); err != nil {
 				return 0, err
 			}
 		}
@@ -220,7 +223,10 @@ func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
 	return 0, fmt.Errorf("empty")
 }
 
-func (s *SelectStep) check(selectors, n int) error {
+func (s *SelectStep) check(spec *ClientSpec, n int) error {
+	if spec.Singles > 0 && spec.SingleWidth != s.Width {
+		return fmt.Errorf("select of width %d with single rows of width %d", s.Width, spec.SingleWidth)
+	}
 	if len(s.Leaves) == 0 || s.Width < 1 || s.Width > 60 {
 		return fmt.Errorf("select has %d leaves of width %d", len(s.Leaves), s.Width)
 	}
@@ -236,8 +242,11 @@ func (s *SelectStep) check(selectors, n int) error {
 		return int(c) < before
 	}
 	for i, nd := range s.Nodes {
-		if nd.Selector < 0 || int(nd.Selector) >= selectors || !child(nd.Lo, i) || !child(nd.Hi, i) {
+		if nd.Selector < 0 || int(nd.Selector) >= len(spec.Selectors) || !child(nd.Lo, i) || !child(nd.Hi, i) {
 			return fmt.Errorf("select node %d points outside", i)
+		}
+		if int(nd.Selector) >= spec.Products() && !nd.Lowest() {
+			return fmt.Errorf("select node %d has a single row as selector but no leaves as children", i)
 		}
 	}
 	for _, r := range s.Roots {

@@ -150,13 +150,16 @@ func (p *plan) tablesSplit() bool {
 // build writes the circuit of a priced plan.
 func (p *plan) build(c candidate) *Circuit {
 	// Results that are constants have no noise. JSON knows no infinity, and noise below the last bit or a probability below 2^-65536 says nothing.
-	out := &Circuit{Costs: Costs{Affines: p.affines, Selects: p.cmux + p.bottoms, Lookups: p.lookups, EstimatedMs: c.ms, Log2Noise: max(c.log2Noise, -64)}}
+	out := &Circuit{Costs: Costs{Affines: p.affines, Selects: p.cmux + len(p.bottoms), Lookups: p.lookups, EstimatedMs: c.ms, Log2Noise: max(c.log2Noise, -64)}}
 	s := &out.Spec
 	s.Params = c.params
 	s.Log2PFail = max(c.log2PFail, -1<<16)
 	s.Lo, s.Hi = p.l.lo, p.l.hi
 	for _, sel := range p.selectors {
 		s.Selectors = append(s.Selectors, p.l.selectors[sel])
+	}
+	if s.Singles = len(p.selectors) - p.products; s.Singles > 0 {
+		s.SingleWidth = p.selected.step.Width
 	}
 	s.Outputs = make([]Output, len(p.outputs))
 	if p.packed != nil {

@@ -16,7 +16,7 @@ type Request struct {
 	ID     [16]byte
 	Seed   tfhe.Seed
 	Packed []uint64 // bodies of the packed ciphertexts: ClientSpec.PackedWords words
-	// Selectors are the bodies of a packed query ([tfhe.Encryptor.PackBits]) or of one GGSW ciphertext a selector: ClientSpec.SelectorWords words.
+	// Selectors are the bodies of a packed query ([tfhe.Encryptor.PackQuery]), or of one GGSW ciphertext or single row a selector: ClientSpec.SelectorWords words.
 	Selectors []uint64
 }
 

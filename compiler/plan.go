@@ -21,11 +21,12 @@ type plan struct {
 	rows      []outputRow // affine rows that the client decodes
 	rowWidth  int
 	events    []event
-	cmux      int // CMUX of one row
-	bottoms   int // those on clear leaves, which cost half
+	cmux      int           // CMUX of one row
+	bottoms   []clearSelect // those on clear leaves
 	lookups   int
 	affines   int
-	selectors []int32 // used ones, in order
+	selectors []int32 // used ones, in order: those that become GGSW ciphertexts, then those that are single rows
+	products  int     // how many of them become GGSW ciphertexts
 	selUsed   map[int32]int32
 }
 
@@ -73,6 +74,9 @@ func newPlan(l *lowerer, outputs []form, opts CompileOptions, leafDigit, tableDi
 	}
 	if err := p.layOutputs(); err != nil {
 		return nil, err
+	}
+	if p.selected == nil {
+		p.products = len(p.selectors)
 	}
 	p.layWidths()
 	p.layClasses()

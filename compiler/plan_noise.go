@@ -27,6 +27,9 @@ type event struct {
 	count   int
 	width   int
 	digits  int // coefficients of a tree's leaves
+	// What lowest selects multiply by: digits of a gadget, where ggsw is set, and integers of magnitude up to single with single rows.
+	ggsw   bool
+	single float64
 }
 
 // layClasses finds elements that are computed from the same sources with the same table: units of a layer whose tables agree in a digit, say. They are

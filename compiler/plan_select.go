@@ -3,6 +3,7 @@ package compiler
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -33,9 +34,49 @@ func (p *plan) laySelect(outputs []form) error {
 	if c > p.l.degree {
 		return fmt.Errorf("compiler: %d results of %d digits do not fit a ciphertext of %d coefficients", count, sp.digits, p.l.degree)
 	}
+	digits := make([]digitTree, len(trees))
 	hi := make([]int64, c)
+	for i, t := range trees {
+		digits[i] = t.cut(sp.digits, digit)
+		for at, m := range digits[i].most {
+			hi[at] += m
+		}
+	}
+	sp.step.Width = max(1, bits.Len64(uint64(slices.Max(hi))))
+	// Selectors of inner nodes come first: those of lowest nodes alone may be single rows.
 	for _, t := range trees {
-		p.addTree(sp, t, digit, hi)
+		for _, nd := range t.nodes {
+			if !nd.Lowest() {
+				p.use(nd.Selector)
+			}
+		}
+	}
+	singles := sp.step.Width <= maxSingleWidth
+	p.products = len(p.selectors)
+	for i, t := range trees {
+		p.addTree(sp, t, digits[i])
+	}
+	if !singles {
+		p.products = len(p.selectors)
+	}
+	worst := event{log2Gap: -float64(sp.step.Width + 1), count: c, width: sp.step.Width, digits: c}
+	for i, t := range trees {
+		for _, nd := range t.nodes {
+			if !nd.Lowest() {
+				continue
+			}
+			b := clearSelect{single: int(p.selUsed[nd.Selector]) >= p.products}
+			for at, x := range digits[i].leaves[^nd.Lo] {
+				if d := x - digits[i].leaves[^nd.Hi][at]; d != 0 {
+					b.terms++
+					if b.single {
+						worst.single = max(worst.single, math.Abs(float64(d)))
+					}
+				}
+			}
+			worst.ggsw = worst.ggsw || !b.single
+			p.bottoms = append(p.bottoms, b)
+		}
 	}
 	// Constants ride on the lowest digit as a root without tests.
 	constant := make([]int64, c)
@@ -47,12 +88,49 @@ func (p *plan) laySelect(outputs []form) error {
 	}
 	sp.step.Leaves = append(sp.step.Leaves, constant)
 	sp.step.Roots = append(sp.step.Roots, ^int32(len(sp.step.Leaves)-1))
-	sp.step.Width = max(1, bits.Len64(uint64(slices.Max(hi))))
 	sp.noise.uses = forest.uses
 	sp.noise.bottom *= forest.bottomUses
 	p.selected = sp
-	p.events = append(p.events, event{log2Gap: -float64(sp.step.Width + 1), noise: sp.noise, count: c, width: sp.step.Width, digits: c})
+	worst.noise = sp.noise
+	p.events = append(p.events, worst)
 	return nil
+}
+
+// clearSelect is a lowest select: how many coefficients of its leaves differ, and whether its selector is a single row.
+type clearSelect struct {
+	terms  int
+	single bool
+}
+
+// digitTree is a tree's leaves in digits, and the largest of each digit.
+type digitTree struct {
+	leaves [][]int64
+	most   []int64
+}
+
+// cut writes a tree's leaves in so many digits of the given bits; 0 bits do not cut.
+func (t *tree) cut(count, digit int) digitTree {
+	var d digitTree
+	for _, v := range t.values {
+		leaf := make([]int64, 0, len(v)*count)
+		for _, y := range v {
+			for i := range count {
+				x := y
+				if digit > 0 {
+					x = y >> (i * digit) & (1<<digit - 1)
+				}
+				leaf = append(leaf, x)
+			}
+		}
+		if d.most == nil {
+			d.most = slices.Clone(leaf)
+		}
+		for at, x := range leaf {
+			d.most[at] = max(d.most[at], x)
+		}
+		d.leaves = append(d.leaves, leaf)
+	}
+	return d
 }
 
 // forest is the decision diagrams of all outputs, which every candidate cuts into digits in its own way.
@@ -144,7 +222,7 @@ func (f *forest) countUses() {
 		low := map[int32]float64{}
 		for j, nd := range t.nodes {
 			m := float64(t.shared[j])
-			if nd.Lo < 0 && nd.Hi < 0 {
+			if nd.Lowest() {
 				low[nd.Selector] = max(low[nd.Selector], m)
 				continue
 			}
@@ -226,27 +304,10 @@ func (f *forest) countShared() {
 	}
 }
 
-// addTree appends a tree's nodes and digit leaves to the step, and its largest digits to hi.
-func (p *plan) addTree(sp *selectPlan, t *tree, digit int, hi []int64) {
+// addTree appends a tree's nodes and digit leaves to the step.
+func (p *plan) addTree(sp *selectPlan, t *tree, d digitTree) {
 	leaf0, node0 := int32(len(sp.step.Leaves)), int32(len(sp.step.Nodes))
-	most := make([]int64, len(hi))
-	for _, v := range t.values {
-		digits := make([]int64, len(hi))
-		for o, y := range v {
-			for d := range sp.digits {
-				at := o*sp.digits + d
-				digits[at] = y
-				if digit > 0 {
-					digits[at] = y >> (d * digit) & (1<<digit - 1)
-				}
-				most[at] = max(most[at], digits[at])
-			}
-		}
-		sp.step.Leaves = append(sp.step.Leaves, digits)
-	}
-	for i, m := range most {
-		hi[i] += m
-	}
+	sp.step.Leaves = append(sp.step.Leaves, d.leaves...)
 	place := func(c int32) int32 {
 		if c < 0 {
 			return ^(^c + leaf0)
@@ -265,8 +326,7 @@ func (p *plan) addTree(sp *selectPlan, t *tree, digit int, hi []int64) {
 	bottom := 0.0
 	for i, nd := range t.nodes {
 		m := float64(t.shared[i])
-		if nd.Lo < 0 && nd.Hi < 0 {
-			p.bottoms++
+		if nd.Lowest() {
 			bottom = max(bottom, m)
 		} else {
 			p.cmux++

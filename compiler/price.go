@@ -26,6 +26,9 @@ type costs struct {
 	mulAdd           float64 // one digit polynomial by one polynomial of a key row
 	difference       float64 // the difference of two branches, or of an accumulator and its rotation
 	load             float64 // one row of a GGSW ciphertext: expanding its mask, two transforms, its place in memory
+	loadSingle       float64 // one single row
+	clearSelect      float64 // one lowest select of a tree
+	clearTerm        float64 // one product of an integer with a row
 	plainProduct     float64 // one exact polynomial product
 	affineTerm       float64 // one scaled addition of LWE ciphertexts
 
@@ -34,7 +37,7 @@ type costs struct {
 	switchLevel         [3]float64 // what each level of its gadget adds
 }
 
-var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 14, plainProduct: 90, affineTerm: 0.7,
+var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 14, loadSingle: 6, clearSelect: 1, clearTerm: 0.5, plainProduct: 90, affineTerm: 0.7,
 	expand: 15, expandLevel: 2.4, switchRow: [3]float64{19, 22, 12}, switchLevel: [3]float64{2, 2.5, 2}}
 
 // uploadUsPerByte is --prefer balanced's price of a request byte: 10 MB/s. An evaluation key is uploaded once, for rowsPerKey rows.
@@ -114,11 +117,14 @@ func selectVariances(s tfhe.SelectNoise, g tfhe.GadgetParams, v variances) varia
 		// The lowest CMUX of a tree multiplies clear leaves: digits of one polynomial with e.digits coefficients of at most B/2 meet the body rows,
 		// and nothing is rounded where the gadget reaches the leaves' lowest bit.
 		row := s.BodyRowVariance + s.FFTVariance*(1+s.KeyWeight)
-		b := float64(g.Levels) * float64(e.digits) * math.Exp2(2*float64(g.BaseLog)) / 4 * row
-		if e.width > g.BaseLog*g.Levels {
-			b += g.RoundingVariance()
+		b := 0.0
+		if e.ggsw {
+			b = float64(g.Levels) * float64(e.digits) * math.Exp2(2*float64(g.BaseLog)) / 4 * row
+			if e.width > g.BaseLog*g.Levels {
+				b += g.RoundingVariance()
+			}
 		}
-		return b
+		return max(b, float64(e.digits)*sq(e.single)*s.BodyRowVariance)
 	}
 	return v
 }
@@ -182,14 +188,38 @@ func (p *plan) tooNoisy(least float64) error {
 
 // loadUs is the time to make GGSW ciphertexts of the given levels ready.
 func (p *plan) loadUs(levels int) float64 {
-	return float64(len(p.selectors)) * 2 * float64(levels) * unitCosts.load
+	return float64(p.products)*2*float64(levels)*unitCosts.load + float64(p.singles())*unitCosts.loadSingle
+}
+
+// singles is the number of selectors that are sent as single rows.
+func (p *plan) singles() int { return len(p.selectors) - p.products }
+
+// maxClearProducts is up to how many products of integers with rows a server takes for cheaper than an external product.
+const maxClearProducts = 24
+
+// bottomUs is the time of the lowest selects with a gadget of the given levels.
+func (p *plan) bottomUs(levels int) float64 {
+	us := 0.0
+	for _, b := range p.bottoms {
+		products := b.terms
+		if !b.single {
+			products *= levels
+		}
+		us += unitCosts.clearSelect
+		if products > maxClearProducts && !b.single {
+			us += float64(levels)*(unitCosts.forward+2*unitCosts.mulAdd) + 2*unitCosts.inverse + unitCosts.difference
+		} else {
+			us += float64(products) * unitCosts.clearTerm
+		}
+	}
+	return us
 }
 
 // leveledUs is the time of everything but lookups and making the client's bits ready, with a gadget of the given levels.
 func (p *plan) leveledUs(levels int) float64 {
 	u, l := unitCosts, float64(levels)
 	cmux := float64(p.cmux) * (2*l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
-	bottoms := float64(p.bottoms) * (l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
+	bottoms := p.bottomUs(levels)
 	packed, terms := 0.0, 0
 	if p.packed != nil {
 		packed = packedUs(p.packed.polys, len(p.packed.steps))
@@ -208,9 +238,9 @@ func (p *plan) leveledUs(levels int) float64 {
 // cost is what the search minimises, in milliseconds or, for --prefer upload, in bytes.
 func (p *plan) cost(ms float64, lit tfhe.ParametersLiteral) float64 {
 	if packed, ok := lit.PackedQuery(); ok {
-		return p.costOf(ms, packed.Ciphertexts(len(p.selectors)), packed.KeyRows())
+		return p.costOf(ms, packed.CiphertextsOf(packed.Rows(p.products)+p.singles()), packed.KeyRows())
 	}
-	return p.costOf(ms, len(p.selectors)*2*lit.Select.Levels, 0)
+	return p.costOf(ms, p.products*2*lit.Select.Levels+p.singles(), 0)
 }
 
 // costOf is the cost of a request whose selectors are the given number of polynomials, and of an expansion key of keyRows polynomials.

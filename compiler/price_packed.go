@@ -53,7 +53,7 @@ type familyKey struct {
 func (p *plan) packedFamilies(lit tfhe.ParametersLiteral, weight float64) []packedFamily {
 	var families []packedFamily
 	for levels := 1; levels <= maxPackedLevels; levels++ {
-		full := min(bits.Len(uint(len(p.selectors)*levels-1)), packedSlots[len(packedSlots)-1])
+		full := min(bits.Len(uint(p.products*levels+p.singles()-1)), packedSlots[len(packedSlots)-1])
 		for _, slots := range packedSlots {
 			families = append(families, p.l.packedFamily(lit, familyKey{weight, min(slots, full), levels}))
 			if slots >= full {
@@ -137,9 +137,10 @@ func (c packedChoice) switchUs() float64 {
 	return unitCosts.switchRow[c.packed.Form] + float64(c.packed.Switch.Levels)*unitCosts.switchLevel[c.packed.Form]
 }
 
-// us is the time to make the GGSW ciphertexts of bits bits.
-func (c packedChoice) us(bits int) float64 {
-	return float64(c.packed.KeySwitches(bits))*c.expandUs() + float64(c.packed.Rows(bits))*c.switchUs()
+// us is the time to make the GGSW ciphertexts of the given number of selectors, and single rows.
+func (c packedChoice) us(products, singles int) float64 {
+	rows := c.packed.Rows(products)
+	return float64(c.packed.KeySwitchesOf(rows+singles))*c.expandUs() + float64(rows)*c.switchUs()
 }
 
 // variances fills in what CMUX with packed selectors are worth.
@@ -150,11 +151,14 @@ func (c *packedChoice) variances(v variances) variances {
 	v.bottom = func(e event) float64 {
 		// As in selectVariances, but a row's noise is largest in coefficient 0, and every power of two has more of it than its neighbours: any run of
 		// coefficients that has 0 in it has at most that of as many average ones and one peak.
-		b := float64(g.Levels) * math.Exp2(2*float64(g.BaseLog)) / 4 * (float64(e.digits)*(c.noise.BodyRowVariance+fft) + peak)
-		if e.width > g.BaseLog*g.Levels {
-			b += g.RoundingVariance()
+		b := 0.0
+		if e.ggsw {
+			b = float64(g.Levels) * math.Exp2(2*float64(g.BaseLog)) / 4 * (float64(e.digits)*(c.noise.BodyRowVariance+fft) + peak)
+			if e.width > g.BaseLog*g.Levels {
+				b += g.RoundingVariance()
+			}
 		}
-		return b
+		return max(b, sq(e.single)*(float64(e.digits)*c.noise.BodyRowVariance+peak))
 	}
 	v.tail = func(e event, halfGap, total float64) float64 {
 		return c.model.Log2PFailMixed(c.packed, halfGap, total, e.noise.cmux, e.noise.uses)
@@ -166,8 +170,9 @@ func (c *packedChoice) variances(v variances) variances {
 // into best if it is cheaper than that and below limit. least is the lowest failure probability seen.
 func (p *plan) tryPacked(best *candidate, least *float64, family packedFamily, lit tfhe.ParametersLiteral, base variances, lookupUs, limit float64) {
 	rest := p.leveledUs(family.levels) + float64(p.lookups)*lookupUs
-	count := len(p.selectors)
-	if p.costOf((rest+family.choices[0].us(count))/1000, family.choices[0].packed.Ciphertexts(count), family.keyRows) >= min(best.cost, limit) {
+	products, singles := p.products, p.singles()
+	fastest := &family.choices[0]
+	if p.costOf((rest+fastest.us(products, singles))/1000, fastest.packed.CiphertextsOf(fastest.packed.Rows(products)+singles), family.keyRows) >= min(best.cost, limit) {
 		return
 	}
 	// By the Gaussian alone, which is quick, choices before the first are too noisy.
@@ -182,7 +187,7 @@ func (p *plan) tryPacked(best *candidate, least *float64, family packedFamily, l
 		choice := &family.choices[i]
 		lit.Select, lit.Packed = choice.packed.Select, choice.packed
 		lit.Packed.Select = tfhe.GadgetParams{}
-		c := candidate{params: lit, ms: (rest + choice.us(count)) / 1000}
+		c := candidate{params: lit, ms: (rest + choice.us(products, singles)) / 1000}
 		if c.cost = p.cost(c.ms, lit); c.cost >= best.cost || c.cost >= limit {
 			if p.opts.Prefer == PreferUpload {
 				continue // a key may be smaller again

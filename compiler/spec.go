@@ -22,6 +22,8 @@ type ClientSpec struct {
 	Items       []Item                 `cbor:"7,keyasint"`            // ciphertexts of a response
 	Outputs     []Output               `cbor:"8,keyasint"`            // results, each a combination of decoded coefficients
 	Model       [32]byte               `cbor:"10,keyasint"`           // names the model, so that the ends of two models with equal encodings do not fit each other
+	Singles     int                    `cbor:"13,keyasint,omitempty"` // the last so many selectors are sent as one row each, since they only choose between clear integers
+	SingleWidth int                    `cbor:"14,keyasint,omitempty"` // W: such a bit b is the torus word b 2^(64-W)
 	Log2PFail   float64                `cbor:"9,keyasint"`            // log2 of the probability that any value of one inference decodes wrongly
 }
 
@@ -54,6 +56,9 @@ type Digit struct {
 	Lo     int64 `cbor:"3,keyasint"`
 	Weight int64 `cbor:"4,keyasint"`
 }
+
+// maxSingleWidth is the largest width of single rows: a packed query divides them by up to 2^11 more.
+const maxSingleWidth = 48
 
 // maxCodes bounds the inputs of a circuit and the parts of a specification that comes from a file, maxMessage the bytes of a request or a response.
 const (
@@ -112,6 +117,9 @@ func (s *ClientSpec) Validate() error {
 		if sel.Code < 0 || int(sel.Code) >= len(s.Lo) || s.Hi[sel.Code]-s.Lo[sel.Code] > 127 {
 			return bad("selector %d reads code %d", i, sel.Code)
 		}
+	}
+	if s.Singles < 0 || s.Singles > len(s.Selectors) || s.Singles > 0 && (s.SingleWidth < 1 || s.SingleWidth > maxSingleWidth) {
+		return bad("%d of %d selectors are single rows of width %d", s.Singles, len(s.Selectors), s.SingleWidth)
 	}
 	if len(s.Items) > maxCodes || len(s.Outputs) == 0 || len(s.Outputs) > maxCodes {
 		return bad("%d items, %d outputs", len(s.Items), len(s.Outputs))
@@ -185,13 +193,17 @@ func (s *ClientSpec) Pack(dst []uint64, codes []int64) {
 	}
 }
 
-// SelectorWords is the number of torus words that the selectors of one row take: N for each ciphertext of a packed query, or (k+1) l N for each GGSW ciphertext.
+// SelectorWords is the number of torus words that the selectors of one row take: N for each ciphertext of a packed query, or (k+1) l N for each GGSW
+// ciphertext and N for each single row.
 func (s *ClientSpec) SelectorWords() int64 {
 	if packed, ok := s.Params.PackedQuery(); ok {
-		return int64(packed.Ciphertexts(len(s.Selectors))) * int64(s.Params.PolyDegree)
+		return int64(packed.CiphertextsOf(packed.Rows(s.Products())+s.Singles)) * int64(s.Params.PolyDegree)
 	}
-	return int64(len(s.Selectors)) * int64(s.ggswWords())
+	return int64(s.Products())*int64(s.ggswWords()) + int64(s.Singles)*int64(s.Params.PolyDegree)
 }
+
+// Products is the number of selectors that become GGSW ciphertexts: all but the last Singles.
+func (s *ClientSpec) Products() int { return len(s.Selectors) - s.Singles }
 
 // ResponseBytes is the size of the ciphertexts of one row's answer.
 func (s *ClientSpec) ResponseBytes() int64 {

@@ -19,6 +19,9 @@ func NewFourierGGSW(p Parameters, g GadgetParams) *FourierGGSW {
 	return &FourierGGSW{gadget: g, rows: make([]float64, k1*g.Levels*k1*p.N())}
 }
 
+// Gadget returns the gadget of its rows.
+func (g *FourierGGSW) Gadget() GadgetParams { return g.gadget }
+
 // Evaluator computes on ciphertexts. It owns scratch memory: one evaluator for each goroutine, all sharing one [ServerKey].
 type Evaluator struct {
 	p      Parameters

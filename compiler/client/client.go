@@ -94,11 +94,18 @@ func (c *Client) Encrypt(codes []int64) (*compiler.Request, error) {
 		bits[i] = sel.Bit(codes[sel.Code] - c.spec.Lo[sel.Code])
 	}
 	req.Selectors = make([]uint64, c.spec.SelectorWords())
+	bits, singles := bits[:c.spec.Products()], bits[c.spec.Products():]
 	if c.p.HasPacked() {
-		enc.PackBits(req.Selectors, bits, c.p.Packed())
+		enc.PackQuery(req.Selectors, bits, singles, c.spec.SingleWidth, c.p.Packed())
 		return req, nil
 	}
-	enc.GGSWs(req.Selectors, bits, c.p.Literal().Select)
+	first := len(bits) * c.p.GGSWWords()
+	enc.GGSWs(req.Selectors[:first], bits, c.p.Literal().Select)
+	for i, bit := range singles {
+		body := req.Selectors[first+i*c.p.N():][:c.p.N()]
+		body[0] = uint64(bit) << (64 - c.spec.SingleWidth)
+		enc.GLWE(body, body)
+	}
 	return req, nil
 }
 

@@ -76,13 +76,18 @@ func (s *Server) RowMemory() int64 {
 	poly := 8 * n
 	lit, threads := p.Literal(), int64(s.Cores().threads)
 	levels := int64(max(lit.Select.Levels, 1))
-	memory := int64(len(s.circuit.Spec.Selectors)) * k1 * k1 * levels * poly
+	memory := int64(s.circuit.Spec.Products())*k1*k1*levels*poly + int64(s.circuit.Spec.Singles)*k1*poly
+	for _, kept := range s.clear[:s.circuit.Spec.Products()] {
+		if kept {
+			memory += k1 * levels * poly
+		}
+	}
 	memory += threads * (1 + k1 + k1*(levels+1) + k1*k1*levels) * poly // evaluators
 	if len(s.circuit.Spec.Packed) > 0 {
 		memory += k1 * poly
 	}
 	if p.HasPacked() {
-		memory += int64(p.Packed().Ciphertexts(len(s.circuit.Spec.Selectors))) * poly // masks of the query
+		memory += (s.circuit.Spec.SelectorWords() + n) * 8 // masks of the query
 	}
 	if p.HasLookups() {
 		m, l := int64(lit.Parts), int64(lit.BlindRotate.Levels)

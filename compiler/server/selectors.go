@@ -24,63 +24,105 @@ func (r *run) selectors() error {
 	if len(spec.Selectors) == 0 {
 		return r.ctx.Err()
 	}
-	r.bits = r.s.takeBits(len(spec.Selectors))
+	r.bits = r.s.takeBits()
 	if p.HasPacked() {
 		return r.expand(masks)
 	}
-	gadget := p.Literal().Select
+	gadget, n := p.Literal().Select, p.N()
 	rows, words, first := (p.K()+1)*gadget.Levels, p.GGSWWords(), packed*p.K()
-	return r.each(len(r.bits), func(ev *tfhe.Evaluator, i int) {
-		if r.bits[i] == nil {
-			r.bits[i] = tfhe.NewFourierGGSW(p, gadget)
+	products := len(r.bits.ggsw)
+	return r.each(len(spec.Selectors), func(ev *tfhe.Evaluator, i int) {
+		if i < products {
+			ev.LoadGGSW(r.bits.ggsw[i], r.req.Selectors[i*words:(i+1)*words], masks.At(first+i*rows*p.K()))
+			return
 		}
-		ev.LoadGGSW(r.bits[i], r.req.Selectors[i*words:(i+1)*words], masks.At(first+i*rows*p.K()))
+		i -= products
+		masks.At(first+(products*rows+i)*p.K()).Next(r.bits.singles[i].Mask, n)
+		copy(r.bits.singles[i].Body, r.req.Selectors[products*words+i*n:][:n])
 	})
 }
 
-// takeBits returns count places for selectors, with memory of a finished row or without.
-func (s *program) takeBits(count int) []*tfhe.FourierGGSW {
+// clientBits are the selectors of a row, in the order of the specification.
+type clientBits struct {
+	ggsw    []*tfhe.FourierGGSW
+	singles []tfhe.GLWECiphertext
+}
+
+// takeBits returns places for the selectors of a row, those of a finished one or new ones.
+func (s *program) takeBits() clientBits {
 	s.poolMu.Lock()
-	defer s.poolMu.Unlock()
 	if n := len(s.freeBits); n > 0 {
 		bits := s.freeBits[n-1]
 		s.freeBits = s.freeBits[:n-1]
+		s.poolMu.Unlock()
 		return bits
 	}
-	return make([]*tfhe.FourierGGSW, count)
+	s.poolMu.Unlock()
+	spec := &s.circuit.Spec
+	bits := clientBits{make([]*tfhe.FourierGGSW, spec.Products()), make([]tfhe.GLWECiphertext, spec.Singles)}
+	for i := range bits.ggsw {
+		bits.ggsw[i] = tfhe.NewFourierGGSW(s.params, s.params.Literal().Select)
+		if s.clear[i] {
+			bits.ggsw[i].KeepRows(s.params)
+		}
+	}
+	for i := range bits.singles {
+		bits.singles[i] = tfhe.NewGLWE(s.params)
+	}
+	return bits
 }
 
-// Ranges of bits that one goroutine expands at a time: rangesPerThread a core balance the load, and below minRange bits one spends too much on its
+// Ranges of rows that one goroutine expands at a time: rangesPerThread a core balance the load, and below minRange rows one spends too much on its
 // own path down the tree.
 const (
 	rangesPerThread = 4
-	minRange        = 8
+	minRange        = 16
 )
 
 // expand makes the selectors out of a packed query.
 func (r *run) expand(masks *tfhe.MaskReader) error {
-	p, count := r.s.params, len(r.bits)
-	query, err := tfhe.NewPackedQuery(p, p.Packed(), count, r.req.Selectors, masks)
+	p, products, count := r.s.params, len(r.bits.ggsw), len(r.s.circuit.Spec.Selectors)
+	query, err := tfhe.NewMixedQuery(p, p.Packed(), products, len(r.bits.singles), r.req.Selectors, masks)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
+	// Ranges of selectors of about the same number of rows, those with most work first.
+	levels := p.Packed().Select.Levels
+	rows := products*levels + count - products
 	pieces := rangesPerThread * r.threads
-	size := max((count+pieces-1)/pieces, minRange)
+	size := max((rows+pieces-1)/pieces, minRange)
+	var ends []int
+	for at := 0; at < products; {
+		at = min(at+max(size/levels, 1), products)
+		ends = append(ends, at)
+	}
+	for at := products; at < count; {
+		at = min(at+size, count)
+		ends = append(ends, at)
+	}
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(r.ctx)
-	for range min(r.threads, (count+size-1)/size) {
+	for range min(r.threads, len(ends)) {
 		group.Go(func() error {
 			x := r.expander()
 			defer r.putExpander(x)
 			for {
-				first := (int(next.Add(1)) - 1) * size
-				if first >= count {
+				i := int(next.Add(1)) - 1
+				if i >= len(ends) {
 					return nil
 				}
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				x.Selectors(r.bits[first:min(first+size, count)], query, first)
+				first, end := 0, ends[i]
+				if i > 0 {
+					first = ends[i-1]
+				}
+				if end <= products {
+					x.Selectors(r.bits.ggsw[first:end], query, first)
+				} else {
+					x.Singles(r.bits.singles[first-products:end-products], query, first-products)
+				}
 			}
 		})
 	}

@@ -44,13 +44,14 @@ type program struct {
 	params  tfhe.Parameters
 	hash    [32]byte
 	tables  [][]*tfhe.LookupTable // per step: of a lookup or a round
+	clear   []bool                // per selector: lowest selects of trees use it
 
 	coresMu sync.RWMutex
 	cores   *Cores
 
 	poolMu   sync.Mutex // guards free and freeBits
 	free     []*tfhe.Evaluator
-	freeBits [][]*tfhe.FourierGGSW // memory of the selectors of finished rows
+	freeBits []clientBits // memory of the selectors of finished rows
 }
 
 // ErrNoKey is returned by Run before LoadKey for a circuit with lookups or packed selectors.
@@ -69,6 +70,17 @@ func New(c *compiler.Circuit) (*Server, error) {
 	for i, st := range c.Steps {
 		if s.tables[i], err = stepTables(p, st); err != nil {
 			return nil, fmt.Errorf("server: step %d: %w", i, err)
+		}
+	}
+	s.clear = make([]bool, len(c.Spec.Selectors))
+	for _, st := range c.Steps {
+		if st.Select == nil {
+			continue
+		}
+		for _, nd := range st.Select.Nodes {
+			if nd.Lowest() {
+				s.clear[nd.Selector] = true
+			}
 		}
 	}
 	return &Server{program: s}, nil
@@ -226,7 +238,7 @@ type run struct {
 	req     *compiler.Request
 	threads int
 	packed  []tfhe.GLWECiphertext
-	bits    []*tfhe.FourierGGSW
+	bits    clientBits
 	values  []value
 	mu      sync.Mutex
 	evs     []*tfhe.Evaluator
@@ -269,7 +281,7 @@ func (r *run) release() {
 	if n := cores.threads - len(r.s.free); n > 0 {
 		r.s.free = append(r.s.free, r.evs[:min(n, len(r.evs))]...)
 	}
-	if len(r.bits) > 0 && len(r.s.freeBits) < cores.rows {
+	if len(r.bits.ggsw)+len(r.bits.singles) > 0 && len(r.s.freeBits) < cores.rows {
 		r.s.freeBits = append(r.s.freeBits, r.bits)
 	}
 }

@@ -57,7 +57,7 @@ func (r *run) rotate(st *compiler.RotateStep) (value, error) {
 			}
 		}
 		for j, s := range unit.Selectors {
-			ev.Rotate(acc, r.bits[s], -int(unit.Weights[j]))
+			ev.Rotate(acc, r.bits.ggsw[s], -int(unit.Weights[j]))
 		}
 		out[u] = tfhe.NewLWE(p.BigDimension())
 		tfhe.SampleExtract(p, &out[u], acc, 0)

@@ -7,23 +7,20 @@ import (
 
 // selectTrees evaluates the diagrams bottom up, one root at a time on each core, and sums the roots.
 func (r *run) selectTrees(st *compiler.SelectStep) (value, error) {
-	p := r.s.params
-	sums := make(chan tfhe.GLWECiphertext, r.threads)
-	for range r.threads {
-		sums <- tfhe.NewGLWE(p)
-	}
 	d := newDiagram(st)
+	walks := make(chan *walk, r.threads)
+	for range r.threads {
+		walks <- &walk{diagram: d, p: r.s.params, bits: r.bits, shared: map[int32]tfhe.GLWECiphertext{}, sum: tfhe.NewGLWE(r.s.params)}
+	}
 	err := r.each(len(st.Roots), func(ev *tfhe.Evaluator, i int) {
-		w := walk{diagram: d, p: p, ev: ev, bits: r.bits, shared: map[int32]tfhe.GLWECiphertext{}}
-		out := w.buffer()
-		w.eval(st.Roots[i], out)
-		sum := <-sums
-		sum.Add(out)
-		sums <- sum
+		w := <-walks
+		w.ev = ev
+		w.root(st.Roots[i])
+		walks <- w
 	})
-	total := <-sums
+	total := (<-walks).sum
 	for range r.threads - 1 {
-		total.Add(<-sums)
+		total.Add((<-walks).sum)
 	}
 	return value{glwe: total}, err
 }
@@ -59,15 +56,16 @@ func (d *diagram) needOf(c int32) int32 {
 	return d.need[c]
 }
 
-// walk evaluates one root. Buffers are reused; the child that needs more of them goes first, so that a tree of depth
+// walk evaluates roots, one after the other. Buffers are reused; the child that needs more of them goes first, so that a tree of depth
 // d takes few buffers however lopsided it is.
 type walk struct {
 	*diagram
 	p      tfhe.Parameters
 	ev     *tfhe.Evaluator
-	bits   []*tfhe.FourierGGSW
-	shared map[int32]tfhe.GLWECiphertext // results of nodes with several parents
+	bits   clientBits
+	shared map[int32]tfhe.GLWECiphertext // results of nodes of this root with several parents
 	free   []tfhe.GLWECiphertext
+	sum    tfhe.GLWECiphertext // of all roots so far
 }
 
 func (w *walk) buffer() tfhe.GLWECiphertext {
@@ -79,13 +77,77 @@ func (w *walk) buffer() tfhe.GLWECiphertext {
 	return tfhe.NewGLWE(w.p)
 }
 
+// root adds the value of a root to the sum.
+func (w *walk) root(c int32) {
+	if c < 0 {
+		w.addLeaf(c, w.sum)
+		return
+	}
+	if w.st.Nodes[c].Lowest() {
+		w.addLowest(w.st.Nodes[c], w.sum)
+		return
+	}
+	out := w.buffer()
+	w.eval(c, out)
+	w.sum.Add(out)
+	w.free = append(w.free, out)
+	for _, b := range w.shared {
+		w.free = append(w.free, b)
+	}
+	clear(w.shared)
+}
+
+// addLeaf adds a leaf, which is clear.
+func (w *walk) addLeaf(c int32, dst tfhe.GLWECiphertext) {
+	for i, v := range w.st.Leaves[^c] {
+		dst.Body[i] += uint64(v) << (64 - w.st.Width)
+	}
+}
+
+// maxClearProducts is up to how many products of integers with rows are cheaper than an external product.
+const maxClearProducts = 24
+
+// addLowest adds lo + bit (hi - lo) for leaves lo and hi.
+func (w *walk) addLowest(nd compiler.SelectNode, dst tfhe.GLWECiphertext) {
+	w.addLeaf(nd.Lo, dst)
+	lo, hi := w.st.Leaves[^nd.Lo], w.st.Leaves[^nd.Hi]
+	if i := int(nd.Selector) - len(w.bits.ggsw); i >= 0 {
+		for c := range lo {
+			if d := hi[c] - lo[c]; d != 0 {
+				tfhe.AddMonomial(dst, w.bits.singles[i], d, c)
+			}
+		}
+		return
+	}
+	bit := w.bits.ggsw[nd.Selector]
+	terms := 0
+	for c := range lo {
+		if hi[c] != lo[c] {
+			terms++
+		}
+	}
+	if terms*bit.Gadget().Levels <= maxClearProducts {
+		for c := range lo {
+			if d := hi[c] - lo[c]; d != 0 {
+				bit.AddClear(dst, d, w.st.Width, c)
+			}
+		}
+		return
+	}
+	diff := w.buffer()
+	diff.Clear()
+	for c := range lo {
+		diff.Body[c] = uint64(hi[c]-lo[c]) << (64 - w.st.Width)
+	}
+	w.ev.ExternalProductAdd(dst, bit, diff)
+	w.free = append(w.free, diff)
+}
+
 // eval sets dst to the value of a child.
 func (w *walk) eval(c int32, dst tfhe.GLWECiphertext) {
 	if c < 0 {
 		dst.Clear()
-		for i, v := range w.st.Leaves[^c] {
-			dst.Body[i] = uint64(v) << (64 - w.st.Width)
-		}
+		w.addLeaf(c, dst)
 		return
 	}
 	if done, ok := w.shared[c]; ok {
@@ -93,19 +155,24 @@ func (w *walk) eval(c int32, dst tfhe.GLWECiphertext) {
 		return
 	}
 	nd := w.st.Nodes[c]
-	tmp := w.buffer()
-	lo, hi := dst, tmp
-	if w.needOf(nd.Lo) >= w.needOf(nd.Hi) {
-		w.eval(nd.Lo, lo)
-		w.eval(nd.Hi, hi)
+	if nd.Lowest() {
+		dst.Clear()
+		w.addLowest(nd, dst)
 	} else {
-		w.eval(nd.Hi, hi)
-		w.eval(nd.Lo, lo)
+		tmp := w.buffer()
+		lo, hi := dst, tmp
+		if w.needOf(nd.Lo) >= w.needOf(nd.Hi) {
+			w.eval(nd.Lo, lo)
+			w.eval(nd.Hi, hi)
+		} else {
+			w.eval(nd.Hi, hi)
+			w.eval(nd.Lo, lo)
+		}
+		w.ev.CMUX(dst, w.bits.ggsw[nd.Selector], lo, hi)
+		w.free = append(w.free, tmp)
 	}
-	w.ev.CMUX(dst, w.bits[nd.Selector], lo, hi)
-	w.free = append(w.free, tmp)
 	if w.users[c] > 1 {
-		keep := tfhe.NewGLWE(w.p)
+		keep := w.buffer()
 		keep.Copy(dst)
 		w.shared[c] = keep
 	}
