@@ -219,6 +219,9 @@ func (f *ClientFile) reveals() []string {
 	}
 	if n := len(f.Spec.Selectors); n > 0 {
 		out = append(out, fmt.Sprintf("which %d yes-or-no tests of single codes the model uses", n))
+		if k := f.Spec.Singles; k > 0 {
+			out = append(out, fmt.Sprintf("that %d of these tests stand at the lowest splits of trees only", k))
+		}
 	}
 	if n := len(f.Spec.Columns); n > 0 {
 		out = append(out, fmt.Sprintf("which %d tests or squares of single codes the model adds up: where scores change, not by how much", n))
