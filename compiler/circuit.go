@@ -58,6 +58,16 @@ type SelectStep struct {
 	Roots  []int32      `cbor:"2,keyasint"`
 	Leaves [][]int64    `cbor:"3,keyasint"` // [leaf][C]
 	Width  int          `cbor:"4,keyasint"`
+	// Tables are trees as tables over the outcomes of their tests.
+	Tables []SelectTable `cbor:"5,keyasint,omitempty"`
+}
+
+// SelectTable gives coefficients z..z+C-1 of Table at z = sum_i Weights[i] * bit_(Selectors[i]): the polynomial is rotated by X^-Weights[i] under each
+// bit. Weights are positive, and their sum plus C is at most the length of Table, at most N.
+type SelectTable struct {
+	Selectors []int32 `cbor:"1,keyasint"`
+	Weights   []int32 `cbor:"2,keyasint"`
+	Table     []int64 `cbor:"3,keyasint"`
 }
 
 // SelectNode gives Hi where the selector's bit is 1 and Lo where it is 0. Children are node numbers, or ^leaf.
@@ -249,10 +259,32 @@ func (s *SelectStep) check(spec *ClientSpec, n int) error {
 			return fmt.Errorf("select node %d has a single row as selector but no leaves as children", i)
 		}
 	}
+	for i := range s.Tables {
+		if err := s.Tables[i].check(spec.Products(), len(s.Leaves[0]), n); err != nil {
+			return fmt.Errorf("select table %d: %w", i, err)
+		}
+	}
 	for _, r := range s.Roots {
 		if !child(r, len(s.Nodes)) {
 			return fmt.Errorf("select root points outside")
 		}
+	}
+	return nil
+}
+
+func (t *SelectTable) check(selectors, digits, n int) error {
+	if len(t.Selectors) != len(t.Weights) || len(t.Table) > n {
+		return fmt.Errorf("%d weights for %d bits, %d numbers", len(t.Weights), len(t.Selectors), len(t.Table))
+	}
+	end := int64(digits)
+	for i, s := range t.Selectors {
+		if s < 0 || int(s) >= selectors || t.Weights[i] <= 0 {
+			return fmt.Errorf("weight %d of selector %d", t.Weights[i], s)
+		}
+		end += int64(t.Weights[i])
+	}
+	if end > int64(len(t.Table)) {
+		return fmt.Errorf("it reaches %d of %d numbers", end, len(t.Table))
 	}
 	return nil
 }

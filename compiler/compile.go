@@ -150,7 +150,7 @@ func (p *plan) tablesSplit() bool {
 // build writes the circuit of a priced plan.
 func (p *plan) build(c candidate) *Circuit {
 	// Results that are constants have no noise. JSON knows no infinity, and noise below the last bit or a probability below 2^-65536 says nothing.
-	out := &Circuit{Costs: Costs{Affines: p.affines, Selects: p.cmux + len(p.bottoms), Lookups: p.lookups, EstimatedMs: c.ms, Log2Noise: max(c.log2Noise, -64)}}
+	out := &Circuit{Costs: Costs{Affines: p.affines, Selects: p.cmux + len(p.bottoms) + p.rotations, Lookups: p.lookups, EstimatedMs: c.ms, Log2Noise: max(c.log2Noise, -64)}}
 	s := &out.Spec
 	s.Params = c.params
 	s.Log2PFail = max(c.log2PFail, -1<<16)

@@ -75,6 +75,20 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
+		{"oblivious trees", 12, 6, func(g *compiler.Graph) *compiler.Node {
+			x := g.Input("x", []int{12}, []int64{0}, []int64{12})
+			var sum *compiler.Node
+			for i := range 10 {
+				tree := obliviousTree(r, g, randomTests(r, g, x, 6, false), 1, 1<<16)
+				if i == 0 {
+					sum = tree
+				} else {
+					sum = g.Add(sum, tree)
+				}
+			}
+			g.Output(sum)
+			return x
+		}},
 		{"stumps", 20, 64, func(g *compiler.Graph) *compiler.Node { return stumps(g, 40, 40) }},
 		{"stumps on one test", 20, 512, func(g *compiler.Graph) *compiler.Node { return stumps(g, 60, 1) }},
 		{"shared lowest tests", 20, 4, func(g *compiler.Graph) *compiler.Node {

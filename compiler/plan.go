@@ -23,6 +23,7 @@ type plan struct {
 	events    []event
 	cmux      int           // CMUX of one row
 	bottoms   []clearSelect // those on clear leaves
+	rotations int           // rotations of clear tables by one bit, which cost half a CMUX
 	lookups   int
 	affines   int
 	selectors []int32 // used ones, in order: those that become GGSW ciphertexts, then those that are single rows

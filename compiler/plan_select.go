@@ -11,6 +11,7 @@ import (
 // selectPlan lays out the decision diagrams of all outputs in one ciphertext: output o's digit d is coefficient o*digits+d.
 type selectPlan struct {
 	step   SelectStep
+	tables map[string]int // of the step, by their tests
 	digits int
 	lo     [][]int64 // smallest value of each digit sum, [output][digit]
 	noise  noise     // bound on the sum of all roots
@@ -44,7 +45,12 @@ func (p *plan) laySelect(outputs []form) error {
 	}
 	sp.step.Width = max(1, bits.Len64(uint64(slices.Max(hi))))
 	// Selectors of inner nodes come first: those of lowest nodes alone may be single rows.
-	for _, t := range trees {
+	tables := make([]bool, len(trees))
+	for i, t := range trees {
+		if tables[i] = p.asTable(forest, i, c); tables[i] {
+			p.addTable(sp, t.table, digits[i])
+			continue
+		}
 		for _, nd := range t.nodes {
 			if !nd.Lowest() {
 				p.use(nd.Selector)
@@ -54,13 +60,19 @@ func (p *plan) laySelect(outputs []form) error {
 	singles := sp.step.Width <= maxSingleWidth
 	p.products = len(p.selectors)
 	for i, t := range trees {
-		p.addTree(sp, t, digits[i])
+		if !tables[i] {
+			p.addTree(sp, t, digits[i])
+		}
 	}
 	if !singles {
 		p.products = len(p.selectors)
 	}
 	worst := event{log2Gap: -float64(sp.step.Width + 1), count: c, width: sp.step.Width, digits: c}
 	for i, t := range trees {
+		if tables[i] {
+			worst.ggsw, worst.digits = true, max(worst.digits, len(t.table.leaves)*c)
+			continue
+		}
 		for _, nd := range t.nodes {
 			if !nd.Lowest() {
 				continue
@@ -88,8 +100,9 @@ func (p *plan) laySelect(outputs []form) error {
 	}
 	sp.step.Leaves = append(sp.step.Leaves, constant)
 	sp.step.Roots = append(sp.step.Roots, ^int32(len(sp.step.Leaves)-1))
-	sp.noise.uses = forest.uses
-	sp.noise.bottom *= forest.bottomUses
+	uses, bottomUses := forest.countUses(tables)
+	sp.noise.uses = uses
+	sp.noise.bottom *= bottomUses
 	p.selected = sp
 	worst.noise = sp.noise
 	p.events = append(p.events, worst)
@@ -136,12 +149,9 @@ func (t *tree) cut(count, digit int) digitTree {
 // forest is the decision diagrams of all outputs, which every candidate cuts into digits in its own way.
 type forest struct {
 	trees []*tree
-	shift []int64 // what every output's trees had subtracted
-	most  int64   // largest leaf after that
-
-	// uses is the largest part, in units of noise, that CMUX by one selector have in the sum of all trees, and bottomUses that of lowest CMUX, whose clear
-	// digits meet the same rows in all trees, so that their noise adds up in step.
-	uses, bottomUses float64
+	shift []int64        // what every output's trees had subtracted
+	most  int64          // largest leaf after that
+	inner map[int32]bool // selectors of nodes that are not lowest
 }
 
 func newForest(l *lowerer, outputs []form) *forest {
@@ -186,8 +196,14 @@ func newForest(l *lowerer, outputs []form) *forest {
 		alike[key] = t
 		trees = append(trees, t)
 	}
-	f := &forest{trees: trees, shift: make([]int64, count)}
+	f := &forest{trees: trees, shift: make([]int64, count), inner: map[int32]bool{}}
 	for _, t := range trees {
+		for _, nd := range t.nodes {
+			if !nd.Lowest() {
+				f.inner[nd.Selector] = true
+			}
+		}
+		t.table = newTable(t, l.degree)
 		for o := range count {
 			lo := t.values[0][o]
 			for _, v := range t.values {
@@ -201,62 +217,80 @@ func newForest(l *lowerer, outputs []form) *forest {
 		}
 	}
 	f.countShared()
-	f.countUses()
+	f.orderTables()
+	for _, t := range trees {
+		t.countUses()
+	}
 	return f
 }
 
-// countUses finds how much of the noise one selector makes.
-func (f *forest) countUses() {
+// countUses returns the largest part, in units of noise, that CMUX by one selector have in the sum of all trees, and that of lowest CMUX, whose clear
+// digits meet the same rows in all trees, so that their noise adds up in step. tables tells which trees are tables.
+func (f *forest) countUses(tables []bool) (uses, bottomUses float64) {
 	inner, bottom := map[int32]float64{}, map[int32]float64{}
-	for _, t := range f.trees {
-		parents := make([]int32, len(t.nodes))
-		for _, nd := range t.nodes {
-			for _, c := range []int32{nd.Lo, nd.Hi} {
-				if c >= 0 {
-					parents[c]++
-				}
+	for i, t := range f.trees {
+		if tables[i] {
+			for _, s := range t.table.selectors {
+				inner[s]++
 			}
+			bottom[t.table.selectors[0]]++
+			continue
 		}
-		// On a path down from each node, the largest sum for each selector.
-		paths := make([]map[int32]float64, len(t.nodes))
-		low := map[int32]float64{}
-		for j, nd := range t.nodes {
-			m := float64(t.shared[j])
-			if nd.Lowest() {
-				low[nd.Selector] = max(low[nd.Selector], m)
-				continue
-			}
-			sum := map[int32]float64{}
-			for _, c := range []int32{nd.Lo, nd.Hi} {
-				if c < 0 || paths[c] == nil {
-					continue
-				}
-				from := paths[c]
-				if parents[c] == 1 && len(from) > len(sum) {
-					sum, from = from, sum
-				}
-				for s, v := range from {
-					sum[s] = max(sum[s], v)
-				}
-			}
-			sum[nd.Selector] += m
-			paths[j] = sum
+		for s, v := range t.uses {
+			inner[s] += v
 		}
-		if t.root >= 0 {
-			for s, v := range paths[t.root] {
-				inner[s] += v
-			}
-		}
-		for s, v := range low {
+		for s, v := range t.lowUses {
 			bottom[s] += v
 		}
 	}
 	for _, v := range inner {
-		f.uses = max(f.uses, v)
+		uses = max(uses, v)
 	}
 	for _, v := range bottom {
-		f.bottomUses = max(f.bottomUses, v)
+		bottomUses = max(bottomUses, v)
 	}
+	return uses, bottomUses
+}
+
+// countUses finds how much of the tree's noise each selector makes.
+func (t *tree) countUses() {
+	parents := make([]int32, len(t.nodes))
+	for _, nd := range t.nodes {
+		for _, c := range []int32{nd.Lo, nd.Hi} {
+			if c >= 0 {
+				parents[c]++
+			}
+		}
+	}
+	// On a path down from each node, the largest sum for each selector.
+	paths := make([]map[int32]float64, len(t.nodes))
+	low := map[int32]float64{}
+	for j, nd := range t.nodes {
+		m := float64(t.shared[j])
+		if nd.Lowest() {
+			low[nd.Selector] = max(low[nd.Selector], m)
+			continue
+		}
+		sum := map[int32]float64{}
+		for _, c := range []int32{nd.Lo, nd.Hi} {
+			if c < 0 || paths[c] == nil {
+				continue
+			}
+			from := paths[c]
+			if parents[c] == 1 && len(from) > len(sum) {
+				sum, from = from, sum
+			}
+			for s, v := range from {
+				sum[s] = max(sum[s], v)
+			}
+		}
+		sum[nd.Selector] += m
+		paths[j] = sum
+	}
+	if t.root >= 0 {
+		t.uses = paths[t.root]
+	}
+	t.lowUses = low
 }
 
 // countShared finds equal subtrees, up to a constant, in different trees. They are the same ciphertext up to that constant: their noise does not add up
@@ -348,6 +382,9 @@ type tree struct {
 	values    [][]int64
 	root      int32
 	shared    []int32 // for each node, how many trees have it
+	table     *table  // nil where it is too large or saves nothing
+
+	uses, lowUses map[int32]float64 // of the noise of the root, in units of noise, what CMUX by each selector make, and what lowest ones make
 }
 
 // build returns the node number, or ^leaf, of a child. Depth is that of the tree; goroutine stacks grow as needed.

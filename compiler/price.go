@@ -219,7 +219,7 @@ func (p *plan) bottomUs(levels int) float64 {
 func (p *plan) leveledUs(levels int) float64 {
 	u, l := unitCosts, float64(levels)
 	cmux := float64(p.cmux) * (2*l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
-	bottoms := p.bottomUs(levels)
+	bottoms := p.bottomUs(levels) + float64(p.rotations)*(l*(u.forward+2*u.mulAdd)+2*u.inverse+u.difference)
 	packed, terms := 0.0, 0
 	if p.packed != nil {
 		packed = packedUs(p.packed.polys, len(p.packed.steps))

@@ -12,10 +12,14 @@ func (r *run) selectTrees(st *compiler.SelectStep) (value, error) {
 	for range r.threads {
 		walks <- &walk{diagram: d, p: r.s.params, bits: r.bits, shared: map[int32]tfhe.GLWECiphertext{}, sum: tfhe.NewGLWE(r.s.params)}
 	}
-	err := r.each(len(st.Roots), func(ev *tfhe.Evaluator, i int) {
+	err := r.each(len(st.Tables)+len(st.Roots), func(ev *tfhe.Evaluator, i int) {
 		w := <-walks
 		w.ev = ev
-		w.root(st.Roots[i])
+		if i < len(st.Tables) {
+			w.table(&st.Tables[i])
+		} else {
+			w.root(st.Roots[i-len(st.Tables)])
+		}
 		walks <- w
 	})
 	total := (<-walks).sum
@@ -95,6 +99,20 @@ func (w *walk) root(c int32) {
 		w.free = append(w.free, b)
 	}
 	clear(w.shared)
+}
+
+// table adds a tree that is a table: its entry comes to the front, the others, somewhere behind it, are no results.
+func (w *walk) table(t *compiler.SelectTable) {
+	acc := w.buffer()
+	acc.Clear()
+	for i, v := range t.Table {
+		acc.Body[i] = uint64(v) << (64 - w.st.Width)
+	}
+	for i, s := range t.Selectors {
+		w.ev.Rotate(acc, w.bits.ggsw[s], -int(t.Weights[i]))
+	}
+	w.sum.Add(acc)
+	w.free = append(w.free, acc)
 }
 
 // addLeaf adds a leaf, which is clear.
