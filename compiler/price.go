@@ -124,7 +124,7 @@ func selectVariances(s tfhe.SelectNoise, g tfhe.GadgetParams, v variances) varia
 				b += g.RoundingVariance()
 			}
 		}
-		return max(b, float64(e.digits)*sq(e.single)*s.BodyRowVariance)
+		return max(b, float64(e.digits)*sq(e.single)*row)
 	}
 	return v
 }
@@ -194,8 +194,8 @@ func (p *plan) loadUs(levels int) float64 {
 // singles is the number of selectors that are sent as single rows.
 func (p *plan) singles() int { return len(p.selectors) - p.products }
 
-// maxClearProducts is up to how many products of integers with rows a server takes for cheaper than an external product.
-const maxClearProducts = 24
+// maxClearProducts is up to how many products of integers with rows a server takes for cheaper than transforms.
+const maxClearProducts = 20
 
 // bottomUs is the time of the lowest selects with a gadget of the given levels.
 func (p *plan) bottomUs(levels int) float64 {
@@ -206,10 +206,13 @@ func (p *plan) bottomUs(levels int) float64 {
 			products *= levels
 		}
 		us += unitCosts.clearSelect
-		if products > maxClearProducts && !b.single {
-			us += float64(levels)*(unitCosts.forward+2*unitCosts.mulAdd) + 2*unitCosts.inverse + unitCosts.difference
-		} else {
+		switch {
+		case products <= maxClearProducts:
 			us += float64(products) * unitCosts.clearTerm
+		case b.single:
+			us += 3*unitCosts.forward + 2*unitCosts.mulAdd + 2*unitCosts.inverse
+		default:
+			us += float64(levels)*(unitCosts.forward+2*unitCosts.mulAdd) + 2*unitCosts.inverse + unitCosts.difference
 		}
 	}
 	return us

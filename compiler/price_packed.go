@@ -158,7 +158,7 @@ func (c *packedChoice) variances(v variances) variances {
 				b += g.RoundingVariance()
 			}
 		}
-		return max(b, sq(e.single)*(float64(e.digits)*c.noise.BodyRowVariance+peak))
+		return max(b, sq(e.single)*(float64(e.digits)*(c.noise.BodyRowVariance+fft)+peak))
 	}
 	v.tail = func(e event, halfGap, total float64) float64 {
 		return c.model.Log2PFailMixed(c.packed, halfGap, total, e.noise.cmux, e.noise.uses)

@@ -3,6 +3,7 @@ package importers_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -61,14 +62,15 @@ type forestShape struct {
 	thresholds             int // distinct ones of all features together
 	leafBits               int
 	oblivious              bool // one test for all nodes of a level
+	missing                bool // nodes route missing values either way, and rows have some
 }
 
 func randomForest(s forestShape) (models.Model, models.CompileOptions, [][]float64) {
 	r := rand.New(rand.NewPCG(uint64(s.trees), uint64(s.depth)))
-	m := &models.TreeEnsemble{Info: benchInfo(s.features, 1), Base: []float64{0}}
+	m := &models.TreeEnsemble{Info: benchInfo(s.features, 1), Base: []float64{0}, Missing: s.missing}
 	test := func() models.TreeNode {
 		t := r.IntN(s.thresholds)
-		return models.TreeNode{Feature: t % s.features, Threshold: float64(t / s.features)}
+		return models.TreeNode{Feature: t % s.features, Threshold: float64(t / s.features), MissingTrue: s.missing && r.IntN(2) == 0}
 	}
 	for range s.trees {
 		var tree models.Tree
@@ -96,7 +98,11 @@ func randomForest(s forestShape) (models.Model, models.CompileOptions, [][]float
 	rows := make([][]float64, 20)
 	for i := range rows {
 		for range s.features {
-			rows[i] = append(rows[i], r.Float64()*float64(s.thresholds/s.features+1)-0.5)
+			x := r.Float64()*float64(s.thresholds/s.features+1) - 0.5
+			if s.missing && r.IntN(4) == 0 {
+				x = math.NaN()
+			}
+			rows[i] = append(rows[i], x)
 		}
 	}
 	return m, models.CompileOptions{}, rows

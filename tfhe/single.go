@@ -1,6 +1,9 @@
 package tfhe
 
-import "github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
+import (
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
+)
 
 // The lowest selects of a decision tree choose between clear integers: bit * (hi - lo) + lo. No external product is needed for that. A row that
 // encrypts bit * q/2^W, times the integer d, encrypts bit * d in values of width W, with |d| times its noise, and exactly so: no digits are
@@ -22,6 +25,22 @@ func addMonomial(dst, src []uint64, k int64, c int) {
 	if c > 0 {
 		vec.MulAdd64(dst[:c], src[n-c:], uint64(-k))
 	}
+}
+
+// AddProduct adds to dst the product of src with the polynomial of the integers k, N of them, by transforms: three forward and two back (k = 1), whatever
+// the integers are. Beside the noise of src, multiplied by k, it has an FFT error of variance F |k|^2, in the mask times the secret key.
+func (ev *Evaluator) AddProduct(dst, src GLWECiphertext, k []int64) {
+	n := ev.p.N()
+	factor, part := ev.digits[0], ev.facc[0]
+	ev.plan.ForwardInt64(factor, k)
+	for i := 0; i < len(src.Mask); i += n {
+		ev.plan.ForwardTorus(part, src.Mask[i:i+n])
+		fft.Mul(part, part, factor)
+		ev.plan.InverseAddTorus(dst.Mask[i:i+n], part)
+	}
+	ev.plan.ForwardTorus(part, src.Body)
+	fft.Mul(part, part, factor)
+	ev.plan.InverseAddTorus(dst.Body, part)
 }
 
 // KeepRows makes g, which is filled afterwards, keep its body rows for [FourierGGSW.AddClear]: (k+1) l N words.

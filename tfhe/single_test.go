@@ -83,6 +83,38 @@ func TestAddMonomial(t *testing.T) {
 	})
 }
 
+// TestAddProduct compares a product with a polynomial of few integers with the sum of its monomials, to within the FFT's error.
+func TestAddProduct(t *testing.T) {
+	for _, lit := range []ParametersLiteral{toyTernary, ternarySet} {
+		k := keysOf(t, lit)
+		ev := k.evaluator(GadgetParams{9, 2})
+		n := k.p.N()
+		for _, terms := range []int{0, 1, 30} {
+			dst, src, want := k.randomGLWE(), k.randomGLWE(), NewGLWE(k.p)
+			want.Copy(dst)
+			factors := make([]int64, n)
+			norm := 0.0
+			for i, w := range randomWords(terms) {
+				c := int(w>>32) % n
+				d := int64(w%512) - 256
+				factors[c] += d
+				norm += float64(d * d)
+				AddMonomial(want, src, d, (i+c)%n)
+				factors[c] -= d
+				factors[(i+c)%n] += d
+			}
+			ev.AddProduct(dst, src, factors)
+			exact := k.phase(want)
+			bound := 10 * math.Sqrt(DefaultFFTVariance*norm*float64(terms)*(1+k.weight()))
+			for i, v := range k.phase(dst) {
+				if e := math.Abs(torus(v - exact[i])); e > bound {
+					t.Fatalf("N = %d, %d terms: coefficient %d is off by %g, bound %g", n, terms, i, e, bound)
+				}
+			}
+		}
+	}
+}
+
 // TestAddClear multiplies bits by clear integers through the rows of GGSW ciphertexts, loaded and expanded, with gadgets that reach the integers' lowest bit and one that
 // does not; the error is that of the digits, and of the rounding.
 func TestAddClear(t *testing.T) {

@@ -10,7 +10,7 @@ func (r *run) selectTrees(st *compiler.SelectStep) (value, error) {
 	d := newDiagram(st)
 	walks := make(chan *walk, r.threads)
 	for range r.threads {
-		walks <- &walk{diagram: d, p: r.s.params, bits: r.bits, shared: map[int32]tfhe.GLWECiphertext{}, sum: tfhe.NewGLWE(r.s.params)}
+		walks <- &walk{diagram: d, p: r.s.params, bits: r.bits, shared: map[int32]tfhe.GLWECiphertext{}, sum: tfhe.NewGLWE(r.s.params), factors: make([]int64, r.s.params.N())}
 	}
 	err := r.each(len(st.Tables)+len(st.Roots), func(ev *tfhe.Evaluator, i int) {
 		w := <-walks
@@ -70,6 +70,8 @@ type walk struct {
 	shared map[int32]tfhe.GLWECiphertext // results of nodes of this root with several parents
 	free   []tfhe.GLWECiphertext
 	sum    tfhe.GLWECiphertext // of all roots so far
+
+	factors []int64 // scratch memory: N integers
 }
 
 func (w *walk) buffer() tfhe.GLWECiphertext {
@@ -122,14 +124,28 @@ func (w *walk) addLeaf(c int32, dst tfhe.GLWECiphertext) {
 	}
 }
 
-// maxClearProducts is up to how many products of integers with rows are cheaper than an external product.
-const maxClearProducts = 24
+// maxClearProducts is up to how many products of integers with rows are cheaper than transforms.
+const maxClearProducts = 20
 
 // addLowest adds lo + bit (hi - lo) for leaves lo and hi.
 func (w *walk) addLowest(nd compiler.SelectNode, dst tfhe.GLWECiphertext) {
 	w.addLeaf(nd.Lo, dst)
 	lo, hi := w.st.Leaves[^nd.Lo], w.st.Leaves[^nd.Hi]
+	terms := 0
+	for c := range lo {
+		if hi[c] != lo[c] {
+			terms++
+		}
+	}
 	if i := int(nd.Selector) - len(w.bits.ggsw); i >= 0 {
+		if terms > maxClearProducts {
+			clear(w.factors)
+			for c := range lo {
+				w.factors[c] = hi[c] - lo[c]
+			}
+			w.ev.AddProduct(dst, w.bits.singles[i], w.factors)
+			return
+		}
 		for c := range lo {
 			if d := hi[c] - lo[c]; d != 0 {
 				tfhe.AddMonomial(dst, w.bits.singles[i], d, c)
@@ -138,12 +154,6 @@ func (w *walk) addLowest(nd compiler.SelectNode, dst tfhe.GLWECiphertext) {
 		return
 	}
 	bit := w.bits.ggsw[nd.Selector]
-	terms := 0
-	for c := range lo {
-		if hi[c] != lo[c] {
-			terms++
-		}
-	}
 	if terms*bit.Gadget().Levels <= maxClearProducts {
 		for c := range lo {
 			if d := hi[c] - lo[c]; d != 0 {
