@@ -37,7 +37,7 @@ type costs struct {
 	switchLevel         [3]float64 // what each level of its gadget adds
 }
 
-var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 14, loadSingle: 6, clearSelect: 1, clearTerm: 0.5, plainProduct: 90, affineTerm: 0.7,
+var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 9, loadSingle: 5, clearSelect: 1, clearTerm: 0.5, plainProduct: 90, affineTerm: 0.7,
 	expand: 15, expandLevel: 2.4, switchRow: [3]float64{19, 22, 12}, switchLevel: [3]float64{2, 2.5, 2}}
 
 // uploadUsPerByte is --prefer balanced's price of a request byte: 10 MB/s. An evaluation key is uploaded once, for rowsPerKey rows.
