@@ -86,7 +86,7 @@ func (c *Conv) positions() [2]int {
 }
 
 // taps is the number of elements of one output's kernel.
-func (c *Conv) taps() int { return len(c.Kernel) / c.Outputs }
+func (c *Conv) taps() int { return c.Channels / c.Groups * c.KernelSize[0] * c.KernelSize[1] }
 
 // input returns the layer's input that is element e of the array.
 func (c *Conv) input(e int) int {
@@ -96,9 +96,9 @@ func (c *Conv) input(e int) int {
 	return e
 }
 
-// each visits the elements of the array that the kernel of unit meets: element e at place k of that output's kernel. Places in the padding
-// are left out.
-func (c *Conv) each(unit int, visit func(k, e int)) {
+// Each visits the elements of the array that the kernel of unit meets: element e at place k of that output's kernel. Places in the padding
+// are left out. It does not read the Kernel.
+func (c *Conv) Each(unit int, visit func(k, e int)) {
 	p := c.positions()
 	o, y, x := unit/(p[0]*p[1]), unit/p[1]%p[0], unit%p[1]
 	channels := c.Channels / c.Groups
@@ -124,7 +124,7 @@ func (c *Conv) preactivations(bias, in []float64) []float64 {
 	taps := c.taps()
 	for u := range out {
 		s, kernel := bias[u], c.Kernel[c.output(u)*taps:]
-		c.each(u, func(k, e int) { s += float64(kernel[k] * in[c.input(e)]) })
+		c.Each(u, func(k, e int) { s += float64(kernel[k] * in[c.input(e)]) })
 		out[u] = s
 	}
 	return out
@@ -135,7 +135,7 @@ func (c *Conv) weights(units, in int) [][]float64 {
 	w := matrix(units, in)
 	taps := c.taps()
 	for u := range w {
-		c.each(u, func(k, e int) { w[u][c.input(e)] = c.Kernel[c.output(u)*taps+k] })
+		c.Each(u, func(k, e int) { w[u][c.input(e)] = c.Kernel[c.output(u)*taps+k] })
 	}
 	return w
 }

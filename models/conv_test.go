@@ -158,7 +158,7 @@ func TestConvQuantizeRandom(t *testing.T) {
 			bound := 0.05
 			for u, w := range last.Weights[o] {
 				var sum float64
-				c.each(u, func(k, e int) { sum += math.Abs(c.Kernel[c.output(u)*c.taps()+k]) })
+				c.Each(u, func(k, e int) { sum += math.Abs(c.Kernel[c.output(u)*c.taps()+k]) })
 				bound += 0.15 * math.Abs(w) * (sum + 0.1)
 			}
 			for _, row := range rows {

@@ -80,7 +80,7 @@ func (f *convFit) kernel(o int, exact []float64, z [][]float64, grid float64, mo
 		in[j] = make([]int64, positions*n)
 	}
 	for p := range per { // a tap may be absent at the border, or meet a constant
-		f.conv.each(o*per+p, func(k, e int) {
+		f.conv.Each(o*per+p, func(k, e int) {
 			for t := range f.planes {
 				top[k*f.planes+t] = max(top[k*f.planes+t], f.top[e*f.planes+t])
 			}
@@ -92,7 +92,7 @@ func (f *convFit) kernel(o int, exact []float64, z [][]float64, grid float64, mo
 		for s := range n {
 			target[i*n+s] = z[unit][s*rows/n]
 		}
-		f.conv.each(unit, func(k, e int) {
+		f.conv.Each(unit, func(k, e int) {
 			for t := range f.planes {
 				for s := range n {
 					in[k*f.planes+t][i*n+s] = f.in[e*f.planes+t][s*rows/n]
@@ -111,7 +111,7 @@ func (f *convFit) kernel(o int, exact []float64, z [][]float64, grid float64, mo
 // product returns a unit's integers on all rows.
 func (f *convFit) product(unit int, col []int64) []int64 {
 	out := make([]int64, len(f.in[0]))
-	f.conv.each(unit, func(k, e int) {
+	f.conv.Each(unit, func(k, e int) {
 		for t := range f.planes {
 			w := col[k*f.planes+t]
 			if w == 0 {
@@ -208,7 +208,7 @@ func (c *netCalibration) middleConv(g *compiler.Graph, l int, a *netSignal, drop
 		col, gh := f.kernel(o, exact, c.z[l], math.Max(sum/float64(most), top/deepWeightMax), most, deepWeightMax)
 		weights = append(weights, col...)
 		for u := o * per; u < (o+1)*per; u++ {
-			conv.each(u, func(k, e int) { shift[u] -= min(col[k], 0) * a.top[e] })
+			conv.Each(u, func(k, e int) { shift[u] -= min(col[k], 0) * a.top[e] })
 			ints := f.product(u, col)
 			for r := range ints {
 				ints[r] += shift[u]

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/fhe-ml/fhe-ml/models"
 )
 
 // basisKind says what the columns of a vector are combinations of.
@@ -11,7 +13,7 @@ type basisKind int
 
 const (
 	basisFeatures    basisKind = iota // the raw features of the row
-	basisFunction                     // fn of every column of arg (Relu, Sigmoid, Tanh, Exp)
+	basisFunction                     // a function of every column of arg
 	basisSoftmax                      // softmax over the columns of arg
 	basisNormalize                    // the columns of arg divided by their sum of magnitudes
 	basisTrees                        // the outputs of a tree ensemble on arg
@@ -25,7 +27,8 @@ const (
 type basis struct {
 	kind  basisKind
 	n     int
-	fn    string
+	fn    string            // name of the function: one of namedFunctions, or fused where fns holds them
+	fns   []models.Function // one per element
 	arg   *vector
 	node  *operation // for messages
 	trees *ensemble
@@ -46,10 +49,11 @@ type vector struct {
 	cols          []column
 	shape         []int
 	offset, scale []float64
-	integer       bool // columns of an integer input before any cast
-	flags         bool // every column is 0 or 1
-	lead          int  // an axis of this length stands before the rows; the columns are those of its first entry, then of its second, ...; 0: none
-	open          bool // input whose number of columns the file does not say
+	integer       bool      // columns of an integer input before any cast
+	flags         bool      // every column is 0 or 1
+	lead          int       // an axis of this length stands before the rows; the columns are those of its first entry, then of its second, ...; 0: none
+	open          bool      // input whose number of columns the file does not say
+	geo           *geometry // of the convolution that the columns are, up to factors per output and constants
 }
 
 func newVector(b *basis) *vector {
@@ -267,6 +271,9 @@ func (t *translator) elementwise(op string, v *vector, c *constant, swapped bool
 	iv, ic := broadcastIndex(v.shape, shape), broadcastIndex(cs, shape)
 	out := v.with(make([]column, n), shape)
 	out.integer = v.integer
+	if n == len(v.cols) {
+		out.geo = v.geo
+	}
 	spent := 0
 	for i := range out.cols {
 		x, k := v.cols[iv[i]], c.data[ic[i]]
@@ -306,7 +313,7 @@ func (t *translator) elementwise(op string, v *vector, c *constant, swapped bool
 }
 
 // addVectors returns a + f*b with numpy's broadcasting of the row shapes.
-func (t *translator) addVectors(a, b *vector, f float64) (*vector, error) {
+func (t *translator) addVectors(a, b *vector, f float64, common func(a, b *vector) (*vector, *vector, error)) (*vector, error) {
 	shape, err := broadcastShape(a.shape, b.shape)
 	if err != nil {
 		return nil, err
@@ -315,7 +322,7 @@ func (t *translator) addVectors(a, b *vector, f float64) (*vector, error) {
 	if n > maxFeatures {
 		return nil, fmt.Errorf("more than %d columns", maxFeatures)
 	}
-	a, b, err = t.common(a, b)
+	a, b, err = common(a, b)
 	if err != nil {
 		return nil, err
 	}
@@ -344,7 +351,7 @@ func (t *translator) common(a, b *vector) (*vector, *vector, error) {
 	}
 	x, y := a.base, b.base
 	switch {
-	case x.kind == basisFunction && y.kind == basisFunction && x.fn == y.fn:
+	case x.kind == basisFunction && y.kind == basisFunction && x.fn == y.fn && !t.joining:
 		p, q, err := t.common(x.arg, y.arg)
 		if err != nil {
 			return nil, nil, err
@@ -354,7 +361,13 @@ func (t *translator) common(a, b *vector) (*vector, *vector, error) {
 			return nil, nil, fmt.Errorf("more than %d columns", maxFeatures)
 		}
 		joined := &basis{kind: basisFunction, fn: x.fn, n: len(arg.cols), arg: arg, node: x.node}
+		if x.fns != nil {
+			joined.fns = slices.Concat(x.fns, y.fns)
+		}
 		return t.rebase(a, b, joined)
+	case t.joining && x.depth() >= 0 && y.depth() >= 0:
+		// Branches of different depth: the values of the lower one pass the layers between as they are.
+		return t.lift(a, b)
 	case x.kind == basisTrees && y.kind == basisTrees:
 		arg, second := x.arg, y.trees
 		if !sameVector(x.arg, y.arg, 0) {
@@ -415,7 +428,7 @@ func sameBasis(a, b *basis, depth int) bool {
 	if a == b {
 		return true
 	}
-	if depth > 4 || a.kind != b.kind || a.n != b.n || a.fn != b.fn || a.kind == basisFeatures || a.trees != b.trees {
+	if depth > 4 || a.kind != b.kind || a.n != b.n || a.fn != b.fn || !sameFunctions(a.fns, b.fns) || a.kind == basisFeatures || a.trees != b.trees {
 		return false
 	}
 	return sameVector(a.arg, b.arg, depth+1)
@@ -434,4 +447,60 @@ func sameVector(a, b *vector, depth int) bool {
 		}
 	}
 	return slices.Equal(a.scale, b.scale) && slices.Equal(a.offset, b.offset)
+}
+
+// depth is the number of layers under the elements of a basis, -1 where there is something else than layers of functions.
+func (b *basis) depth() int {
+	n := 0
+	for ; b.kind == basisFunction; b = b.arg.base {
+		if b.function(0) == nil {
+			return -1
+		}
+		n++
+	}
+	if b.kind != basisFeatures {
+		return -1
+	}
+	return n
+}
+
+// join is common for branches of a network: functions of any kind are joined, and values of a lower layer are kept beside those of a higher one as
+// units without activation.
+func (t *translator) join(a, b *vector) (*vector, *vector, error) {
+	if p, q, err := t.common(a, b); err == nil {
+		return p, q, nil
+	}
+	t.joining = true
+	defer func() { t.joining = false }()
+	return t.common(a, b)
+}
+
+// lift is the case of common for functions of different kinds or depths.
+func (t *translator) lift(a, b *vector) (*vector, *vector, error) {
+	if err := t.spend(a.weights()+b.weights(), len(a.cols)+len(b.cols)); err != nil {
+		return nil, nil, err
+	}
+	keep := func(v *vector) *vector { return applied(v.base.node, v, func(int) models.Function { return fnX }) }
+	x, y := a, b
+	switch d, e := a.base.depth(), b.base.depth(); {
+	case d > e:
+		y = keep(b)
+	case d < e:
+		x = keep(a)
+	}
+	p, q, err := t.common(x.base.arg, y.base.arg)
+	if err != nil {
+		return nil, nil, err
+	}
+	arg := p.with(slices.Concat(p.cols, q.cols), []int{len(p.cols) + len(q.cols)})
+	if len(arg.cols) > maxFeatures {
+		return nil, nil, fmt.Errorf("more than %d columns", maxFeatures)
+	}
+	joined := &basis{kind: basisFunction, fn: fused, n: len(arg.cols), arg: arg, node: x.base.node}
+	for _, v := range []*vector{x, y} {
+		for i := range v.base.n {
+			joined.fns = append(joined.fns, v.base.function(i))
+		}
+	}
+	return t.rebase(x, y, joined)
 }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/fhe-ml/fhe-ml/models"
 	"github.com/fhe-ml/fhe-ml/quantize"
@@ -57,13 +58,13 @@ func (t *translator) dense(v *vector) (w [][]float64, b []float64, err error) {
 // layers walks from the raw scores back to the features.
 func (t *translator) layers(raw *vector) ([]models.Layer, error) {
 	var back []models.Layer
-	act := models.ActIdentity
+	var functions []models.Function // of the layer that v is the pre-activations of; nil for the last
 	for v := raw; ; {
-		w, b, err := t.dense(v)
+		l, err := t.layer(v, functions)
 		if err != nil {
 			return nil, err
 		}
-		back = append(back, models.Layer{Weights: w, Bias: b, Activation: act})
+		back = append(back, l)
 		if len(back) > models.MaxLayers {
 			return nil, fmt.Errorf("the network has more than %d layers; export a smaller model", models.MaxLayers)
 		}
@@ -76,18 +77,60 @@ func (t *translator) layers(raw *vector) ([]models.Layer, error) {
 		case v.base.kind != basisFunction:
 			return nil, t.unsupported(v.base.node, "here its result enters another layer; only the last values of a model may be "+v.base.describe())
 		}
-		switch v.base.fn {
-		case "Relu":
-			act = models.ActReLU
-		case "Sigmoid":
-			act = models.ActSigmoid
-		case "Tanh":
-			act = models.ActTanh
-		default:
-			return nil, t.unsupported(v.base.node, "here it is the activation of a hidden layer; supported are Relu, Sigmoid and Tanh")
+		functions = make([]models.Function, v.base.n)
+		for i := range functions {
+			if functions[i] = v.base.function(i); functions[i] == nil {
+				return nil, t.unsupported(v.base.node, "here it is the activation of a hidden layer")
+			}
 		}
-		v = v.base.arg
+		// Functions of single values of a layer below are functions of that layer's pre-activations.
+		for v = v.base.arg; ; {
+			root, inner := v.diagonal()
+			if root == nil {
+				break
+			}
+			long := false
+			for i, f := range inner {
+				inner[i] = functions[i].Of(f)
+				long = long || len(inner[i]) > models.MaxFunction
+			}
+			if long {
+				break
+			}
+			v, functions = root, inner
+		}
 	}
+}
+
+// layer writes pre-activations as a layer: a convolution where they are one (never the last layer, whose functions are nil), else a dense one.
+func (t *translator) layer(v *vector, functions []models.Function) (l models.Layer, err error) {
+	if functions != nil {
+		l.Activation, l.Functions = activationOf(functions)
+		if c, ok := t.convolution(v); ok {
+			l.Conv = c
+			for _, x := range v.cols {
+				l.Bias = append(l.Bias, x.b)
+			}
+			return l, nil
+		}
+	}
+	l.Weights, l.Bias, err = t.dense(v)
+	return l, err
+}
+
+// activationOf names the functions of a layer's units where they are all one that has a name.
+func activationOf(functions []models.Function) (models.Activation, []models.Function) {
+	for _, f := range functions[1:] {
+		if !slices.Equal(f, functions[0]) {
+			return models.ActFunction, functions
+		}
+	}
+	for name, a := range map[string]models.Activation{"Relu": models.ActReLU, "Sigmoid": models.ActSigmoid, "Tanh": models.ActTanh} {
+		if slices.Equal(functions[0], namedFunctions[name]) {
+			return a, nil
+		}
+	}
+	return models.ActFunction, functions[:1]
 }
 
 // buildTreeEnsemble folds the affine map of the columns into leaves and base values, and the choice of features and

@@ -277,8 +277,13 @@ func usedFeatures(m models.Model) []bool {
 		}
 	case *models.Network:
 		l := &m.Layers[0]
-		for f := range used {
-			used[f] = l.Conv != nil
+		if l.Conv != nil {
+			for f := range used {
+				used[f] = l.Conv.Input == nil
+			}
+			for _, f := range l.Conv.Input {
+				used[f] = true
+			}
 		}
 		for _, row := range l.Weights {
 			for f, w := range row {
@@ -431,6 +436,17 @@ func remap(m models.Model, index []int, n int) {
 		}
 	case *models.Network:
 		l := &m.Layers[0]
+		if c := l.Conv; c != nil {
+			input := make([]int32, c.Channels*c.Size[0]*c.Size[1])
+			for e := range input {
+				f := e
+				if c.Input != nil {
+					f = int(c.Input[e])
+				}
+				input[e] = int32(index[f])
+			}
+			c.Input = input
+		}
 		for o := range l.Weights {
 			l.Weights[o] = pick(l.Weights[o])
 		}

@@ -343,7 +343,14 @@ func unary(t *translator, o *operation, in []value) ([]value, error) {
 		case "Exp":
 			return expOp(t, o, v)
 		case "Abs":
-			return abs(t, o, in)
+			if out, err := abs(t, o, in); err == nil {
+				return out, nil
+			}
+			return one(applied(o, v, func(int) models.Function { return fnCall(models.FnAbs, fnX) })), nil
+		case "Log":
+			return logarithm(t, o, in)
+		case "Sqrt":
+			return one(applied(o, v, func(int) models.Function { return fnCall(models.FnSqrt, fnX) })), nil
 		}
 	}
 	return nil, fmt.Errorf("constants, or single columns of the features")
@@ -369,7 +376,7 @@ func pow(t *translator, o *operation, in []value) ([]value, error) {
 	}
 	v, ok := in[0].(*vector)
 	if !ok || !t.isClear(v) {
-		return nil, fmt.Errorf("single columns of the features")
+		return power(t, o, in)
 	}
 	if err := finiteConstant(e.data...); err != nil {
 		return nil, err

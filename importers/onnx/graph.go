@@ -36,6 +36,7 @@ type translator struct {
 	named      bool
 	single     bool // features are rounded to float32
 	input      *vector
+	joining    bool         // common joins branches of different layers
 	regress    bool         // the core operator is a regressor
 	missing    bool         // the producer's trees handle missing values
 	kinds      []int        // element types of the columns of a row
@@ -57,7 +58,7 @@ type handler func(t *translator, o *operation, in []value) ([]value, error)
 
 // handlers lists the supported operators.
 func handlers() map[opKey]handler {
-	return map[opKey]handler{
+	table := map[opKey]handler{
 		{"", "Constant"}:           constantOp,
 		{"", "Identity"}:           identity,
 		{"", "Dropout"}:            identity,
@@ -104,7 +105,16 @@ func handlers() map[opKey]handler {
 		{"", "Exp"}:                unary,
 		{"", "Clip"}:               clipColumns,
 		{"", "Softmax"}:            softmax,
+		{"", "LogSoftmax"}:         softmax,
 		{"", "ArgMax"}:             argMax,
+		{"", "Conv"}:               conv,
+		{"", "AveragePool"}:        averagePool,
+		{"", "GlobalAveragePool"}:  globalAveragePool,
+		{"", "MaxPool"}:            maxPool,
+		{"", "Pad"}:                pad,
+		{"", "PRelu"}:              prelu,
+		{"", "Max"}:                extreme,
+		{"", "Min"}:                extreme,
 
 		{domainML, "Scaler"}:                 scaler,
 		{domainML, "Normalizer"}:             normalizer,
@@ -123,6 +133,10 @@ func handlers() map[opKey]handler {
 		{domainML, "OneHotEncoder"}:          oneHotEncoder,
 		{domainML, "FeatureVectorizer"}:      featureVectorizer,
 	}
+	for name, h := range activationHandlers() {
+		table[opKey{"", name}] = h
+	}
+	return table
 }
 
 // run evaluates the graph and builds the model of its outputs.
@@ -267,14 +281,16 @@ func hintFor(o *operation) string {
 	switch o.op {
 	case "Scan", "Loop", "If", "TopK":
 		return "models with control flow, such as nearest neighbours, cannot be evaluated on encrypted data"
-	case "LogSoftmax":
-		return "export the model without its last LogSoftmax; the labels stay the same"
+	case "GlobalMaxPool":
+		return "the maximum of encrypted values is not supported; train the model with average pooling (GlobalAveragePool) and export it again"
+	case "ConvTranspose", "LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN":
+		return "supported in networks are Conv, AveragePool, GlobalAveragePool, BatchNormalization, Gemm, MatMul and activations; train the model with these and export it again"
 	case "LSTM", "GRU", "RNN":
 		return "recurrent layers cannot be imported"
 	case "DictVectorizer", "StringNormalizer", "Tokenizer", "TfIdfVectorizer", "CategoryMapper", "CastMap":
 		return "apply this preprocessing before the model and export the rest"
 	}
-	return "supported are linear models, tree ensembles and dense networks; export the model without this operator, or another one"
+	return "supported are linear models, tree ensembles, dense and convolutional networks; export the model without this operator, or another one"
 }
 
 // markRest reports, behind a failure at node i, which operators exist.
@@ -292,7 +308,7 @@ func use(o *operation, out []value) string {
 	switch o.op {
 	case "TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble":
 		return "trees"
-	case "LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor", "MatMul", "Gemm":
+	case "LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor", "MatMul", "Gemm", "Conv", "AveragePool", "GlobalAveragePool":
 		if _, ok := out[0].(*constant); !ok {
 			return "affine"
 		}
@@ -300,7 +316,7 @@ func use(o *operation, out []value) string {
 		if _, ok := out[0].(*vector); ok {
 			return "activation"
 		}
-	case "Softmax", "Normalizer", "LpNormalization", "ZipMap":
+	case "Softmax", "LogSoftmax", "Normalizer", "LpNormalization", "ZipMap":
 		return "scores"
 	}
 	switch v := out[0].(type) {
@@ -309,6 +325,9 @@ func use(o *operation, out []value) string {
 	case *labels:
 		return "label"
 	case *vector:
+		if v.base.kind == basisFunction && v.base.node == o {
+			return "activation"
+		}
 		if v.base.kind != basisFeatures {
 			return "folded"
 		}

@@ -3,11 +3,13 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 
+	"github.com/fhe-ml/fhe-ml/models"
 	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
-// arithmetic is Add, Sub, Mul, Div: at most one operand is computed, except for sums and for x/ReduceSum(x).
+// arithmetic is Add, Sub, Mul, Div: at most one operand is computed, except for sums, for x/ReduceSum(x), and where both are functions of the same value.
 func arithmetic(t *translator, o *operation, in []value) ([]value, error) {
 	in, err := arity(in, 2, 2)
 	if err != nil {
@@ -39,29 +41,75 @@ func arithmetic(t *translator, o *operation, in []value) ([]value, error) {
 		return one(v), err
 	case aConst && bVec:
 		if o.op == "Div" {
-			return t.reciprocalOf(o, ca, vb)
+			if out, err := t.reciprocalOf(o, ca, vb); err == nil || vb.open {
+				return out, err
+			}
+			if v, ok := t.fuseConstant(o, models.FnDivide, ca, vb); ok {
+				return one(v), nil
+			}
+			return nil, fmt.Errorf("a constant divisor, or the form 1/(1+exp(-s)) of a sigmoid")
 		}
 		v, err := t.elementwise(o.op, vb, ca, true)
 		return one(v), err
 	case aVec && bVec && !va.open && !vb.open:
-		switch o.op {
-		case "Add":
-			v, err := t.addVectors(va, vb, 1)
-			return one(v), err
-		case "Sub":
-			if vb.isIdentity() && vb.base.kind == basisLogSumExp && sameVector(vb.base.arg, va, 0) {
-				return one(newVector(&basis{kind: basisLogSoftmax, n: len(va.cols), arg: va, node: o})), nil
-			}
-			v, err := t.addVectors(va, vb, -1)
-			return one(v), err
-		case "Mul":
-			v, err := t.multiplyColumns(va, vb)
-			return one(v), err
-		case "Div":
-			return t.divideBySum(o, va, vb)
-		}
+		return t.combineVectors(o, va, vb)
 	}
 	return nil, fmt.Errorf("a constant operand")
+}
+
+// combineVectors is an operator of two computed values. Sums of the same layer stay affine; then come functions of the same values, and last, for
+// sums, branches of different layers.
+func (t *translator) combineVectors(o *operation, a, b *vector) ([]value, error) {
+	f := 1.0
+	switch o.op {
+	case "Sub":
+		if b.isIdentity() && b.base.kind == basisLogSumExp && sameVector(b.base.arg, a, 0) {
+			return one(newVector(&basis{kind: basisLogSoftmax, n: len(a.cols), arg: a, node: o})), nil
+		}
+		f = -1
+		fallthrough
+	case "Add":
+		v, err := t.addVectors(a, b, f, t.common)
+		if err == nil {
+			return one(v), nil
+		}
+		op := map[string]models.FunctionOp{"Add": models.FnAdd, "Sub": models.FnSubtract}[o.op]
+		if v, ok := t.fuse(o, op, a, b); ok {
+			return one(v), nil
+		}
+		if v, e := t.addVectors(a, b, f, t.join); e == nil {
+			return one(v), nil
+		}
+		return nil, err
+	case "Div":
+		out, err := t.divideBySum(o, a, b)
+		if err == nil {
+			return out, nil
+		}
+		if v, ok := t.fuse(o, models.FnDivide, a, b); ok {
+			return one(v), nil
+		}
+		return nil, err
+	case "Mul":
+		if t.isClear(a) && t.isClear(b) {
+			v, err := t.multiplyColumns(a, b)
+			return one(v), err
+		}
+		if v, ok := t.fuse(o, models.FnMultiply, a, b); ok {
+			return one(v), nil
+		}
+		return nil, fmt.Errorf("a constant operand, or two functions of the same value: the product of two encrypted values is not supported")
+	}
+	return nil, fmt.Errorf("a constant operand")
+}
+
+// fuseConstant is c op v with a function.
+func (t *translator) fuseConstant(o *operation, op models.FunctionOp, c *constant, v *vector) (*vector, bool) {
+	index, err := rowsOf(c, v.shape)
+	if err != nil || c.text != nil || finite("constant", c.data) != nil {
+		return nil, false
+	}
+	return applied(o, v, func(i int) models.Function { return fnCall(op, fnNum(c.data[index[i]]), fnX) }), true
 }
 
 // sum is the variadic Sum.
@@ -95,6 +143,9 @@ func matmulOp(t *translator, o *operation, in []value) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w, ok := in[0].(*constant); ok {
+		return t.matmulLeft(w, in[1])
+	}
 	v, ok := in[0].(*vector)
 	w, ok2 := in[1].(*constant)
 	if !ok || !ok2 || w.text != nil {
@@ -111,6 +162,9 @@ func matmulOp(t *translator, o *operation, in []value) ([]value, error) {
 		return nil, fmt.Errorf("a matrix of one or two axes, not of shape %v", w.shape)
 	}
 	k := w.shape[0]
+	if len(v.shape) > 1 && !v.open {
+		return t.matmulLast(v, w, k, h, shape)
+	}
 	if err := t.multiplicand(v, k); err != nil {
 		return nil, err
 	}
@@ -122,6 +176,61 @@ func matmulOp(t *translator, o *operation, in []value) ([]value, error) {
 		return nil, err
 	}
 	return one(out.reshaped(shape)), nil
+}
+
+// matmulLast multiplies along the last axis of rows that have several.
+func (t *translator) matmulLast(v *vector, w *constant, k, h int, shape []int) ([]value, error) {
+	outer := v.shape[:len(v.shape)-1]
+	if v.shape[len(v.shape)-1] != k {
+		return nil, malformed("rows of shape %v times weights for %d", v.shape, k)
+	}
+	if err := finite("weight", w.data); err != nil {
+		return nil, err
+	}
+	n := product(outer)
+	if h > maxFeatures/n {
+		return nil, fmt.Errorf("at most %d columns", maxFeatures)
+	}
+	out, err := t.sparse(v, n*h, nil, func(j int, add func(k int, w float64)) {
+		for i := range k {
+			if f := w.data[i*h+j%h]; f != 0 {
+				add(j/h*k+i, f)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one(out.reshaped(slices.Concat(outer, shape))), nil
+}
+
+// matmulLeft is a constant matrix times rows that are matrices.
+func (t *translator) matmulLeft(w *constant, x value) ([]value, error) {
+	v, ok := x.(*vector)
+	if !ok || v.open || len(v.shape) != 2 || len(w.shape) != 2 || w.text != nil {
+		return nil, fmt.Errorf("computed rows times a constant matrix")
+	}
+	h, k, n := w.shape[0], w.shape[1], v.shape[1]
+	if v.shape[0] != k {
+		return nil, malformed("weights for %d times rows of shape %v", k, v.shape)
+	}
+	if err := finite("weight", w.data); err != nil {
+		return nil, err
+	}
+	if h > maxFeatures/n {
+		return nil, fmt.Errorf("at most %d columns", maxFeatures)
+	}
+	out, err := t.sparse(v, h*n, nil, func(j int, add func(k int, w float64)) {
+		for i := range k {
+			if f := w.data[j/n*k+i]; f != 0 {
+				add(i*n+j%n, f)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return one(out.reshaped([]int{h, n})), nil
 }
 
 // multiplicand checks that v has rows of k numbers.
@@ -196,17 +305,19 @@ func batchNormalization(t *translator, o *operation, in []value) ([]value, error
 		return nil, err
 	}
 	v, ok := in[0].(*vector)
-	if !ok || v.open || len(v.shape) != 1 || o.int("training_mode", 0) != 0 {
+	if !ok || v.open || len(v.shape) == 0 || o.int("training_mode", 0) != 0 {
 		return nil, fmt.Errorf("rows of numbers and fixed statistics (export the model in evaluation mode)")
 	}
+	// One set of statistics per channel, the first axis of a row.
+	per := len(v.cols) / v.shape[0]
 	var p [4][]float64
 	for i := range p {
 		c, ok := in[i+1].(*constant)
 		if !ok {
 			return nil, fmt.Errorf("constant statistics")
 		}
-		if len(c.data) != len(v.cols) {
-			return nil, malformed("%d statistics for %d columns", len(c.data), len(v.cols))
+		if len(c.data) != v.shape[0] {
+			return nil, malformed("%d statistics for %d channels", len(c.data), v.shape[0])
 		}
 		if err := finite("statistic", c.data); err != nil {
 			return nil, err
@@ -215,15 +326,17 @@ func batchNormalization(t *translator, o *operation, in []value) ([]value, error
 	}
 	eps := o.float("epsilon", float64(float32(1e-5)))
 	out := v.with(make([]column, len(v.cols)), v.shape)
-	for i, x := range v.cols {
+	out.geo = v.geo
+	for k, x := range v.cols {
+		i := k / per
 		if p[3][i]+eps <= 0 {
-			return nil, malformed("variance %v of column %d", p[3][i], i)
+			return nil, malformed("variance %v of channel %d", p[3][i], i)
 		}
 		if err := t.spend(len(x.idx), len(x.idx)); err != nil {
 			return nil, err
 		}
 		f := p[0][i] / math.Sqrt(p[3][i]+eps)
-		out.cols[i] = x.scaled(f, p[1][i]-float64(f*p[2][i]))
+		out.cols[k] = x.scaled(f, p[1][i]-float64(f*p[2][i]))
 	}
 	return one(out), nil
 }

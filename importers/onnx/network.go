@@ -3,6 +3,8 @@ package onnx
 import (
 	"fmt"
 	"math"
+
+	"github.com/fhe-ml/fhe-ml/models"
 )
 
 // activation is an elementwise function; whether it ends a layer or is the link of the outputs shows at the end.
@@ -10,6 +12,9 @@ func activation(t *translator, o *operation, in []value) ([]value, error) {
 	in, err := arity(in, 1, 1)
 	if err != nil {
 		return nil, err
+	}
+	if c, ok := in[0].(*constant); ok && c.text == nil {
+		return one(c.apply(namedFunctions[o.op])), nil
 	}
 	v, ok := in[0].(*vector)
 	if !ok || v.open {
@@ -24,7 +29,7 @@ func elementwiseFunction(o *operation, fn string, v *vector) *vector {
 	return out
 }
 
-// clip is Relu when it only cuts below zero, and nothing when it has no bounds.
+// clip is Relu when it only cuts below zero, nothing when it has no bounds, and a function else.
 func clip(t *translator, o *operation, in []value) ([]value, error) {
 	in, err := arity(in, 1, 3)
 	if err != nil {
@@ -38,14 +43,22 @@ func clip(t *translator, o *operation, in []value) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case hi < math.MaxFloat32:
-	case lo <= -math.MaxFloat32:
-		return one(v), nil
-	case lo == 0:
-		return one(elementwiseFunction(o, "Relu", v)), nil
+	if math.IsNaN(lo) || math.IsNaN(hi) {
+		return nil, malformed("bounds %v and %v", lo, hi)
 	}
-	return nil, fmt.Errorf("the bounds of a Relu (0 and none), not %v and %v", lo, hi)
+	f := fnX
+	switch {
+	case lo <= -math.MaxFloat32 && hi >= math.MaxFloat32:
+		return one(v), nil
+	case lo == 0 && hi >= math.MaxFloat32:
+		return one(elementwiseFunction(o, "Relu", v)), nil
+	case lo > -math.MaxFloat32:
+		f = fnCall(models.FnMaximum, f, fnNum(min(lo, math.MaxFloat32)))
+	}
+	if hi < math.MaxFloat32 { // the upper bound wins, as in numpy
+		f = fnCall(models.FnMinimum, f, fnNum(max(hi, -math.MaxFloat32)))
+	}
+	return one(applied(o, v, func(int) models.Function { return f })), nil
 }
 
 func softmax(t *translator, o *operation, in []value) ([]value, error) {
@@ -64,7 +77,11 @@ func softmax(t *translator, o *operation, in []value) ([]value, error) {
 	if err := columnsAxis(v, o.int("axis", def)); err != nil {
 		return nil, err
 	}
-	return one(newVector(&basis{kind: basisSoftmax, n: len(v.cols), arg: v, node: o})), nil
+	kind := basisSoftmax
+	if o.op == "LogSoftmax" {
+		kind = basisLogSoftmax
+	}
+	return one(newVector(&basis{kind: kind, n: len(v.cols), arg: v, node: o})), nil
 }
 
 // reciprocal and reciprocalOf recognise 1/(1+exp(-s)), the sigmoid that skl2onnx writes for SGDClassifier.
@@ -219,7 +236,7 @@ func (t *translator) normalized(o *operation, v *vector) ([]value, error) {
 // compact rewrites columns that are single outputs of an elementwise function, in any choice and order, as all outputs
 // of that function on the chosen columns.
 func compact(v *vector) *vector {
-	if v.base.kind != basisFunction || v.isIdentity() {
+	if v.base.kind != basisFunction || v.base.fns != nil || v.isIdentity() {
 		return v
 	}
 	index := make([]int, len(v.cols))

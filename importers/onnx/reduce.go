@@ -17,7 +17,7 @@ func axisBehindRows(v *vector, axis int64) (int, error) {
 	return int(axis) - 1, nil
 }
 
-// reduce is ReduceSum, ReduceMean, ReduceProd and ReduceLogSumExp over one axis.
+// reduce is ReduceSum and ReduceMean over axes behind the rows, ReduceProd and ReduceLogSumExp over one.
 func reduce(t *translator, o *operation, in []value) ([]value, error) {
 	in, err := arity(in, 1, 2)
 	if err != nil {
@@ -35,6 +35,9 @@ func reduce(t *translator, o *operation, in []value) ([]value, error) {
 		return one(r), nil
 	}
 	v, ok := in[0].(*vector)
+	if ok && !v.open && v.lead == 0 && (o.op == "ReduceSum" || o.op == "ReduceMean") {
+		return t.reduceAxes(o, v, axes)
+	}
 	if !ok || v.open || len(axes) != 1 {
 		return nil, fmt.Errorf("one axis of computed numbers")
 	}
@@ -47,8 +50,7 @@ func reduce(t *translator, o *operation, in []value) ([]value, error) {
 		return nil, err
 	}
 	shape := slices.Clone(v.shape)
-	n := shape[k]
-	outer, inner := product(shape[:k]), product(shape[k+1:])
+	n, inner := shape[k], product(shape[k+1:])
 	if shape[k] = 1; !keep {
 		shape = slices.Delete(shape, k, k+1)
 	}
@@ -60,18 +62,6 @@ func reduce(t *translator, o *operation, in []value) ([]value, error) {
 		return out
 	}
 	switch o.op {
-	case "ReduceSum", "ReduceMean":
-		out := v.with(make([]column, outer*inner), shape)
-		f := 1.0
-		if o.op == "ReduceMean" {
-			f = 1 / float64(n)
-		}
-		for i := range out.cols {
-			if out.cols[i], err = t.total(v.base, group(i), f); err != nil {
-				return nil, err
-			}
-		}
-		return one(out), nil
 	case "ReduceProd":
 		if !t.isClear(v) {
 			return nil, fmt.Errorf("single columns of the features")
@@ -85,6 +75,62 @@ func reduce(t *translator, o *operation, in []value) ([]value, error) {
 		return one(newVector(&basis{kind: basisLogSumExp, n: 1, arg: v, node: o}).reshaped(shape)), nil
 	}
 	return nil, fmt.Errorf("another reduction")
+}
+
+// reduceAxes sums or averages over axes behind the rows.
+func (t *translator) reduceAxes(o *operation, v *vector, axes []int64) ([]value, error) {
+	r := len(v.shape)
+	over := make([]bool, r)
+	if len(axes) == 0 && o.int("noop_with_empty_axes", 0) != 0 {
+		return one(v), nil
+	}
+	if len(axes) == 0 {
+		return nil, fmt.Errorf("axes behind the rows: over all axes rows would be mixed")
+	}
+	count := 1
+	for _, a := range axes {
+		if a < 0 {
+			a += int64(r + 1)
+		}
+		if a < 1 || a > int64(r) || over[a-1] {
+			return nil, fmt.Errorf("axes behind the rows, each once, not %v of shape %v", axes, v.shape)
+		}
+		over[a-1] = true
+		count *= v.shape[a-1]
+	}
+	// The place of each element in the result.
+	keep := make([]int, r)
+	for i, d := range v.shape {
+		if keep[i] = d; over[i] {
+			keep[i] = 1
+		}
+	}
+	groups := make([][]int, product(keep))
+	for e, g := range broadcastIndex(keep, v.shape) {
+		groups[g] = append(groups[g], e)
+	}
+	w := 1.0
+	if o.op == "ReduceMean" {
+		w = 1 / float64(count)
+	}
+	out, err := t.sparse(v, len(groups), nil, func(j int, add func(k int, w float64)) {
+		for _, e := range groups[j] {
+			add(e, w)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if o.int("keepdims", 1) == 0 {
+		var dropped []int
+		for i, d := range v.shape {
+			if !over[i] {
+				dropped = append(dropped, d)
+			}
+		}
+		keep = slices.Clip(dropped)
+	}
+	return one(out.reshaped(keep)), nil
 }
 
 // total is f times the sum of some columns.

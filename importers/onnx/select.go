@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/fhe-ml/fhe-ml/quantize"
@@ -240,8 +241,11 @@ func slice(t *translator, o *operation, in []value) ([]value, error) {
 			return nil, err
 		}
 	}
+	if n := len(p[0]); n > 1 && n <= maxRank && len(p[1]) == n && (len(p[2]) == 0 || len(p[2]) == n) && (len(p[3]) == 0 || len(p[3]) == n) {
+		return sliceEach(t, o, in[0], p)
+	}
 	if len(p[0]) != 1 || len(p[1]) != 1 || len(p[2]) > 1 || len(p[3]) > 1 {
-		return nil, fmt.Errorf("one sliced axis")
+		return nil, fmt.Errorf("starts, ends, axes and steps of one length")
 	}
 	axis, step := int64(0), int64(1)
 	if len(p[2]) == 1 {
@@ -278,6 +282,17 @@ func slice(t *translator, o *operation, in []value) ([]value, error) {
 		if v.open {
 			return nil, fmt.Errorf("an input with a fixed number of columns")
 		}
+		if (axis == 0 || axis == -int64(len(v.shape))-1) && p[0][0] == 0 && p[1][0] >= math.MaxInt32 && step == 1 {
+			return one(v), nil // all rows
+		}
+		if len(v.shape) != 1 {
+			a, err := axisBehindRows(v, axis)
+			if err != nil {
+				return nil, err
+			}
+			k := index(v.shape[a])
+			return gatherAxis(v, axis, k, []int{len(k)})
+		}
 		if err := columnsAxis(v, axis); err != nil {
 			return nil, err
 		}
@@ -285,6 +300,29 @@ func slice(t *translator, o *operation, in []value) ([]value, error) {
 		return pickColumns(v, k, []int{len(k)})
 	}
 	return nil, fmt.Errorf("a tensor of numbers")
+}
+
+// sliceEach slices several axes, one after the other.
+func sliceEach(t *translator, o *operation, x value, p [4][]int64) ([]value, error) {
+	for i := range p[0] {
+		axis, step := int64(i), int64(1)
+		if len(p[2]) > 0 {
+			axis = p[2][i]
+		}
+		if len(p[3]) > 0 {
+			step = p[3][i]
+		}
+		arg := []value{x}
+		for _, k := range []int64{p[0][i], p[1][i], axis, step} {
+			arg = append(arg, integerConstant([]int64{k}, []int{1}))
+		}
+		out, err := slice(t, o, arg)
+		if err != nil {
+			return nil, err
+		}
+		x = out[0]
+	}
+	return one(x), nil
 }
 
 func concat(t *translator, o *operation, in []value) ([]value, error) {
@@ -347,8 +385,8 @@ func concat(t *translator, o *operation, in []value) ([]value, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(v.shape) != len(acc.shape) || !slices.Equal(v.shape[k+1:], acc.shape[k+1:]) || product(v.shape[:k]) != 1 || k >= len(acc.shape) {
-			return nil, fmt.Errorf("values that join at their first axis behind the rows, not of shapes %v and %v", acc.shape, v.shape)
+		if len(v.shape) != len(acc.shape) || !slices.Equal(v.shape[k+1:], acc.shape[k+1:]) || k >= len(acc.shape) || !slices.Equal(v.shape[:k], acc.shape[:k]) {
+			return nil, fmt.Errorf("values that join at one axis behind the rows, not of shapes %v and %v", acc.shape, v.shape)
 		}
 		vecs[i] = v
 	}
@@ -356,12 +394,15 @@ func concat(t *translator, o *operation, in []value) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if product(acc.shape[:at]) != 1 {
+		return t.concatPlaces(vecs, at)
+	}
 	// The joined columns carry a scaler only when all do; parts is rebuilt after each change of basis.
 	for _, v := range vecs[1:] {
 		if len(acc.cols)+len(v.cols) > maxFeatures {
 			return nil, fmt.Errorf("at most %d columns", maxFeatures)
 		}
-		a, b, err := t.common(acc, v)
+		a, b, err := t.join(acc, v)
 		if err != nil {
 			return nil, fmt.Errorf("values of one layer: %w", err)
 		}
@@ -380,6 +421,37 @@ func concat(t *translator, o *operation, in []value) ([]value, error) {
 		acc = next
 	}
 	return one(acc), nil
+}
+
+// concatPlaces joins rows at an inner axis.
+func (t *translator) concatPlaces(vecs []*vector, at int) ([]value, error) {
+	acc := vecs[0]
+	places := []*constant{acc.places()}
+	for _, v := range vecs[1:] {
+		n := int64(len(acc.cols))
+		p, q, err := t.join(acc.reshaped([]int{len(acc.cols)}), v.reshaped([]int{len(v.cols)}))
+		if err != nil {
+			return nil, fmt.Errorf("values of one layer: %w", err)
+		}
+		if len(p.cols)+len(q.cols) > maxFeatures {
+			return nil, fmt.Errorf("at most %d columns", maxFeatures)
+		}
+		if err := t.spend(0, len(p.cols)+len(q.cols)); err != nil {
+			return nil, err
+		}
+		acc = p.with(slices.Concat(p.cols, q.cols), []int{len(p.cols) + len(q.cols)})
+		c := v.places()
+		for i := range c.ints {
+			c.ints[i] += n
+			c.data[i] += float64(n)
+		}
+		places = append(places, c)
+	}
+	out, err := t.concatConstants(places, int64(at))
+	if err != nil {
+		return nil, err
+	}
+	return one(acc.arranged(out[0].(*constant))), nil
 }
 
 // constantColumns is a constant of one row as columns; nil when it has several rows, or texts.

@@ -168,16 +168,39 @@ func transpose(t *translator, o *operation, in []value) ([]value, error) {
 		out.lead = 0
 		return one(out), nil
 	}
-	if v, ok := in[0].(*vector); ok && perm != nil && len(perm) == len(v.shape)+1 {
-		same := true
-		for i, p := range perm {
-			same = same && p == int64(i)
-		}
-		if same {
+	if v, ok := in[0].(*vector); ok && !v.open && v.lead == 0 && perm != nil && len(perm) == len(v.shape)+1 && perm[0] == 0 {
+		if slices.IsSorted(perm) {
 			return one(v), nil
 		}
+		inner := make([]int64, len(v.shape))
+		for i, p := range perm[1:] {
+			inner[i] = p - 1
+		}
+		places, err := v.places().transpose(inner)
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		return one(v.arranged(places)), nil
 	}
-	return nil, fmt.Errorf("a constant")
+	return nil, fmt.Errorf("a constant, or an order of the axes that keeps the rows first")
+}
+
+// places holds the number of each column in the shape of a row: what moves them moves the columns.
+func (v *vector) places() *constant {
+	ints := make([]int64, len(v.cols))
+	for i := range ints {
+		ints[i] = int64(i)
+	}
+	return integerConstant(ints, v.shape)
+}
+
+// arranged takes the columns at the places that c holds.
+func (v *vector) arranged(c *constant) *vector {
+	index := make([]int, len(c.ints))
+	for i, k := range c.ints {
+		index[i] = int(k)
+	}
+	return v.pick(index, c.shape)
 }
 
 // target resolves the shape that Reshape asks for, of n elements whose present shape is old.

@@ -118,6 +118,8 @@ func (t *translator) takeApart(v *vector) (*scoring, error) {
 		return &scoring{b.arg, quantize.LinkProbit, quantize.PairNone}, nil
 	case b.kind == basisNormalize && v.isIdentity() && b.arg.base.kind == basisTrees:
 		return &scoring{b.arg, quantize.LinkNormalized, quantize.PairNone}, nil
+	case b.kind == basisLogSoftmax && v.isIdentity():
+		return &scoring{b.arg, quantize.LinkLogSoftmax, quantize.PairNone}, nil
 	case b.kind == basisNormalize && v.isIdentity() && b.arg.base.kind == basisFunction && b.arg.base.fn == "Sigmoid" && b.arg.isIdentity():
 		raw := b.arg.base.arg
 		if b.n == 2 && raw.cols[0].opposite(raw.cols[1]) {
@@ -147,7 +149,7 @@ func (t *translator) takeApart(v *vector) (*scoring, error) {
 		}
 		return &scoring{out, quantize.LinkExp, quantize.PairNone}, nil
 	}
-	if b.kind == basisSoftmax || b.kind == basisNormalize {
+	if b.kind == basisSoftmax || b.kind == basisLogSoftmax || b.kind == basisNormalize {
 		return nil, fmt.Errorf("output: only all columns of %s, in their order, can be the scores", b.describe())
 	}
 	if len(v.cols) == 2 {
@@ -182,7 +184,7 @@ func monotone(v *vector) *vector {
 		switch {
 		case !v.isIdentity():
 			return v
-		case b.kind == basisSoftmax, b.kind == basisNormalize:
+		case b.kind == basisSoftmax, b.kind == basisLogSoftmax, b.kind == basisNormalize:
 			v = b.arg
 		case b.kind == basisFunction && (b.fn == "Sigmoid" || b.fn == "Exp"):
 			v = b.arg
@@ -269,7 +271,10 @@ func (t *translator) plain(v *vector) (*scoring, error) {
 	if v.isIdentity() && v.base.kind == basisSoftmax {
 		return &scoring{v.base.arg, quantize.LinkSoftmax, quantize.PairNone}, nil
 	}
-	if v.base.kind == basisFunction && v.base.fn == "Sigmoid" || v.base.kind == basisNormalize || v.base.kind == basisSoftmax {
+	if v.isIdentity() && v.base.kind == basisLogSoftmax {
+		return &scoring{v.base.arg, quantize.LinkLogSoftmax, quantize.PairNone}, nil
+	}
+	if v.base.kind == basisFunction && v.base.fn == "Sigmoid" || v.base.kind == basisLogSoftmax || v.base.kind == basisNormalize || v.base.kind == basisSoftmax {
 		return nil, fmt.Errorf("output: pairs of probabilities cannot be numbers of a regressor; import it as a classifier")
 	}
 	return &scoring{v, quantize.LinkIdentity, quantize.PairNone}, nil

@@ -1,0 +1,420 @@
+package onnx
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/fhe-ml/fhe-ml/models"
+)
+
+// Activations are functions of one pre-activation. Exporters write the same one as an operator of its own (Gelu), as several operators on the
+// same value (Div, Erf, Add, Mul, Mul), or with a second branch (x * Sigmoid(x)): here all of these become one function per column.
+
+var (
+	fnX    = models.X()
+	fnCall = models.Call
+	fnNum  = models.Number
+)
+
+// namedFunctions are the operators that the outputs' links are recognised by, and those that package models has a name for.
+var namedFunctions = map[string]models.Function{
+	"Relu":    fnCall(models.FnMaximum, fnX, fnNum(0)),
+	"Sigmoid": fnCall(models.FnSigmoid, fnX),
+	"Tanh":    fnCall(models.FnTanh, fnX),
+	"Exp":     fnCall(models.FnExp, fnX),
+	"Unit":    fnCall(models.FnMinimum, fnCall(models.FnMaximum, fnX, fnNum(0)), fnNum(1)),
+}
+
+// fused is the name of a basis whose functions are in fns.
+const fused = "a function"
+
+// function returns the function of element i; nil for a link that is none of an activation.
+func (b *basis) function(i int) models.Function {
+	if b.fns != nil {
+		return b.fns[i]
+	}
+	return namedFunctions[b.fn]
+}
+
+func sameFunctions(a, b []models.Function) bool {
+	return slices.EqualFunc(a, b, func(f, g models.Function) bool { return slices.Equal(f, g) })
+}
+
+// applied is f of every column.
+func applied(o *operation, v *vector, f func(i int) models.Function) *vector {
+	fns := make([]models.Function, len(v.cols))
+	for i := range fns {
+		fns[i] = f(i)
+	}
+	out := newVector(&basis{kind: basisFunction, fn: fused, fns: fns, n: len(v.cols), arg: v, node: o})
+	out.shape = v.shape
+	return out
+}
+
+// affineOf is w*x + b.
+func affineOf(w, b float64) models.Function {
+	f := fnX
+	if w != 1 {
+		f = fnCall(models.FnMultiply, f, fnNum(w))
+	}
+	if b != 0 {
+		f = fnCall(models.FnAdd, f, fnNum(b))
+	}
+	return f
+}
+
+// diagonal returns, of a vector each of whose columns reads at most one element of a function's basis, the pre-activations and the functions that
+// the columns are of them; nil where it is none, or a function would be too long.
+func (v *vector) diagonal() (root *vector, fns []models.Function) {
+	b := v.base
+	if b.kind != basisFunction || v.open {
+		return nil, nil
+	}
+	index := make([]int, len(v.cols))
+	fns = make([]models.Function, len(v.cols))
+	for i, c := range v.cols {
+		switch len(c.idx) {
+		case 0:
+			fns[i] = fnNum(c.b)
+		case 1:
+			index[i] = int(c.idx[0])
+			f := b.function(index[i])
+			if f == nil {
+				return nil, nil
+			}
+			fns[i] = affineOf(c.w[0], c.b).Of(f)
+		default:
+			return nil, nil
+		}
+		if len(fns[i]) > models.MaxFunction/2 {
+			return nil, nil
+		}
+	}
+	return b.arg.pick(index, v.shape), fns
+}
+
+// views are the ways to see a vector as functions of something: of itself, of the pre-activations of its basis, and so on down.
+type view struct {
+	root *vector
+	fns  []models.Function
+}
+
+func views(v *vector) []view {
+	id := make([]models.Function, len(v.cols))
+	for i := range id {
+		id[i] = fnX
+	}
+	out := []view{{v, id}}
+	for len(out) < 6 {
+		last := out[len(out)-1]
+		root, fns := last.root.diagonal()
+		if root == nil {
+			break
+		}
+		for i := range fns {
+			fns[i] = last.fns[i].Of(fns[i])
+			if len(fns[i]) > models.MaxFunction/2 {
+				return out
+			}
+		}
+		out = append(out, view{root, fns})
+	}
+	return out
+}
+
+// fuse combines two vectors that are functions of the same pre-activations, column by column, into one function of these.
+func (t *translator) fuse(o *operation, op models.FunctionOp, a, b *vector) (*vector, bool) {
+	shape, err := broadcastShape(a.shape, b.shape)
+	if err != nil || product(shape) > maxFeatures {
+		return nil, false
+	}
+	a, b = a.pick(broadcastIndex(a.shape, shape), shape), b.pick(broadcastIndex(b.shape, shape), shape)
+	for _, p := range views(a) {
+		for _, q := range views(b) {
+			if !sameBasis(p.root.base, q.root.base, 0) || t.spend(0, p.root.weights()+q.root.weights()) != nil {
+				continue
+			}
+			if root, fns, ok := together(op, p, q); ok {
+				root.shape = shape
+				return applied(o, root, func(i int) models.Function { return fns[i] }), true
+			}
+		}
+	}
+	return nil, false
+}
+
+// together finds for each column the pre-activation that both are functions of: that of p, or of q where p's is constant.
+func together(op models.FunctionOp, p, q view) (*vector, []models.Function, bool) {
+	root := p.root.with(slices.Clone(p.root.cols), p.root.shape)
+	fns := make([]models.Function, len(p.fns))
+	for i := range fns {
+		x, y := p.root.cols[i], q.root.cols[i]
+		f, g := p.fns[i], q.fns[i]
+		switch {
+		case len(y.idx) == 0:
+			g = g.Of(fnNum(y.b))
+		case len(x.idx) == 0:
+			f = f.Of(fnNum(x.b))
+			root.cols[i] = y
+		default:
+			scale, shift, ok := multiple(y, x)
+			if !ok {
+				return nil, nil, false
+			}
+			g = g.Of(affineOf(scale, shift))
+		}
+		if fns[i] = fnCall(op, f, g); len(fns[i]) > models.MaxFunction/2 {
+			return nil, nil, false
+		}
+	}
+	return root, fns, true
+}
+
+// functionOp is an activation with its own operator, whose attributes are read by make.
+func functionOp(make func(o *operation) (models.Function, error)) handler {
+	return func(t *translator, o *operation, in []value) ([]value, error) {
+		in, err := arity(in, 1, 1)
+		if err != nil {
+			return nil, err
+		}
+		f, err := make(o)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.Validate(); err != nil {
+			return nil, malformed("attributes that are no numbers")
+		}
+		switch v := in[0].(type) {
+		case *constant:
+			if v.text == nil {
+				return one(v.apply(f)), nil
+			}
+		case *vector:
+			if !v.open {
+				return one(applied(o, v, func(int) models.Function { return f })), nil
+			}
+		}
+		return nil, fmt.Errorf("computed numbers")
+	}
+}
+
+// apply is f of every element.
+func (c *constant) apply(f models.Function) *constant {
+	out := &constant{typ: c.typ, shape: c.shape, data: make([]float64, len(c.data))}
+	for i, x := range c.data {
+		out.data[i] = f.Apply(x)
+		if c.typ == typeFloat {
+			out.data[i] = float64(float32(out.data[i]))
+		}
+	}
+	return out
+}
+
+func plainFunction(f models.Function) handler {
+	return functionOp(func(*operation) (models.Function, error) { return f, nil })
+}
+
+// hinge is w*min(x, 0) + max(x, 0).
+func hinge(w float64) models.Function {
+	return fnCall(models.FnAdd, fnCall(models.FnMaximum, fnX, fnNum(0)), fnCall(models.FnMultiply, fnNum(w), fnCall(models.FnMinimum, fnX, fnNum(0))))
+}
+
+// exponential is gamma * (max(x, 0) + alpha*(exp(min(x, 0)/scale) - 1)).
+func exponential(gamma, alpha, scale float64) models.Function {
+	e := fnCall(models.FnExpm1, fnCall(models.FnDivide, fnCall(models.FnMinimum, fnX, fnNum(0)), fnNum(scale)))
+	f := fnCall(models.FnAdd, fnCall(models.FnMaximum, fnX, fnNum(0)), fnCall(models.FnMultiply, fnNum(alpha), e))
+	return fnCall(models.FnMultiply, fnNum(gamma), f)
+}
+
+// hardSigmoidOf is max(0, min(1, alpha*x + beta)).
+func hardSigmoidOf(alpha, beta float64) models.Function {
+	return fnCall(models.FnMaximum, fnNum(0), fnCall(models.FnMinimum, fnNum(1), affineOf(alpha, beta)))
+}
+
+// activationHandlers are the operators that are functions of one number, as https://onnx.ai/onnx/operators/ defines them.
+func activationHandlers() map[string]handler {
+	return map[string]handler{
+		"LeakyRelu": functionOp(func(o *operation) (models.Function, error) {
+			return hinge(o.float("alpha", float64(float32(0.01)))), nil
+		}),
+		"Elu": functionOp(func(o *operation) (models.Function, error) { return exponential(1, o.float("alpha", 1), 1), nil }),
+		"Celu": functionOp(func(o *operation) (models.Function, error) {
+			a := o.float("alpha", 1)
+			return exponential(1, a, a), nil
+		}),
+		"Selu": functionOp(func(o *operation) (models.Function, error) {
+			return exponential(o.float("gamma", 1.05070102214813232421875), o.float("alpha", 1.67326319217681884765625), 1), nil
+		}),
+		"ThresholdedRelu": functionOp(func(o *operation) (models.Function, error) {
+			// x where x > alpha, else 0
+			a := o.float("alpha", 1)
+			over := fnCall(models.FnMaximum, fnNum(0), fnCall(models.FnSign, fnCall(models.FnSubtract, fnX, fnNum(a))))
+			return fnCall(models.FnMultiply, fnX, over), nil
+		}),
+		"HardSigmoid": functionOp(func(o *operation) (models.Function, error) {
+			return hardSigmoidOf(o.float("alpha", float64(float32(0.2))), o.float("beta", 0.5)), nil
+		}),
+		"HardSwish": plainFunction(fnCall(models.FnMultiply, fnX, hardSigmoidOf(1.0/6, 0.5))),
+		"Mish":      plainFunction(fnCall(models.FnMultiply, fnX, fnCall(models.FnTanh, fnCall(models.FnSoftplus, fnX)))),
+		"Gelu": functionOp(func(o *operation) (models.Function, error) {
+			half := fnCall(models.FnMultiply, fnNum(0.5), fnX)
+			switch how := o.string("approximate", "none"); how {
+			case "none":
+				erf := fnCall(models.FnErf, fnCall(models.FnDivide, fnX, fnNum(math.Sqrt2)))
+				return fnCall(models.FnMultiply, half, fnCall(models.FnAdd, fnNum(1), erf)), nil
+			case "tanh":
+				inner := fnCall(models.FnAdd, fnX, fnCall(models.FnMultiply, fnNum(0.044715), fnCall(models.FnPower, fnX, fnNum(3))))
+				tanh := fnCall(models.FnTanh, fnCall(models.FnMultiply, fnNum(math.Sqrt(2/math.Pi)), inner))
+				return fnCall(models.FnMultiply, half, fnCall(models.FnAdd, fnNum(1), tanh)), nil
+			default:
+				return nil, fmt.Errorf("approximate none or tanh, not %q", how)
+			}
+		}),
+		"Swish": functionOp(func(o *operation) (models.Function, error) {
+			return fnCall(models.FnMultiply, fnX, fnCall(models.FnSigmoid, affineOf(o.float("alpha", 1), 0))), nil
+		}),
+		"Softplus": plainFunction(fnCall(models.FnSoftplus, fnX)),
+		"Softsign": plainFunction(fnCall(models.FnDivide, fnX, fnCall(models.FnAdd, fnNum(1), fnCall(models.FnAbs, fnX)))),
+		"Erf":      plainFunction(fnCall(models.FnErf, fnX)),
+		"Sign":     plainFunction(fnCall(models.FnSign, fnX)),
+	}
+}
+
+// prelu has a slope per channel, or per element.
+func prelu(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 2, 2)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	c, ok2 := in[1].(*constant)
+	if !ok || !ok2 || v.open || c.text != nil {
+		return nil, fmt.Errorf("computed numbers and constant slopes")
+	}
+	if err := finite("slope", c.data); err != nil {
+		return nil, err
+	}
+	index, err := rowsOf(c, v.shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.spend(0, 8*len(v.cols)); err != nil {
+		return nil, err
+	}
+	return one(applied(o, v, func(i int) models.Function { return hinge(c.data[index[i]]) })), nil
+}
+
+// rowsOf returns for each element of a row of the given shape the element of c that numpy pairs it with; c may not vary over the rows.
+func rowsOf(c *constant, shape []int) ([]int, error) {
+	cs := c.shape
+	if len(cs) > len(shape) {
+		if product(cs[:len(cs)-len(shape)]) != 1 {
+			return nil, fmt.Errorf("constants that are the same for all rows, not of shape %v", c.shape)
+		}
+		cs = cs[len(cs)-len(shape):]
+	}
+	out, err := broadcastShape(shape, cs)
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	if !slices.Equal(out, shape) {
+		return nil, fmt.Errorf("constants of the shape of a row, not %v", c.shape)
+	}
+	return broadcastIndex(cs, shape), nil
+}
+
+// power is x to a constant.
+func power(t *translator, o *operation, in []value) ([]value, error) {
+	in, err := arity(in, 2, 2)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := in[1].(*constant)
+	if !ok || len(c.data) != 1 || c.text != nil {
+		return nil, fmt.Errorf("one constant exponent")
+	}
+	if err := finite("exponent", c.data); err != nil {
+		return nil, err
+	}
+	f := fnCall(models.FnPower, fnX, fnNum(c.data[0]))
+	switch v := in[0].(type) {
+	case *constant:
+		if v.text == nil {
+			return one(v.apply(f)), nil
+		}
+	case *vector:
+		if v.open {
+			break
+		}
+		if c.data[0] == 1 {
+			return one(v), nil
+		}
+		return one(applied(o, v, func(int) models.Function { return f })), nil
+	}
+	return nil, fmt.Errorf("computed numbers")
+}
+
+// extreme is Max or Min of one computed value and constants.
+func extreme(t *translator, o *operation, in []value) ([]value, error) {
+	op := models.FnMaximum
+	if o.op == "Min" {
+		op = models.FnMinimum
+	}
+	if len(in) == 0 {
+		return nil, malformed("no inputs")
+	}
+	var acc *vector
+	for _, x := range in {
+		if v, ok := x.(*vector); ok && !v.open {
+			if acc == nil {
+				acc = v
+				continue
+			}
+			f, ok := t.fuse(o, op, acc, v)
+			if !ok {
+				return nil, fmt.Errorf("one computed value and constants: comparing two encrypted values is not supported; use a sum or an average instead")
+			}
+			acc = f
+		}
+	}
+	if acc == nil {
+		return nil, fmt.Errorf("computed numbers")
+	}
+	for _, x := range in {
+		c, ok := x.(*constant)
+		if !ok {
+			continue
+		}
+		if c.text != nil {
+			return nil, fmt.Errorf("numbers")
+		}
+		if err := finite("limit", c.data); err != nil {
+			return nil, err
+		}
+		index, err := rowsOf(c, acc.shape)
+		if err != nil {
+			return nil, err
+		}
+		zero := op == models.FnMaximum
+		for _, k := range c.data {
+			zero = zero && k == 0
+		}
+		if zero {
+			acc = elementwiseFunction(o, "Relu", acc)
+			continue
+		}
+		acc = applied(o, acc, func(i int) models.Function { return fnCall(op, fnX, fnNum(c.data[index[i]])) })
+	}
+	return one(acc), nil
+}
+
+// logarithm of a softmax is the link of that name, else a function.
+func logarithm(t *translator, o *operation, in []value) ([]value, error) {
+	if len(in) == 1 {
+		if v, ok := in[0].(*vector); ok && v.base.kind == basisSoftmax && v.isIdentity() {
+			return one(newVector(&basis{kind: basisLogSoftmax, n: len(v.cols), arg: v.base.arg, node: o})), nil
+		}
+	}
+	return plainFunction(fnCall(models.FnLog, fnX))(t, o, in)
+}
