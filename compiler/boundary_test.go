@@ -85,6 +85,16 @@ func TestServerLinksNoSecret(t *testing.T) {
 	}
 }
 
+// TestServiceLinksNoSecret holds the HTTP service to the same.
+func TestServiceLinksNoSecret(t *testing.T) {
+	names := linked(t, "servicemain")
+	refuse(t, "a service", names, "SecretKey", "Encryptor", "Decryptor", "tfhe.GenerateEvaluationKey", "compiler/client", "tfhe/internal/rng.(*Source)",
+		"compiler.Compile", "compiler.(*plan)")
+	if !slices.Contains(names, "compiler/server/service.(*Service).Serve") {
+		t.Error("the service does not serve: the test tests nothing")
+	}
+}
+
 // TestServerNamesNoSecret reads the server's source: no file names a secret key, an encryptor or a decryptor, or imports the client.
 func TestServerNamesNoSecret(t *testing.T) {
 	files := 0
