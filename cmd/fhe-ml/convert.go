@@ -202,8 +202,8 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 		compiled.Quantized.Notes = append(compiled.Quantized.Notes, "columns are matched by the names in the calibration file")
 	}
 	err = writeAll(ctx,
-		output{serverPath, func(w io.Writer) error { _, err := compiled.WriteTo(w); return err }},
-		output{clientPath, func(w io.Writer) error { _, err := compiled.ClientFile().WriteTo(w); return err }})
+		output{path: serverPath, write: func(w io.Writer) error { _, err := compiled.WriteTo(w); return err }},
+		output{path: clientPath, write: func(w io.Writer) error { _, err := compiled.ClientFile().WriteTo(w); return err }})
 	if err != nil {
 		return err
 	}

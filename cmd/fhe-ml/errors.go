@@ -60,7 +60,7 @@ func report(stderr io.Writer, err error) int {
 }
 
 // packagePrefix is where an error came from, which helps nobody at a command line.
-var packagePrefix = regexp.MustCompile(`(^|: )(?:datasets|models|quantize|compiler|importers|onnx|tfhe|client|server): `)
+var packagePrefix = regexp.MustCompile(`(^|: )(?:datasets|models|quantize|compiler|importers|onnx|tfhe|client|server|service|remote): `)
 
 // plain returns the text of an error for people: one line, without the names of packages and system calls, and nothing that steers a terminal.
 func plain(err error) string {

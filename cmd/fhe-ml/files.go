@@ -15,10 +15,11 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
-// output is a file to write: the place and the content.
+// output is a file to write: the place, the content, and the mode of the file.
 type output struct {
 	path  string
 	write func(io.Writer) error
+	mode  os.FileMode // as far as umask leaves it; 0 is 0666
 }
 
 // writeAll writes files whole or not at all. Every one is written beside its place under another name first; only then are they moved there. What was moved is
@@ -37,7 +38,7 @@ func writeAll(ctx context.Context, outputs ...output) (err error) {
 		if *path, err = place(*path); err != nil {
 			return err
 		}
-		temp, err := writeTemp(*path, outputs[i].write)
+		temp, err := writeTemp(*path, outputs[i].mode, outputs[i].write)
 		if err != nil {
 			return err
 		}
@@ -120,15 +121,24 @@ func checkFolder(path string) error {
 }
 
 // writeTemp writes a new file in the folder of path and returns its name. On an error there is no file.
-func writeTemp(path string, write func(io.Writer) error) (name string, err error) {
+func writeTemp(path string, mode os.FileMode, write func(io.Writer) error) (name string, err error) {
+	if mode == 0 {
+		mode = 0o666
+	}
 	var random [6]byte
 	rand.Read(random[:])
 	name = filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(random[:])+".tmp")
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return "", fmt.Errorf("%s: cannot be written: %w", path, cause(err))
 	}
-	err = write(f)
+	out := &sink{w: f}
+	err = write(out)
+	if err != nil && out.err == nil { // nothing was wrong with the file
+		f.Close()
+		os.Remove(name)
+		return "", err
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -140,6 +150,20 @@ func writeTemp(path string, write func(io.Writer) error) (name string, err error
 		return "", fmt.Errorf("%s: cannot be written: %w", path, cause(err))
 	}
 	return name, nil
+}
+
+// sink remembers the error of a writer, which is none of the input.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
 }
 
 // cause takes the path and the system call out of an error that names the path already.

@@ -5,6 +5,18 @@
 //	fhe-ml predict model.fheml --input rows.csv          # be client and server at once, with keys made for the occasion
 //	fhe-ml demo                                          # the same on three models that come with the program
 //
+// Client and server apart, through files:
+//
+//	fhe-ml keygen model.client.fheml -o keys             # client: secret.key stays, evaluation.key goes to the server
+//	fhe-ml encrypt model.client.fheml --key keys --input rows.csv -o rows.request
+//	fhe-ml run model.fheml --key evaluation.key --input rows.request -o rows.response
+//	fhe-ml decrypt model.client.fheml --key keys --input rows.response
+//
+// or over HTTP:
+//
+//	fhe-ml serve model.fheml                             # server: sees ciphertexts only
+//	fhe-ml predict --server http://127.0.0.1:8000 --input rows.csv
+//
 // Pipes can rely on standard output: it carries the requested table, sheet or JSON object, and whatever else there is to say (a progress bar, a warning, the
 // line that explains a failure) is on standard error. A script can tell a failure (status 1) from a mistake in the command line (status 2). A file is written
 // under a temporary name and moved into place last, so that an interrupted command leaves none half done.
@@ -126,7 +138,8 @@ secret key, who made the input, can read them.`,
 	flags.Var(&number{value: &a.threads, min: 1, max: 4096, word: "all"}, "threads", "processor cores to use")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no messages: only results and errors")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.convertCommand(), a.inspectCommand(), a.predictCommand(), a.demoCommand())
+	root.AddCommand(a.convertCommand(), a.inspectCommand(), a.predictCommand(),
+		a.keygenCommand(), a.encryptCommand(), a.runCommand(), a.decryptCommand(), a.serveCommand(), a.demoCommand())
 	root.SetHelpCommand(helpCommand())
 	for _, cmd := range append(root.Commands(), root) {
 		cmd.Version = versionText()

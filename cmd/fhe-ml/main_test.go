@@ -79,13 +79,13 @@ func TestWriteAll(t *testing.T) {
 	}
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	if err := writeAll(t.Context(), output{a, text("1")}, output{b, broken}); err == nil || len(names(t, dir)) != 0 {
+	if err := writeAll(t.Context(), output{path: a, write: text("1")}, output{path: b, write: broken}); err == nil || len(names(t, dir)) != 0 {
 		t.Fatalf("%v, files %q", err, names(t, dir))
 	}
-	if err := writeAll(t.Context(), output{a, text("old")}); err != nil {
+	if err := writeAll(t.Context(), output{path: a, write: text("old")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeAll(t.Context(), output{a, text("new")}, output{b, broken}); err == nil || !strings.Contains(err.Error(), "disk full") {
+	if err := writeAll(t.Context(), output{path: a, write: text("new")}, output{path: b, write: broken}); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Fatal(err)
 	}
 	if data, _ := os.ReadFile(a); string(data) != "old" || len(names(t, dir)) != 1 {
@@ -96,7 +96,7 @@ func TestWriteAll(t *testing.T) {
 		os.MkdirAll(filepath.Join(b, "inside"), 0o777)
 		return text("2")(w)
 	}
-	if err := writeAll(t.Context(), output{filepath.Join(dir, "c"), text("1")}, output{b, late}); err == nil {
+	if err := writeAll(t.Context(), output{path: filepath.Join(dir, "c"), write: text("1")}, output{path: b, write: late}); err == nil {
 		t.Fatal("a folder was replaced")
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"a", "b"}) {
@@ -107,7 +107,7 @@ func TestWriteAll(t *testing.T) {
 	if os.Symlink(a, link) != nil {
 		t.Skip("no symbolic links here")
 	}
-	if err := writeAll(t.Context(), output{link, text("through")}); err != nil {
+	if err := writeAll(t.Context(), output{path: link, write: text("through")}); err != nil {
 		t.Fatal(err)
 	}
 	if data, _ := os.ReadFile(a); string(data) != "through" {
@@ -120,7 +120,7 @@ func TestWriteAll(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := writeAll(t.Context(), output{filepath.Join(dir, "near"), text("far")}); err != nil {
+	if err := writeAll(t.Context(), output{path: filepath.Join(dir, "near"), write: text("far")}); err != nil {
 		t.Fatal(err)
 	}
 	if st, err := os.Lstat(far); err != nil || !st.Mode().IsRegular() {
@@ -133,10 +133,10 @@ func TestWriteAll(t *testing.T) {
 	if err := os.Symlink("loop", loop); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeAll(t.Context(), output{loop, text("x")}); err == nil || !strings.Contains(err.Error(), "too many links") {
+	if err := writeAll(t.Context(), output{path: loop, write: text("x")}); err == nil || !strings.Contains(err.Error(), "too many links") {
 		t.Fatal(err)
 	}
-	if err := writeAll(t.Context(), output{os.DevNull, text("x")}); err == nil {
+	if err := writeAll(t.Context(), output{path: os.DevNull, write: text("x")}); err == nil {
 		t.Fatal("a device was replaced")
 	}
 }

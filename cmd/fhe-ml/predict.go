@@ -20,6 +20,7 @@ import (
 // predictOptions are the flags of predict.
 type predictOptions struct {
 	input, mode, target, output string
+	server, keys                string
 	rows                        int
 	json                        bool
 }
@@ -27,7 +28,7 @@ type predictOptions struct {
 func (a *app) predictCommand() *cobra.Command {
 	var o predictOptions
 	cmd := &cobra.Command{
-		Use:   "predict NAME.fheml --input DATA",
+		Use:   "predict NAME.fheml --input DATA | predict [NAME] --server URL --input DATA",
 		Short: "Predict rows encrypted, quantized or in floating point",
 		Long: `Predict computes the model's answer for every row of DATA, in order, and writes CSV: label,score_<class>,... for
 classifiers; prediction, or prediction_<i>, for regressors.
@@ -36,11 +37,22 @@ classifiers; prediction, or prediction_<i>, for regressors.
   --mode quantized   the same integers computed in the clear; equals encrypted exactly
   --mode float       the trained model as it was imported, without quantization
 
+With --server the encrypted rows are computed by fhe-ml serve at that address, which gives the client file and gets the
+evaluation key; nothing else leaves this machine in the clear. The keys are made for the occasion, or read from --keys, the
+folder that keygen wrote. NAME is needed only where the server offers several models.
+
 With a target column (--target, or a column called "target") the accuracy or R2 is printed to standard error.`,
 		Example: `  fhe-ml predict model.fheml --input rows.csv
   fhe-ml predict model.fheml --input rows.csv --mode quantized --target label --output answers.csv
-  fhe-ml predict model.fheml --input rows.npy --rows 10 --json`,
-		Args:              one("NAME.fheml"),
+  fhe-ml predict model.fheml --input rows.npy --rows 10 --json
+  fhe-ml predict --server http://127.0.0.1:8000 --input rows.csv
+  fhe-ml predict model --server https://example.org --keys keys --input rows.csv`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.server != "" && len(args) == 0 {
+				return nil
+			}
+			return one("NAME.fheml")(cmd, args)
+		},
 		ValidArgsFunction: fileArgument("fheml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.mode == "simulated" {
@@ -53,7 +65,17 @@ With a target column (--target, or a column called "target") the accuracy or R2 
 			if o.input == "" {
 				return usagef("predict: --input is missing; give the rows as a .csv or .npy file")
 			}
-			return a.predict(cmd.Context(), args[0], mode, o)
+			if o.server != "" && mode != models.ModeEncrypted {
+				return usagef("--mode %s: a server computes encrypted rows only; leave --mode or --server out", o.mode)
+			}
+			if o.keys != "" && o.server == "" {
+				return usagef("--keys is for --server; without it keys are made for the occasion")
+			}
+			model := ""
+			if len(args) > 0 {
+				model = args[0]
+			}
+			return a.predict(cmd.Context(), model, mode, o)
 		},
 	}
 	addFile(cmd, &o.input, "input", "`DATA` with the rows to predict: .csv with a header row, or .npy", "csv", "npy")
@@ -62,6 +84,9 @@ With a target column (--target, or a column called "target") the accuracy or R2 
 	cmd.Flags().Var(&number{&o.rows, 1, math.MaxInt32, "all"}, "rows", "predict only the first N rows")
 	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` with the true answers; it is no feature")
 	addFile(cmd, &o.output, "output", "write to `FILE`; - is standard output", "csv", "json")
+	cmd.Flags().StringVar(&o.server, "server", "", "`URL` of fhe-ml serve that computes the rows")
+	cmd.Flags().StringVar(&o.keys, "keys", "", "folder `DIR` of keys that keygen made, for --server (default: fresh ones)")
+	must(cmd.MarkFlagDirname("keys"))
 	cmd.Flags().BoolVar(&o.json, "json", false, "write one JSON object, with times")
 	return cmd
 }
@@ -87,30 +112,15 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 		if _, err := place(o.output); err != nil {
 			return err
 		}
-		if sameFile(o.output, path) || sameFile(o.output, o.input) {
+		if o.server == "" && sameFile(o.output, path) || sameFile(o.output, o.input) {
 			return fmt.Errorf("%s: is read by this command; give another --output", o.output)
 		}
 	}
-	c, err := openModel(path)
-	if err != nil {
-		return err
+	where := a.predictHere
+	if o.server != "" {
+		where = a.predictAt
 	}
-	r, err := openRows(o.input, c.Model.Meta(), o.target, o.rows)
-	if err != nil {
-		return err
-	}
-	if err := r.checkMissing(c.Model); err != nil {
-		return err
-	}
-	post := &c.Quantized.Post
-	if err := r.readTarget(post); err != nil { // before the slow work
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	a.noteOrder(r)
-	p, err := a.predictRows(ctx, c, mode, r.x)
+	post, r, p, err := where(ctx, path, mode, o)
 	if err != nil {
 		return err
 	}
@@ -128,7 +138,32 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 	if device != nil || o.output == "" || o.output == "-" {
 		return a.emit(write)
 	}
-	return writeAll(ctx, output{o.output, write})
+	return writeAll(ctx, output{path: o.output, write: write})
+}
+
+// predictHere predicts the rows of a file with a model that is here.
+func (a *app) predictHere(ctx context.Context, path string, mode models.Mode, o predictOptions) (*quantize.Postprocessing, *rows, *predicted, error) {
+	c, err := openModel(path)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	r, err := openRows(o.input, c.Model.Meta(), o.target, o.rows)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := r.checkMissing(c.Model); err != nil {
+		return nil, nil, nil, err
+	}
+	post := &c.Quantized.Post
+	if err := r.readTarget(post); err != nil { // before the slow work
+		return nil, nil, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, nil, err
+	}
+	a.noteOrder(r)
+	p, err := a.predictRows(ctx, c, mode, r.x)
+	return post, r, p, err
 }
 
 // noteOrder says that column names were of no use.

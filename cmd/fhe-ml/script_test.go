@@ -42,7 +42,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": cmdFails, "files": cmdFiles, "json": cmdJSON, "labels": cmdLabels, "oracle": cmdOracle, "truncate": cmdTruncate,
+			"fails": cmdFails, "files": cmdFiles, "json": cmdJSON, "labels": cmdLabels, "oracle": cmdOracle, "truncate": cmdTruncate, "flip": cmdFlip,
 		},
 	})
 }
@@ -161,6 +161,15 @@ func cmdLabels(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("row %d: label %q, want %q", i, records[i+1][0], label)
 		}
 	}
+}
+
+// cmdFlip is "flip FILE OFFSET": it changes one bit.
+func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data := []byte(ts.ReadFile(args[0]))
+	data[at] ^= 8
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
 }
 
 // cmdTruncate is "truncate FILE BYTES".

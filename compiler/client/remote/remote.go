@@ -153,6 +153,9 @@ func (s *Server) sendKey(ctx context.Context, size int64) error {
 	return err
 }
 
+// KeyName is the name of the key of SendKey on the service: the SHA-256 of its file in hexadecimal; "" before.
+func (s *Server) KeyName() string { return s.name }
+
 // DropKey makes the service forget the key of SendKey.
 func (s *Server) DropKey(ctx context.Context) error {
 	if s.key == nil {
