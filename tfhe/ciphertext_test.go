@@ -105,6 +105,35 @@ func TestMulPlainAdd(t *testing.T) {
 	})
 }
 
+// TestMulPlainSum: a sum of prepared products is the sum of the products.
+func TestMulPlainSum(t *testing.T) {
+	const n, k = 256, 2
+	p := parametersOf(t, ringLiteral(n, k))
+	dst := GLWECiphertext{Mask: randomWords(k * n), Body: randomWords(n)}
+	want := GLWECiphertext{Mask: slices.Clone(dst.Mask), Body: slices.Clone(dst.Body)}
+	var cts []*PreparedGLWE
+	var ws []*PlainPolynomial
+	for j := range 3 {
+		ct := GLWECiphertext{Mask: randomWords(k * n), Body: randomWords(n)}
+		w := make([]int64, n-j)
+		for i := range w {
+			w[i] = int64(i*i%2001) - 1000
+		}
+		MulPlainAdd(p, want, ct, w)
+		x := NewPreparedGLWE(p)
+		for i := range k + 1 {
+			x.Prepare(p, ct, i)
+		}
+		cts, ws = append(cts, x), append(ws, NewPlainPolynomial(p, w))
+	}
+	for i := range k + 1 {
+		MulPlainSum(p, dst, cts, ws, i)
+	}
+	if !slices.Equal(dst.Mask, want.Mask) || !slices.Equal(dst.Body, want.Body) {
+		t.Fatal("the sum differs")
+	}
+}
+
 // TestMulPlainPhase: the phase of a product is the product of the phase.
 func TestMulPlainPhase(t *testing.T) {
 	k := keysOf(t, toyTwo)

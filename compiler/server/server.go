@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -43,8 +44,9 @@ type program struct {
 	circuit *compiler.Circuit
 	params  tfhe.Parameters
 	hash    [32]byte
-	tables  [][]*tfhe.LookupTable // per step: of a lookup or a round
-	clear   []bool                // per selector: lowest selects of trees use it
+	tables  [][]*tfhe.LookupTable     // per step: of a lookup or a round
+	weights [][]*tfhe.PlainPolynomial // per step: of a product, one for each packed ciphertext that it reads
+	clear   []bool                    // per selector: lowest selects of trees use it
 
 	coresMu sync.RWMutex
 	cores   *Cores
@@ -66,11 +68,12 @@ func New(c *compiler.Circuit) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &program{circuit: c, params: p, hash: c.Spec.Hash(), tables: make([][]*tfhe.LookupTable, len(c.Steps)), cores: NewCores(0, 0)}
+	s := &program{circuit: c, params: p, hash: c.Spec.Hash(), tables: make([][]*tfhe.LookupTable, len(c.Steps)), weights: make([][]*tfhe.PlainPolynomial, len(c.Steps)), cores: NewCores(0, 0)}
 	for i, st := range c.Steps {
 		if s.tables[i], err = stepTables(p, st); err != nil {
 			return nil, fmt.Errorf("server: step %d: %w", i, err)
 		}
+		s.weights[i] = stepWeights(p, st)
 	}
 	s.clear = make([]bool, len(c.Spec.Selectors))
 	for _, st := range c.Steps {
@@ -117,6 +120,17 @@ func stepTables(p tfhe.Parameters, st compiler.Step) ([]*tfhe.LookupTable, error
 		}
 	}
 	return tables, nil
+}
+
+// stepWeights prepares the weights of a product once.
+func stepWeights(p tfhe.Parameters, st compiler.Step) []*tfhe.PlainPolynomial {
+	var out []*tfhe.PlainPolynomial
+	if st.Packed != nil {
+		for w := range slices.Chunk(st.Packed.Weights, p.N()) {
+			out = append(out, tfhe.NewPlainPolynomial(p, w))
+		}
+	}
+	return out
 }
 
 // SetThreads bounds the goroutines that compute at a time; 0 means all cores.
@@ -238,6 +252,7 @@ type run struct {
 	req     *compiler.Request
 	threads int
 	packed  []tfhe.GLWECiphertext
+	product []*tfhe.PreparedGLWE // of the packed ciphertexts, once a product needs them
 	bits    clientBits
 	values  []value
 	mu      sync.Mutex
@@ -288,12 +303,20 @@ func (r *run) release() {
 
 // each calls f for 0..n-1 on all cores, each goroutine with an evaluator of its own.
 func (r *run) each(n int, f func(ev *tfhe.Evaluator, i int)) error {
+	return r.spread(n, func() (func(int), func()) {
+		ev := r.evaluator()
+		return func(i int) { f(ev, i) }, func() { r.put(ev) }
+	})
+}
+
+// spread shares 0..n-1 out among goroutines. Each takes the function that it calls from begin, with another that it calls at its end.
+func (r *run) spread(n int, begin func() (f func(i int), end func())) error {
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(r.ctx)
 	for range min(r.threads, n) {
 		group.Go(func() error {
-			ev := r.evaluator()
-			defer r.put(ev)
+			f, end := begin()
+			defer end()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= n {
@@ -302,7 +325,7 @@ func (r *run) each(n int, f func(ev *tfhe.Evaluator, i int)) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				f(ev, i)
+				f(i)
 			}
 		})
 	}

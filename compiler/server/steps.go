@@ -11,7 +11,7 @@ import (
 func (r *run) step(i int, st compiler.Step) (value, error) {
 	switch {
 	case st.Packed != nil:
-		return r.packedProduct(st.Packed)
+		return r.packedProduct(i, st.Packed)
 	case st.Select != nil:
 		return r.selectTrees(st.Select)
 	case st.Rotate != nil:
@@ -26,17 +26,29 @@ func (r *run) step(i int, st compiler.Step) (value, error) {
 	return value{}, fmt.Errorf("server: step %d is empty", i)
 }
 
-func (r *run) packedProduct(st *compiler.PackedStep) (value, error) {
+// packedProduct multiplies the packed ciphertexts by the step's weights. Their transforms are made once for all steps.
+func (r *run) packedProduct(i int, st *compiler.PackedStep) (value, error) {
 	p := r.s.params
-	out := tfhe.NewGLWE(p)
-	for i, ct := range r.packed {
-		from := min(i*p.N(), len(st.Weights))
-		tfhe.MulPlainAdd(p, out, ct, st.Weights[from:min(from+p.N(), len(st.Weights))])
+	polys := p.K() + 1
+	if r.product == nil {
+		for range r.packed {
+			r.product = append(r.product, tfhe.NewPreparedGLWE(p))
+		}
+		if err := r.parallel(len(r.packed)*polys, func(j int) { r.product[j/polys].Prepare(p, r.packed[j/polys], j%polys) }); err != nil {
+			return value{}, err
+		}
 	}
+	out, weights := tfhe.NewGLWE(p), r.s.weights[i]
+	err := r.parallel(polys, func(j int) { tfhe.MulPlainSum(p, out, r.product[:len(weights)], weights, j) })
 	for i, c := range st.Coeffs {
 		out.Body[c] += uint64(st.Bias[i]) << (64 - st.Width)
 	}
-	return value{glwe: out}, r.ctx.Err()
+	return value{glwe: out}, err
+}
+
+// parallel calls f for 0..n-1 on all cores.
+func (r *run) parallel(n int, f func(i int)) error {
+	return r.spread(n, func() (func(int), func()) { return f, func() {} })
 }
 
 // rotate looks up every unit's table: the accumulator is the table as a polynomial without noise, turned by X^-weight under each

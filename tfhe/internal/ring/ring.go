@@ -131,7 +131,15 @@ func (r *Ring) MulAdd(dst, a []uint64, s *Small) {
 		r.sub[i].MulCoeffsMontgomery(x, s.ntt[i], x)
 		r.sub[i].INTT(x, x)
 	}
-	// Garner: the product in [0, Q) is x0 + prime0*h with h = (x1-x0)/prime0 mod prime1. Since its centred value is far below Q/2
+	r.lift(dst, t0, t1)
+	clear(t0) // residues of a product with a secret
+	clear(t1)
+	r.scratch.Put(t)
+}
+
+// lift adds to dst the integers that are t0 modulo prime0 and t1 modulo prime1 and below Q/2 in magnitude.
+func (r *Ring) lift(dst, t0, t1 []uint64) {
+	// Garner: the integer in [0, Q) is x0 + prime0*h with h = (x1-x0)/prime0 mod prime1. Since its centred value is far below Q/2
 	// in magnitude, it is negative exactly when h is in the upper half.
 	for j := range dst {
 		x0 := t0[j]
@@ -142,9 +150,6 @@ func (r *Ring) MulAdd(dst, a []uint64, s *Small) {
 		}
 		dst[j] += v
 	}
-	clear(t0) // residues of a product with a secret
-	clear(t1)
-	r.scratch.Put(t)
 }
 
 func (r *Ring) check(n int) {

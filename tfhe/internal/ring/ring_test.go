@@ -72,6 +72,40 @@ func compare(t interface {
 	}
 }
 
+// TestMulSum compares sums of products with the schoolbook's, with words and coefficients at their limits.
+func TestMulSum(t *testing.T) {
+	const n = 64
+	r := For(n)
+	for _, count := range []int{0, 1, 2, 5} {
+		for _, extreme := range []bool{false, true} {
+			dst, want := make([]uint64, n), make([]uint64, n)
+			for i := range dst {
+				dst[i] = uint64(i) << 50
+				want[i] = dst[i]
+			}
+			var as []*Transformed
+			var ss []*Small
+			for k := range count {
+				a, s := make([]uint64, n), make([]int64, n)
+				for i := range a {
+					a[i], s[i] = uint64(i+k)*0x9e3779b97f4a7c15, int64((i*k)%7-3)
+					if extreme { // all of MaxNorm together
+						a[i], s[i] = math.MaxUint64, MaxNorm/n/int64(count)*int64(1-2*(k%2))
+					}
+				}
+				schoolbook(want, a, s)
+				as, ss = append(as, r.Transform(a)), append(ss, r.Prepare(s))
+			}
+			r.MulSum(dst, as, ss)
+			for i := range dst {
+				if dst[i] != want[i] {
+					t.Fatalf("%d products, coefficient %d: %#x, schoolbook %#x", count, i, dst[i], want[i])
+				}
+			}
+		}
+	}
+}
+
 func TestMulAddInPlace(t *testing.T) {
 	const n = 64
 	a, s := make([]uint64, n), make([]int64, n)
