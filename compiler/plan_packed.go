@@ -31,7 +31,7 @@ type digitRow struct {
 	terms        []term // atoms hold the column's number
 }
 
-// maxWeights is what the absolute values of a product's weights sum to at most: see [tfhe.MulPlainAdd].
+// maxWeights is what the absolute values of a product's weights sum to at most: see [tfhe.MulPlainSum].
 const maxWeights = 1 << 56
 
 // layPacked puts the columns that the outputs need (see columnGroup) into the coefficients of one ciphertext or several. With F columns a ciphertext, output number c

@@ -29,7 +29,7 @@ type costs struct {
 	loadSingle       float64 // one single row
 	clearSelect      float64 // one lowest select of a tree
 	clearTerm        float64 // one product of an integer with a row
-	plainProduct     float64 // one exact polynomial product
+	exact, exactAdd  float64 // one exact transform, either way, and one product of transforms
 	affineTerm       float64 // one scaled addition of LWE ciphertexts
 
 	expand, expandLevel float64    // one automorphism of a packed query's expansion with its sums, and what each level of the gadget adds
@@ -37,7 +37,7 @@ type costs struct {
 	switchLevel         [3]float64 // what each level of its gadget adds
 }
 
-var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 9, loadSingle: 5, clearSelect: 1, clearTerm: 0.5, plainProduct: 90, affineTerm: 0.7,
+var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 9, loadSingle: 5, clearSelect: 1, clearTerm: 0.5, exact: 45, exactAdd: 6, affineTerm: 0.7,
 	expand: 15, expandLevel: 2.4, switchRow: [3]float64{19, 22, 12}, switchLevel: [3]float64{2, 2.5, 2}}
 
 // uploadUsPerByte is --prefer balanced's price of a request byte: 10 MB/s. An evaluation key is uploaded once, for rowsPerKey rows.
@@ -273,7 +273,7 @@ func (p *plan) costOf(ms float64, polys, keyRows int) float64 {
 
 // packedUs is the time of products with packed ciphertexts.
 func packedUs(polys, steps int) float64 {
-	return unitCosts.plainProduct * 3 * float64(polys*steps) // the weights' own transform, mask, body
+	return 2 * (unitCosts.exact*float64(polys+steps) + unitCosts.exactAdd*float64(polys*steps)) // mask and body
 }
 
 // packedCost is the part of the cost that the numbers of packed ciphertexts and of products decide.
