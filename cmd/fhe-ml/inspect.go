@@ -251,6 +251,7 @@ func (s *sheet) report(r *importers.Report, columns []string) {
 		s.line("features", "%d", r.Features)
 	}
 	s.line("columns", "%s", some(columns, 8))
+	s.list("in the clear", r.InTheClear)
 	s.line("classes", "%s", some(r.Classes, 12))
 	if r.Trees > 0 {
 		s.line("trees", "%d, with %s and %s", r.Trees, plural(r.TreeNodes, "node"), plural(r.Leaves, "leaf"))

@@ -383,7 +383,7 @@ func (t *translator) common(a, b *vector) (*vector, *vector, error) {
 		joined := &basis{kind: basisTrees, n: e.outputs, trees: e, arg: arg, node: x.node}
 		return t.rebase(a, b, joined)
 	}
-	return nil, nil, fmt.Errorf("it mixes values of different layers (%s and %s)", x.describe(), y.describe())
+	return nil, nil, fmt.Errorf("values of one layer, but it combines %s and %s; of several models only sums of linear ones and sums of trees can be computed encrypted: export one of them, or average scores before the softmax", x.describe(), y.describe())
 }
 
 // rebase moves a and b to the basis that holds the one of a and then the one of b.

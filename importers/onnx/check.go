@@ -93,7 +93,11 @@ func (m *fileModel) checkNode(n *fileNode, dir string) error {
 	for _, a := range n.attrs {
 		switch {
 		case a.graph || a.typ == attrGraph || a.typ == attrGraphs:
-			return m.unsupported(n, fmt.Sprintf("attribute %q holds a graph (control flow); only feed-forward models can be imported", a.name))
+			way := "export the model without it"
+			if n.op == "Scan" {
+				way = "nearest neighbours and Gaussian processes compare a row with all training rows; train a linear model, trees or a network instead"
+			}
+			return m.unsupported(n, fmt.Sprintf("attribute %q holds a graph (control flow), only feed-forward models can be imported: %s", a.name, way))
 		case a.ref:
 			return m.unsupported(n, fmt.Sprintf("attribute %q refers to a function's attribute; export the model with its functions inlined", a.name))
 		case a.other || a.typ == attrTensors || a.typ < attrFloat || a.typ > attrTensors:

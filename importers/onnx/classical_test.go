@@ -138,3 +138,48 @@ func compareTo(t *testing.T, row int, got, want []float64, sign, tolerance float
 		}
 	}
 }
+
+// TestRefused: what cannot be evaluated encrypted is refused in one line that names the node, the operator with its domain
+// and opset, why, and the way out.
+func TestRefused(t *testing.T) {
+	for name, words := range map[string][]string{
+		"bagging_logreg":     {"Concat", "combines softmax", "export"},
+		"calibrated":         {"Sum", "combines", "export"},
+		"gaussian_process":   {"Scan", "Gaussian processes", "train"},
+		"gru":                {`node "the_gru"`, "operator GRU (domain ai.onnx, opset 17)", "recurrent", "train"},
+		"if":                 {`node "choose"`, "operator If", "control flow", "export"},
+		"isolation_forest":   {"operator", "export"},
+		"kmeans":             {"operator", "export"},
+		"knn":                {"operator Scan (domain ai.onnx, opset 17)", "nearest neighbours", "train"},
+		"local_function":     {`node "twice"`, "operator Twice (domain local, opset 1)", "function local", "inlined"},
+		"one_class":          {"operator", "export"},
+		"qda":                {"operator", "export"},
+		"svc_probabilities":  {`node "SVMc"`, "operator SVMClassifier (domain ai.onnx.ml, opset 1)", "probability=False"},
+		"svc_rbf":            {`node "SVMc"`, "kernel RBF", `kernel="linear"`},
+		"svr_poly":           {"operator SVMRegressor", "kernel POLY", "train"},
+		"texts_unencoded":    {`column "x0"`, "texts", "OneHotEncoder"},
+		"tfidf":              {`node "words"`, "TfIdfVectorizer", "before the model", "export"},
+		"tree_max":           {`node "trees"`, "aggregate_function", "export"},
+		"voting_hard":        {"operator", "export"},
+		"voting_soft_linear": {"Sum", "combines", "export"},
+	} {
+		_, report, err := Import(read(t, "testdata/classical/refused/"+name+".onnx"), "")
+		if err == nil || report == nil {
+			t.Errorf("%s: imported", name)
+			continue
+		}
+		msg := err.Error()
+		if strings.ContainsAny(msg, "\n\r") || !strings.HasPrefix(msg, "onnx: ") || len(msg) > 420 {
+			t.Errorf("%s: %q is not one clear line", name, msg)
+		}
+		for _, w := range words {
+			if !strings.Contains(msg, w) {
+				t.Errorf("%s: %q does not say %q", name, msg, w)
+			}
+		}
+	}
+	files, _ := filepath.Glob("testdata/classical/refused/*.onnx")
+	if len(files) != 19 {
+		t.Errorf("%d refused files", len(files))
+	}
+}

@@ -186,7 +186,7 @@ func (t *translator) run() (models.Model, error) {
 			case errors.As(err, &bad), errors.Is(err, errBudget):
 				return nil, fmt.Errorf("node %q (%s): %w", o.where(), o.op, err)
 			}
-			return nil, t.unsupported(o, "here it needs "+err.Error())
+			return nil, t.unsupported(o, needs(err))
 		}
 		for k, name := range o.outputs {
 			if name == "" || k >= len(out) {
@@ -202,6 +202,17 @@ func (t *translator) run() (models.Model, error) {
 		}
 	}
 	return t.finish()
+}
+
+// needs says what an operator lacks, with a way out.
+func needs(err error) string {
+	s := "here it needs " + err.Error()
+	for _, way := range []string{"train", "export"} {
+		if strings.Contains(s, way) {
+			return s
+		}
+	}
+	return s + "; export the model without it, or another model"
 }
 
 // handle runs an operator. Values with an axis before the rows, which ensembles of ensembles stack up, are only summed.
@@ -286,11 +297,11 @@ func hintFor(o *operation) string {
 	case "ConvTranspose", "LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN":
 		return "supported in networks are Conv, AveragePool, GlobalAveragePool, BatchNormalization, Gemm, MatMul and activations; train the model with these and export it again"
 	case "LSTM", "GRU", "RNN":
-		return "recurrent layers cannot be imported"
+		return "recurrent layers cannot be imported; train a feed-forward network and export that"
 	case "DictVectorizer", "StringNormalizer", "Tokenizer", "TfIdfVectorizer", "CategoryMapper", "CastMap":
 		return "apply this preprocessing before the model and export the rest"
 	}
-	return "supported are linear models, tree ensembles, dense and convolutional networks; export the model without this operator, or another one"
+	return "supported are linear and additive models, trees and their ensembles, dense and convolutional networks; export the model without this operator, or another one"
 }
 
 // markRest reports, behind a failure at node i, which operators exist.

@@ -39,7 +39,7 @@ type NodeReport struct {
 	Op     string `json:"op"`
 	Domain string `json:"domain,omitempty"`
 	// Use is how the importer used the node: "folded", "affine", "activation", "trees", "label", "scores",
-	// "constant", "unused"; "not supported", or "not reached" behind a node that is not supported.
+	// "constant", "unused", "in the clear" (by the client, before it encrypts); "not supported", or "not reached" behind a node that is not supported.
 	Use string `json:"use"`
 }
 
@@ -56,6 +56,7 @@ type Report struct {
 	Kind       string   `json:"kind,omitempty"` // the words of models.Kind; "" when the import failed
 	Task       string   `json:"task,omitempty"` // "classify", "regress"
 	Features   int      `json:"features"`
+	InTheClear []string `json:"in_the_clear,omitempty"` // what a client computes before it encrypts
 	Classes    []string `json:"classes,omitempty"`
 	Outs       int      `json:"raw_scores,omitempty"` // raw scores of the model
 	Trees      int      `json:"trees,omitempty"`
@@ -178,6 +179,9 @@ func (r *Report) Describe(model models.Model) {
 	info := model.Meta()
 	r.Kind = models.Kind(model)
 	r.Features = len(info.Features)
+	if info.Pipeline != nil {
+		r.InTheClear = info.Pipeline.Describe()
+	}
 	r.Task = info.Post.Task.String()
 	r.Outs = info.Post.Outputs
 	for _, c := range info.Post.Classes {

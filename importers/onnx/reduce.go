@@ -183,7 +183,7 @@ func (t *translator) concatLead(vecs []*vector) ([]value, error) {
 		}
 		a, b, err := t.common(acc, v)
 		if err != nil {
-			return nil, fmt.Errorf("values of one layer: %w", err)
+			return nil, err
 		}
 		next := a.with(slices.Concat(a.cols, b.cols), acc.shape)
 		next.lead = acc.lead + v.lead

@@ -404,7 +404,7 @@ func concat(t *translator, o *operation, in []value) ([]value, error) {
 		}
 		a, b, err := t.join(acc, v)
 		if err != nil {
-			return nil, fmt.Errorf("values of one layer: %w", err)
+			return nil, err
 		}
 		if err := t.spend(0, len(a.cols)+len(b.cols)); err != nil {
 			return nil, err

@@ -215,7 +215,7 @@ func (t *translator) finish() (models.Model, error) {
 			}
 			a, b, err := t.common(scores, v)
 			if err != nil {
-				return nil, fmt.Errorf("output %q: %w; export the model with one output of scores", out.name, err)
+				return nil, fmt.Errorf("output %q needs %w", out.name, err)
 			}
 			scores = a.with(slices.Concat(a.cols, b.cols), []int{len(a.cols) + len(b.cols)})
 		default:

@@ -299,6 +299,8 @@ fixture("ovr_logreg", "iris_text", lambda: pipe(scale(), multiclass.OneVsRestCla
 fixture("scaled_forest", "wine", lambda: pipe(preprocessing.MinMaxScaler(), ensemble.RandomForestClassifier(**trees())), options=zipmap)
 fixture("stacking_linear", "diabetes", lambda: ensemble.StackingRegressor([("a", linear_model.Ridge()), ("b", linear_model.Lasso(alpha=0.1))], final_estimator=linear_model.Ridge()), versions=old)
 
+fixture("stacking_trees", "wine", lambda: ensemble.StackingClassifier([("a", tree.DecisionTreeClassifier(max_depth=3, random_state=1)), ("b", ensemble.RandomForestClassifier(**trees(3)))], cv=3), options=zipmap, versions=new)
+
 # naive Bayes
 fixture("multinomial_nb", "counts", lambda: naive_bayes.MultinomialNB(), options=zipmap)
 fixture("complement_nb", "counts", lambda: naive_bayes.ComplementNB(), options=zipmap)
@@ -410,7 +412,72 @@ booster("catboost_text", "iris_text", cat(lambda m: m.CatBoostClassifier(iterati
 booster("catboost_regressor", "diabetes", cat(lambda m: m.CatBoostRegressor(iterations=6, depth=3, learning_rate=0.4, random_seed=SEED, thread_count=1, verbose=False)), "Oblivious trees.")
 
 
+# -------------------------------------------------------------------------------------- refused
+
+
+def refused():
+    """Valid files that cannot be evaluated on encrypted rows; refused/NAME.onnx."""
+    from onnx import TensorProto, helper
+    from sklearn import cluster, gaussian_process
+
+    folder = HERE / "refused"
+    folder.mkdir(exist_ok=True)
+    iris, diabetes = table("iris"), table("diabetes")
+    x, y = iris.x[:30], iris.y[:30]
+    xr, yr = diabetes.x[:30], diabetes.y[:30]
+    models = {
+        "svc_rbf": svm.SVC(gamma=0.1).fit(x, y),
+        "svr_poly": svm.SVR(kernel="poly").fit(xr, yr),
+        "svc_probabilities": svm.SVC(kernel="linear", probability=True).fit(x, y),
+        "one_class": svm.OneClassSVM(kernel="linear").fit(x),
+        "knn": neighbors.KNeighborsRegressor(2).fit(xr, yr),
+        "gaussian_process": gaussian_process.GaussianProcessRegressor().fit(xr[:8], yr[:8]),
+        "kmeans": cluster.KMeans(3, n_init=1).fit(x),
+        "qda": discriminant_analysis.QuadraticDiscriminantAnalysis(reg_param=0.1).fit(x, y),
+        "voting_hard": ensemble.VotingClassifier([("a", linear_model.LogisticRegression()), ("b", tree.DecisionTreeClassifier(max_depth=2))], flatten_transform=False).fit(x, y),
+        "voting_soft_linear": ensemble.VotingClassifier([("a", linear_model.LogisticRegression()), ("b", tree.DecisionTreeClassifier(max_depth=2))], voting="soft", flatten_transform=False).fit(x, y),
+        "bagging_logreg": ensemble.BaggingClassifier(linear_model.LogisticRegression(), n_estimators=2).fit(x, y),
+        "calibrated": calibration.CalibratedClassifierCV(svm.LinearSVC(), cv=2).fit(x, y),
+        "isolation_forest": ensemble.IsolationForest(n_estimators=2, max_samples=8, random_state=SEED).fit(x),
+    }
+    for name, model in models.items():
+        converted = to_onnx(model, initial_types=[("X", FloatTensorType([None, model.n_features_in_]))], target_opset=OPSET)
+        converted.graph.name = name
+        for node in converted.graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    attribute.g.name = "body"  # skl2onnx puts a random identifier here
+        (folder / f"{name}.onnx").write_bytes(converted.SerializeToString())
+
+    def handmade(name, nodes, initializers=(), kind=TensorProto.FLOAT, functions=()):
+        graph = helper.make_graph(nodes, name, [helper.make_tensor_value_info("X", kind, [None, 2])],
+                                  [helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)], list(initializers))
+        model = helper.make_model(graph, ir_version=8, producer_name="make_classical", functions=list(functions),
+                                  opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3), helper.make_opsetid("local", 1)])
+        (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
+
+    node = helper.make_node
+    branch = helper.make_graph([node("Identity", ["X"], ["Z"])], "branch", [], [helper.make_tensor_value_info("Z", TensorProto.FLOAT, None)])
+    handmade("if", [node("If", ["c"], ["Y"], name="choose", then_branch=branch, else_branch=branch)],
+             [helper.make_tensor("c", TensorProto.BOOL, [], [True])])
+    handmade("gru", [node("Unsqueeze", ["X", "axes"], ["S"], name="sequence"), node("GRU", ["S", "W", "R"], ["", "Y"], name="the_gru", hidden_size=1)],
+             [helper.make_tensor("axes", TensorProto.INT64, [1], [0]), helper.make_tensor("W", TensorProto.FLOAT, [1, 3, 2], [0.5] * 6),
+              helper.make_tensor("R", TensorProto.FLOAT, [1, 3, 1], [0.5] * 3)])
+    handmade("local_function", [node("Twice", ["X"], ["Y"], name="twice", domain="local")],
+             functions=[helper.make_function("local", "Twice", ["a"], ["b"], [node("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)])])
+    handmade("texts_unencoded", [node("LinearRegressor", ["X"], ["Y"], name="linear", domain="ai.onnx.ml", coefficients=[1.0, 2.0], intercepts=[0.0])],
+             kind=TensorProto.STRING)
+    handmade("tfidf", [node("TfIdfVectorizer", ["X"], ["Y"], name="words", mode="TF", min_gram_length=1, max_gram_length=1, max_skip_count=0,
+                            ngram_counts=[0], ngram_indexes=[0], pool_strings=["a"])], kind=TensorProto.STRING)
+    handmade("tree_max", [node("TreeEnsembleRegressor", ["X"], ["Y"], name="trees", domain="ai.onnx.ml", aggregate_function="MAX", n_targets=1,
+                               nodes_treeids=[0], nodes_nodeids=[0], nodes_featureids=[0], nodes_modes=["LEAF"], nodes_values=[0.0],
+                               nodes_truenodeids=[0], nodes_falsenodeids=[0], target_treeids=[0], target_nodeids=[0], target_ids=[0], target_weights=[1.0])])
+    print("refused", len(list(folder.glob("*.onnx"))), "files")
+
+
 def main(arguments):
+    if VERSION == "1.5" and (not arguments or "refused" in arguments):
+        refused()
     for name, build in FIXTURES:
         base = name.removesuffix("_19")
         if arguments and base not in arguments and name not in arguments:
