@@ -210,7 +210,6 @@ func TestSumsStayEncrypted(t *testing.T) {
 		"Binarizer": nodeOf("Binarizer", domainML, []string{"H"}, []string{"Z"}, nil),
 		"Imputer":   nodeOf("Imputer", domainML, []string{"H"}, []string{"Z"}, attrList{"imputed_value_floats": []float32{1}}),
 		"Greater":   nodeOf("Greater", "", []string{"H", "c"}, []string{"Z"}, nil),
-		"Log":       nodeOf("Log", "", []string{"H"}, []string{"Z"}, nil),
 	} {
 		b := modelOf([]msg{nodeOf("MatMul", "", []string{"X", "W"}, []string{"H"}, nil), n, behind(2)}, xInput(2),
 			[]msg{floatTensor("W", []int64{2, 2}, 1, 2, 3, 4), floatTensor("c", nil, 0)}, "Y")

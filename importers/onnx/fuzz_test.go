@@ -27,7 +27,7 @@ func allowance(n int) uint64 { return 64<<20 + 20*uint64(n) }
 func seeds(tb testing.TB, limit int64) [][]byte {
 	tb.Helper()
 	var out [][]byte
-	for _, pattern := range []string{"testdata/*.onnx", "testdata/broken/*"} {
+	for _, pattern := range []string{"testdata/*.onnx", "testdata/classical/*.onnx", "testdata/classical/refused/*.onnx", "testdata/broken/*"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			tb.Fatal(err)
