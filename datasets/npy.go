@@ -61,10 +61,41 @@ func ReadNPYVector(r io.Reader, name string) ([]float64, error) {
 	return a.values, nil
 }
 
+// NPYArray is a NumPy array of any shape: Values in row-major order.
+type NPYArray struct {
+	Shape   []int
+	Integer bool // the elements are integers or bool
+	Values  []float64
+}
+
+// ReadNPYArray reads a NumPy array of any number of dimensions, under the same rules as ReadNPY but for infinities, which it keeps.
+func ReadNPYArray(r io.Reader, name string) (*NPYArray, error) {
+	a, err := readNPY(r, name)
+	if err != nil {
+		return nil, err
+	}
+	out := &NPYArray{Shape: a.shape, Integer: a.integer, Values: a.values}
+	if !a.fortran || len(a.shape) < 2 {
+		return out, nil
+	}
+	out.Values = make([]float64, len(a.values))
+	for k, v := range a.values { // the first axis varies fastest
+		at, stride := 0, len(a.values)
+		for _, d := range a.shape {
+			stride /= d
+			at += k % d * stride
+			k /= d
+		}
+		out.Values[at] = v
+	}
+	return out, nil
+}
+
 // array is a decoded file: product(shape) > 0 values in the order of the file.
 type array struct {
 	shape   shape
 	fortran bool
+	integer bool // or bool
 	values  []float64
 }
 
@@ -115,6 +146,7 @@ func readNPY(r io.Reader, name string) (a array, err error) {
 		return array{}, fmt.Errorf("datasets: %s: unsupported element type %s; save the array as numbers, e.g. with astype('float64')", name, shorten(dtype))
 	}
 	a.fortran = order[1] == "True"
+	a.integer = !strings.Contains(dtype, "f")
 	if a.shape, err = parseShape(dims[1], int(dtype[len(dtype)-1]-'0'), len(data)); err != nil {
 		return array{}, fmt.Errorf("datasets: %s: %w", name, err)
 	}

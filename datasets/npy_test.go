@@ -2,6 +2,7 @@ package datasets_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -150,4 +151,43 @@ func FuzzReadNPY(f *testing.F) {
 			t.Fatalf("%d rows, %v", len(rows), err)
 		}
 	})
+}
+
+// TestReadNPYArray: any rank, in both orders, as numpy wrote them.
+func TestReadNPYArray(t *testing.T) {
+	values := make([]int16, 24)
+	for i := range values {
+		values[i] = int16(i)
+	}
+	file := func(order string, data []int16) []byte {
+		head := fmt.Sprintf("{'descr': '<i2', 'fortran_order': %s, 'shape': (2, 3, 4), }\n", order)
+		b := append([]byte("\x93NUMPY\x01\x00"), byte(len(head)), 0)
+		b = append(b, head...)
+		for _, v := range data {
+			b = binary.LittleEndian.AppendUint16(b, uint16(v))
+		}
+		return b
+	}
+	fortran := make([]int16, 0, 24)
+	for k := range 4 {
+		for j := range 3 {
+			for i := range 2 {
+				fortran = append(fortran, values[(i*3+j)*4+k])
+			}
+		}
+	}
+	for order, data := range map[string][]int16{"False": values, "True": fortran} {
+		a, err := datasets.ReadNPYArray(bytes.NewReader(file(order, data)), "a.npy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !a.Integer || !slices.Equal(a.Shape, []int{2, 3, 4}) {
+			t.Errorf("%v", a)
+		}
+		for i, v := range a.Values {
+			if v != float64(i) {
+				t.Fatalf("fortran %s: element %d is %v", order, i, v)
+			}
+		}
+	}
 }

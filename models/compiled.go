@@ -82,7 +82,7 @@ func featureRows(info *Info, rows [][]float64) ([][]float64, error) {
 // follow from their own thresholds.
 func NeedsCalibration(m Model) bool {
 	switch m := m.(type) {
-	case *TreeEnsemble:
+	case *TreeEnsemble, *Program:
 		return false
 	case *Additive:
 		return !m.stepsOnly()
@@ -101,7 +101,7 @@ func AllowsMissing(m Model, f int) bool {
 	return false
 }
 
-// Kind names the kind of a model in words: "linear", "tree ensemble", "network", "additive".
+// Kind names the kind of a model in words: "linear", "tree ensemble", "network", "additive", "program".
 func Kind(m Model) string {
 	switch m.(type) {
 	case *Linear:
@@ -112,6 +112,8 @@ func Kind(m Model) string {
 		return "network"
 	case *Additive:
 		return "additive"
+	case *Program:
+		return "program"
 	}
 	return fmt.Sprintf("%T", m)
 }

@@ -24,6 +24,7 @@ type modelFile struct {
 	Trees   *TreeEnsemble           `cbor:"t,omitempty"`
 	Network *Network                `cbor:"n,omitempty"`
 	Add     *Additive               `cbor:"a,omitempty"`
+	Program *Program                `cbor:"y,omitempty"`
 	Pre     quantize.Preprocessing  `cbor:"p"`
 	Post    quantize.Postprocessing `cbor:"o"`
 	Bits    int                     `cbor:"b"`
@@ -45,6 +46,8 @@ func (c *Compiled) WriteTo(w io.Writer) (int64, error) {
 		f.Network = m
 	case *Additive:
 		f.Add = m
+	case *Program:
+		f.Program = m
 	default:
 		return 0, fmt.Errorf("models: a %T cannot be written", m)
 	}
@@ -70,6 +73,7 @@ func ReadCompiled(r io.Reader) (*Compiled, error) {
 	set(f.Trees, f.Trees != nil)
 	set(f.Network, f.Network != nil)
 	set(f.Add, f.Add != nil)
+	set(f.Program, f.Program != nil)
 	if found != 1 {
 		return nil, tfhe.FileErrorf(tfhe.KindModel, tfhe.ErrDamaged, "models: model is damaged: file holds not exactly one model")
 	}

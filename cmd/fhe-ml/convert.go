@@ -32,7 +32,8 @@ type convertOptions struct {
 	bits                             int
 	failureLog2                      float64
 	hideThresholds, json             bool
-	function, inputs, inputSet       string // of Python functions, which this version does not read
+	function, inputSet               string // of Python functions
+	inputs                           []string
 }
 
 func (a *app) convertCommand() *cobra.Command {
@@ -40,7 +41,8 @@ func (a *app) convertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert MODEL",
 		Short: "Turn a trained model into a program for encrypted rows",
-		Long: `Convert reads a trained model, an ONNX file or what golearn saves of trees, forests and LinearSVC, and writes two files:
+		Long: `Convert reads a trained model, an ONNX file or what golearn saves of trees, forests and LinearSVC, or a function of a
+Python file that uses a subset of numpy, and writes two files:
 
   NAME.fheml         everything: the float model, its integer form and the encrypted program. It stays on the server.
   NAME.client.fheml  what a client needs to encrypt rows and read answers. It holds no weights and no leaves.
@@ -48,13 +50,18 @@ func (a *app) convertCommand() *cobra.Command {
 Linear models and networks need --calibration: rows like those that the model will see, without labels. Trees need none.
 DATA is a .csv file with a header row, or a two-dimensional .npy file. Columns are matched by name where the model names
 its inputs, else by order, and then the header gives the model its names: predict matches by them. A column that is no
-feature is named with --target (a column called "target" is known).`,
+feature is named with --target (a column called "target" is known).
+
+A Python function needs the type of its parameters, by --input or by example rows of integers (--inputset). It is not run by
+Python: loops and conditions on constants are evaluated here, and what happens to the parameters becomes the program.`,
 		Example: `  fhe-ml convert forest.onnx
   fhe-ml convert logreg.onnx --calibration train.csv --target label
   fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
-  fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json`,
+  fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json
+  fhe-ml convert score.py --input 'x: uint7[30]'
+  fhe-ml convert rules.py --function risk --input 'age: uint7' --input 'history: 0..3[12]'`,
 		Args:              one("MODEL"),
-		ValidArgsFunction: fileArgument("onnx", "golearn"),
+		ValidArgsFunction: fileArgument("onnx", "golearn", "py"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd, args[0]); err != nil {
 				return err
@@ -71,10 +78,10 @@ feature is named with --target (a column called "target" is known).`,
 	cmd.Flags().StringVar(&o.rounding, "rounding", "exact", "how wide values lose their low bits: exact")
 	cmd.Flags().StringVar(&o.lowering, "lowering", "auto", "form of the encrypted program: auto")
 	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "not in this version")
-	cmd.Flags().StringVar(&o.function, "function", "", "not in this version")
-	cmd.Flags().StringVar(&o.inputs, "input", "", "not in this version")
-	cmd.Flags().StringVar(&o.inputSet, "inputset", "", "not in this version")
-	for _, name := range append(pythonFlags, "rounding", "lowering", "hide-thresholds") { // those with one legal value
+	cmd.Flags().StringVar(&o.function, "function", "", "`NAME` of the function in a Python file that defines several")
+	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "`TYPE` of a parameter of a Python function, like 'x: uint7[30]' or 'y: -8..7'; once for each")
+	addFile(cmd, &o.inputSet, "inputset", "`DATA` of integers that shows the bounds of a Python function's parameters", "csv", "npy")
+	for _, name := range []string{"rounding", "lowering", "hide-thresholds"} { // those with one legal value
 		cmd.Flags().Lookup(name).Hidden = true
 	}
 	cmd.Flags().StringVarP(&o.name, "output", "o", "", "write `NAME`.fheml and NAME.client.fheml (default: the model's file name, here)")
@@ -92,7 +99,7 @@ func isPython(path string) bool { return strings.EqualFold(filepath.Ext(path), "
 func (o *convertOptions) check(cmd *cobra.Command, model string) error {
 	for _, flag := range pythonFlags {
 		if cmd.Flags().Changed(flag) && !isPython(model) {
-			return usagef("--%s is for Python functions, which this version does not read; leave it out", flag)
+			return usagef("--%s is for Python files (.py); leave it out", flag)
 		}
 	}
 	for flag, value := range map[string]string{"rounding": o.rounding, "lowering": o.lowering} {
@@ -128,7 +135,7 @@ func (o *convertOptions) paths(model string) (server, client string) {
 	name := o.name
 	if name == "" {
 		name = filepath.Base(model)
-		if ext := filepath.Ext(name); (strings.EqualFold(ext, ".onnx") || strings.EqualFold(ext, ".golearn")) && len(name) > len(ext) {
+		if ext := filepath.Ext(name); (strings.EqualFold(ext, ".onnx") || strings.EqualFold(ext, ".golearn") || isPython(name)) && len(name) > len(ext) {
 			name = name[:len(name)-len(ext)]
 		}
 	} else if trimmed := strings.TrimSuffix(strings.TrimSuffix(name, modelExt), ".client"); trimmed != "" && strings.HasSuffix(name, modelExt) {
@@ -162,9 +169,6 @@ type converted struct {
 
 func (a *app) convert(ctx context.Context, path string, o convertOptions) error {
 	start := time.Now()
-	if isPython(path) {
-		return errPython(path)
-	}
 	serverPath, clientPath := o.paths(path)
 	if st, err := os.Stat(o.name); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
 		return fmt.Errorf("-o %s: is no regular file; give a name for two files, without an extension, like -o build/model", o.name)
@@ -177,10 +181,7 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 			return err
 		}
 	}
-	if err := readable(path); err != nil {
-		return err
-	}
-	m, imported, err := importers.OpenWith(path, o.importOptions())
+	m, imported, err := a.open(path, &o)
 	if unsupported := (*onnx.UnsupportedError)(nil); errors.As(err, &unsupported) {
 		return fmt.Errorf("%w; fhe-ml inspect %s lists every operator", err, quote(path))
 	}
@@ -227,6 +228,20 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	return a.emit(func(w io.Writer) error { _, err := io.WriteString(w, s.String()); return err })
 }
 
+// open reads what convert compiles: a trained model, or a function of a Python file.
+func (a *app) open(path string, o *convertOptions) (models.Model, *importers.Report, error) {
+	if isPython(path) {
+		m, notes, err := a.openPython(path, o)
+		r := &importers.Report{}
+		r.Warnings = notes
+		return m, r, err
+	}
+	if err := readable(path); err != nil {
+		return nil, nil, err
+	}
+	return importers.OpenWith(path, o.importOptions())
+}
+
 // readCalibration reads example rows; no path gives none. Where the model's file names no columns the data's header does, and adopted is set.
 func (a *app) readCalibration(m models.Model, path, target string) (rows [][]float64, adopted bool, err error) {
 	if path == "" {
@@ -250,11 +265,6 @@ func (a *app) readCalibration(m models.Model, path, target string) (rows [][]flo
 
 // export is the way to a file that convert reads.
 const export = "export the model to ONNX with skl2onnx, onnxmltools or torch.onnx"
-
-// errPython refuses what a later version reads.
-func errPython(path string) error {
-	return fmt.Errorf("%s: this version does not read Python functions; %s", path, export)
-}
 
 // readable refuses model files of a kind that a later version reads, and those that are none.
 func readable(path string) error {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/fhe-ml/fhe-ml/importers/numpy"
 )
 
 // Exit statuses.
@@ -60,14 +62,17 @@ func report(stderr io.Writer, err error) int {
 }
 
 // packagePrefix is where an error came from, which helps nobody at a command line.
-var packagePrefix = regexp.MustCompile(`(^|: )(?:datasets|models|quantize|compiler|importers|onnx|tfhe|client|server|service|remote): `)
+var packagePrefix = regexp.MustCompile(`(^|: )(?:datasets|models|quantize|compiler|importers|onnx|numpy|tfhe|client|server|service|remote): `)
 
-// plain returns the text of an error for people: one line, without the names of packages and system calls, and nothing that steers a terminal.
+// plain returns the text of an error for people: one line (three for a mistake in a program, with the place underlined), without the names of packages and system calls, and nothing that steers a terminal.
 func plain(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted; nothing was written"
 	}
 	s := err.Error()
+	if program := (*numpy.Error)(nil); errors.As(err, &program) && program.Source != "" { // the place in a program, shown below the line
+		return visibleLines(s)
+	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		s = strings.Replace(s, path.Op+" "+path.Path+": ", path.Path+": ", 1)

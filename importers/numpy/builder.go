@@ -68,7 +68,7 @@ func (b *Builder) Input(name string, shape []int, lo, hi int64) *Value {
 }
 
 // Array returns a constant array of integers in row-major order. It panics when the number of values is not that of the shape.
-func (b *Builder) Array(shape []int, values []int64) *Value {
+func Array(shape []int, values []int64) *Value {
 	if sizeOf(shape) != len(values) {
 		panic(fmt.Sprintf("numpy: %d values for shape %s", len(values), shapeText(shape)))
 	}
@@ -76,7 +76,7 @@ func (b *Builder) Array(shape []int, values []int64) *Value {
 }
 
 // FloatArray returns a constant array of float64 in row-major order. It panics when the number of values is not that of the shape.
-func (b *Builder) FloatArray(shape []int, values []float64) *Value {
+func FloatArray(shape []int, values []float64) *Value {
 	if sizeOf(shape) != len(values) {
 		panic(fmt.Sprintf("numpy: %d values for shape %s", len(values), shapeText(shape)))
 	}

@@ -5,7 +5,7 @@
 //
 //	b := numpy.NewBuilder()
 //	x := b.Input("x", []int{3}, 0, 127)
-//	score := b.Call("matmul", x, b.Array([]int{3}, []int64{3, -2, 5}))
+//	score := b.Call("matmul", x, numpy.Array([]int{3}, []int64{3, -2, 5}))
 //	b.Output(b.Call("maximum", score, 0))
 //	g, err := b.Graph()
 //

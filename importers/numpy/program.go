@@ -124,6 +124,32 @@ func ParseFile(file, source string, opt Options) (*Program, error) {
 	return p, nil
 }
 
+// Parameters returns the names of the parameters of a function (of the only one, where choice is empty) that need an input, and its name.
+func Parameters(file, source, choice string) (name string, params []string, err error) {
+	body, lexer, e := parse(file, source)
+	if e != nil {
+		return "", nil, e
+	}
+	defs := &interp{lexer: lexer, b: NewBuilder()}
+	defs.root = &scope{names: map[string]any{}}
+	for _, st := range body {
+		if d, ok := st.(*defStmt); ok {
+			f := &function{name: d.name, params: d.params, preset: make([]any, len(d.params))}
+			defs.root.names[d.name] = f
+		}
+	}
+	f, e := defs.choose(choice)
+	if e != nil {
+		return "", nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(e.Error(), "numpy: "))
+	}
+	for _, p := range f.params {
+		if p.preset == nil {
+			params = append(params, p.name)
+		}
+	}
+	return f.name, params, nil
+}
+
 // compile calls the function on its inputs.
 func (in *interp) compile(opt Options) (*Program, *Error) {
 	in.last = place{}
