@@ -318,3 +318,55 @@ func TestRowMemory(t *testing.T) {
 		runtime.KeepAlive(e)
 	}
 }
+
+// FuzzRunBatch: any bytes are a batch of this key and model, or an error, and the answer has a row for each row.
+func FuzzRunBatch(f *testing.F) {
+	g := compiler.NewGraph()
+	g.Output(g.MatMul(g.Input("x", []int{2}, []int64{0}, []int64{7}), g.Constant(compiler.Array{Shape: []int{2, 1}, Data: []int64{11, -7}})))
+	c, err := compiler.Compile(g, compiler.CompileOptions{Log2PFail: -40})
+	if err != nil {
+		f.Fatal(err)
+	}
+	keys, err := client.GenerateKeys(context.Background(), &c.Spec, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	cl, err := client.New(&c.Spec, keys.Secret)
+	if err != nil {
+		f.Fatal(err)
+	}
+	s, err := server.New(c)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var file bytes.Buffer
+	b, err := cl.NewBatch(&file, 2)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for range 2 {
+		if err := b.Encrypt([]int64{3, 5}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(file.Bytes())
+	f.Add(file.Bytes()[:c.Spec.RequestBatchBytes(0)])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var out bytes.Buffer
+		rows, err := s.RunBatch(t.Context(), &out, bytes.NewReader(data), nil)
+		if err != nil {
+			return
+		}
+		if int64(len(data)) != c.Spec.RequestBatchBytes(rows) || int64(out.Len()) != c.Spec.ResponseBatchBytes(rows) {
+			t.Fatalf("%d bytes are a batch of %d rows, answered with %d bytes", len(data), rows, out.Len())
+		}
+		r, err := compiler.NewResponseReader(&out, &c.Spec)
+		for err == nil {
+			_, err = r.Next()
+		}
+		if err != io.EOF {
+			t.Fatal(err)
+		}
+	})
+}

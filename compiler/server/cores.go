@@ -66,8 +66,8 @@ func (s *Server) KeyMemory() int64 {
 	return m
 }
 
-// LoadMemory is how many bytes reading and loading a key takes for the moment: its file as it arrives, the words in it, and the loaded key.
-func (s *Server) LoadMemory() int64 { return 2*s.params.EvaluationKeyFileBytes() + s.KeyMemory() }
+// LoadMemory is how many bytes reading and loading a key takes for the moment: its file as it arrives, what that was in before it grew, the words in it, and the loaded key.
+func (s *Server) LoadMemory() int64 { return 3*s.params.EvaluationKeyFileBytes() + s.KeyMemory() }
 
 // RowMemory is how many bytes one row in work takes, without its request and response.
 func (s *Server) RowMemory() int64 {

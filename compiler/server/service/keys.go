@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/fhe-ml/fhe-ml/compiler/server"
 )
@@ -16,8 +18,14 @@ type keyName struct {
 	sum   [sha256.Size]byte
 }
 
-// keyStore holds loaded keys within a bound of memory. The least recently used go first; those in use stay.
+// firstUse is how long a key that was just loaded waits for its first batch before it can be forgotten. Without it clients whose keys do not fit in together would
+// push out each other's before any of them is used.
+const firstUse = 5 * time.Second
+
+// keyStore holds loaded keys within a bound of memory. The least recently used go first; those in use and those not yet used stay.
 type keyStore struct {
+	firstUse time.Duration
+
 	mu      sync.Mutex
 	free    int64
 	entries map[keyName]*list.Element // of *keyEntry
@@ -32,11 +40,12 @@ type keyEntry struct {
 	server *server.Server
 	memory int64
 	users  int
-	gone   bool // to be removed when the last user is done
+	until  time.Time // not to be forgotten before; zero after the first use
+	gone   bool      // to be removed when the last user is done
 }
 
 func newKeyStore(memory int64) *keyStore {
-	return &keyStore{free: memory, entries: map[keyName]*list.Element{}, recent: list.New(), changed: make(chan struct{})}
+	return &keyStore{firstUse: firstUse, free: memory, entries: map[keyName]*list.Element{}, recent: list.New(), changed: make(chan struct{})}
 }
 
 // errBusy is returned where memory did not become free in time.
@@ -46,27 +55,50 @@ var errBusy = errors.New("the service is busy: its memory is in use; try again l
 func (s *keyStore) reserve(ctx context.Context, memory int64) error {
 	for {
 		s.mu.Lock()
-		for at := s.recent.Back(); s.free < memory && at != nil; {
-			previous := at.Prev()
-			if e := at.Value.(*keyEntry); e.users == 0 {
-				s.remove(at)
-				s.evicted++
-			}
-			at = previous
-		}
-		if s.free >= memory {
+		forgot, wait := s.evict(memory)
+		ok := s.free >= memory
+		if ok {
 			s.free -= memory
-			s.mu.Unlock()
-			return nil
 		}
 		changed := s.changed
 		s.mu.Unlock()
+		if ok {
+			if forgot {
+				debug.FreeOSMemory() // a new key is as large as what was forgotten, and must take its place and not one beside it
+			}
+			return nil
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-changed:
+		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
 			return errBusy
 		}
+		timer.Stop()
 	}
+}
+
+// evict forgets keys until there is memory, as far as it may, and tells for how long the others may stay at least. The mutex is held.
+func (s *keyStore) evict(memory int64) (forgot bool, wait time.Duration) {
+	now := time.Now()
+	wait = time.Minute
+	for at := s.recent.Back(); s.free < memory && at != nil; {
+		previous := at.Prev()
+		e := at.Value.(*keyEntry)
+		switch {
+		case e.users > 0:
+		case now.Before(e.until):
+			wait = min(wait, e.until.Sub(now))
+		default:
+			s.remove(at)
+			s.evicted++
+			forgot = true
+		}
+		at = previous
+	}
+	return forgot, wait
 }
 
 // release gives memory back. The mutex is held by nobody.
@@ -96,11 +128,12 @@ func (s *keyStore) put(name keyName, srv *server.Server, memory int64) (fresh bo
 	defer s.mu.Unlock()
 	if at, ok := s.entries[name]; ok {
 		s.recent.MoveToFront(at)
-		at.Value.(*keyEntry).gone = false
+		e := at.Value.(*keyEntry)
+		e.gone, e.until = false, time.Now().Add(s.firstUse)
 		s.add(memory)
 		return false
 	}
-	s.entries[name] = s.recent.PushFront(&keyEntry{name: name, server: srv, memory: memory})
+	s.entries[name] = s.recent.PushFront(&keyEntry{name: name, server: srv, memory: memory, until: time.Now().Add(s.firstUse)})
 	return true
 }
 
@@ -127,6 +160,7 @@ func (s *keyStore) use(name keyName) (srv *server.Server, done func()) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		e.users--
+		e.until = time.Time{}
 		switch {
 		case e.users > 0:
 		case e.gone:

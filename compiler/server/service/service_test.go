@@ -270,6 +270,7 @@ func TestRemote(t *testing.T) {
 func TestEviction(t *testing.T) {
 	name := func(i byte) keyName { return keyName{"m", [32]byte{i}} }
 	s := newKeyStore(30)
+	s.firstUse = 0
 	put := func(i byte) {
 		t.Helper()
 		if err := s.reserve(t.Context(), 10); err != nil {
@@ -313,7 +314,14 @@ func TestEviction(t *testing.T) {
 		t.Errorf("%d keys, %d bytes, %d free, %d went", keys, memory, s.free, evicted)
 	}
 	s.release(30)
-	put(8)
+	s.firstUse = time.Hour
+	put(8) // not used yet
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.reserve(ctx, 30); !errors.Is(err, errBusy) || !s.has(name(8)) {
+		t.Errorf("a key goes before it was used: %v", err)
+	}
+	s.firstUse = 0
 	if err := s.reserve(t.Context(), 10); err != nil {
 		t.Fatal(err)
 	}
