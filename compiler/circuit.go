@@ -16,6 +16,8 @@ type Circuit struct {
 	// Results say where each item of Spec.Items comes from.
 	Results []Result `cbor:"3,keyasint"`
 	Costs   Costs    `cbor:"4,keyasint"`
+	// Choices say how each part of the graph was lowered, and why.
+	Choices []Choice `cbor:"5,keyasint,omitempty"`
 }
 
 // Result points at an item's source: element Element of the vector of step Step, or the whole GLWE ciphertext of a Packed or Select step (-1).
@@ -41,6 +43,12 @@ type Step struct {
 	Affine *AffineStep `cbor:"4,keyasint,omitempty"`
 	Lookup *LookupStep `cbor:"5,keyasint,omitempty"`
 	Round  *RoundStep  `cbor:"6,keyasint,omitempty"`
+	Codes  *CodesStep  `cbor:"7,keyasint,omitempty"`
+}
+
+// CodesStep gives packed codes as a vector of values of width Spec.PackedWidth, for affine steps.
+type CodesStep struct {
+	Codes []int32 `cbor:"1,keyasint"` // indices into Spec.Packed
 }
 
 // PackedStep multiplies packed ciphertext number j by the polynomial sum_i Weights[j N + i] X^i, adds the products, and Bias[c] at coefficient Coeffs[c]: scores
@@ -229,6 +237,13 @@ func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
 			return 0, fmt.Errorf("round of %d bits does not fit", r.Drop)
 		}
 		return r.Count, nil
+	case s.Codes != nil:
+		for _, x := range s.Codes.Codes {
+			if x < 0 || int(x) >= len(c.Spec.Packed) {
+				return 0, fmt.Errorf("code %d is not packed", x)
+			}
+		}
+		return len(s.Codes.Codes), nil
 	}
 	return 0, fmt.Errorf("empty")
 }

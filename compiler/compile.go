@@ -1,10 +1,7 @@
 package compiler
 
 import (
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"math"
 	"math/bits"
 )
 
@@ -22,6 +19,7 @@ const (
 type CompileOptions struct {
 	Log2PFail float64 // log2 of the failure probability of one inference; 0 means -128
 	Prefer    Prefer
+	Lowering  Lowering // LowerAuto chooses for each part of the graph; another one is used for all, and where it is impossible compiling fails
 }
 
 // polyDegree is N of every circuit: rotated tables have up to 2048 entries.
@@ -29,54 +27,6 @@ const polyDegree = 2048
 
 // maxPlanWidth bounds the width of a decoded value: enough for any noise budget.
 const maxPlanWidth = 58
-
-// Compile lowers a verified graph to a circuit and chooses encodings, digits and parameters: the cheapest whose failure probability is within the
-// options', by the noise formulas of package tfhe under the heaviest key that key generation admits. The graph is optimised first.
-func Compile(g *Graph, opts CompileOptions) (*Circuit, error) { return compile(g, opts, true) }
-
-// compile is Compile, which looks for functions of single codes where additive is set.
-func compile(g *Graph, opts CompileOptions, additive bool) (*Circuit, error) {
-	if opts.Log2PFail == 0 {
-		opts.Log2PFail = -128
-	}
-	if !(opts.Log2PFail <= -20 && opts.Log2PFail >= -256) {
-		return nil, fmt.Errorf("compiler: failure probability 2^%g is outside 2^-256..2^-20", opts.Log2PFail)
-	}
-	if len(g.Outputs) == 0 {
-		return nil, errors.New("compiler: the graph has no output")
-	}
-	opt, err := g.Optimize()
-	if err != nil {
-		return nil, err
-	}
-	l := newLowerer(opt, polyDegree)
-	outputs, err := l.run()
-	if err != nil {
-		return nil, err
-	}
-	if len(l.lo) == 0 || len(l.lo) > maxCodes {
-		return nil, fmt.Errorf("compiler: the graph has %d input codes; a circuit has 1..%d", len(l.lo), maxCodes)
-	}
-	best, chosen, err := search(l, outputs, opts, candidate{cost: math.Inf(1)})
-	if sums, forms, ok := l.additive(outputs); ok && additive {
-		limit := candidate{cost: math.Inf(1)}
-		if err == nil {
-			limit = chosen
-		}
-		if b, c, sumsErr := search(sums, forms, opts, limit); sumsErr == nil {
-			best, chosen, err = b, c, nil
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	c := best.build(chosen)
-	c.Spec.Model = sha256.Sum256([]byte(opt.String()))
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("internal error: %w", err)
-	}
-	return c, nil
-}
 
 // search prices the candidates: one way of splitting at a time, digits from wide to narrow.
 func search(l *lowerer, outputs []form, opts CompileOptions, chosen candidate) (*plan, candidate, error) {
@@ -133,7 +83,9 @@ func (p *plan) tablesSplit() bool {
 	for _, vp := range p.vectors {
 		for _, terms := range vp.srcs {
 			for _, t := range terms {
-				inner[t.a] = true
+				if t.kind == atomValue {
+					inner[t.a] = true
+				}
 			}
 		}
 	}
@@ -165,6 +117,14 @@ func (p *plan) build(c candidate) *Circuit {
 	if p.packed != nil {
 		p.buildPacked(out)
 	}
+	if p.packed != nil && len(p.packed.looked) > 0 {
+		p.packed.codesStep = int32(len(out.Steps))
+		st := &CodesStep{}
+		for i := range p.packed.looked {
+			st.Codes = append(st.Codes, int32(i))
+		}
+		out.Steps = append(out.Steps, Step{Codes: st})
+	}
 	if p.selected != nil {
 		p.buildSelect(out)
 	}
@@ -174,7 +134,7 @@ func (p *plan) build(c candidate) *Circuit {
 
 func (p *plan) buildPacked(c *Circuit) {
 	pp := p.packed
-	c.Spec.Packed, c.Spec.Columns, c.Spec.PackedWidth = pp.codes, pp.columns, pp.width
+	c.Spec.Packed, c.Spec.Columns, c.Spec.PackedWidth = pp.codes, pp.columns, pp.inputWidth
 	if pp.polys > 1 {
 		c.Spec.PerPacked = pp.perPoly
 	}
@@ -260,8 +220,14 @@ func (p *plan) buildLookupInput(c *Circuit, vp *vectorPlan, digit int, steps map
 	for i, terms := range vp.srcs {
 		row := AffineRow{Bias: vp.rows[i].Bias}
 		for _, t := range terms {
-			row.Refs = append(row.Refs, Ref{Step: steps[[2]int32{t.a, 0}], Element: t.b})
-			row.Weights = append(row.Weights, t.w<<(p.byVector[t.a].width-width))
+			ref, from := Ref{Step: steps[[2]int32{t.a, 0}], Element: t.b}, 0
+			if t.kind == atomCode {
+				ref, from = Ref{Step: p.packed.codesStep, Element: p.packed.at[t.a]}, p.packed.inputWidth
+			} else {
+				from = p.byVector[t.a].width
+			}
+			row.Refs = append(row.Refs, ref)
+			row.Weights = append(row.Weights, t.w<<(from-width))
 		}
 		st.Rows = append(st.Rows, row)
 	}

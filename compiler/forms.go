@@ -91,15 +91,17 @@ type elem struct {
 	lo, hi int64             // bounds of the form where fn is set: the domain of fn
 	drop   int               // low bits rounded away before fn sees the value (a computed value only)
 	vec    *vector           // the vector that the element is computed in, once a sum needs it
-	index  int32             // its place there
+	value  form              // what the element is once that is computed
 }
 
 // vector is a group of elements that one node of the graph defines and one step of the circuit computes.
 type vector struct {
-	id    int32
-	node  *Node
-	elems []*elem
-	done  bool // the vector is computed: its elements are atoms now
+	id     int32
+	node   *Node
+	elems  []*elem
+	inputs bool // elements are functions of inputs alone
+	rotate bool // tables are turned by client bits; else elements are looked up
+	done   bool // the vector is computed: its elements have values now
 }
 
 // broadcast returns for every element of shape out the index of the element of shape in that numpy pairs it with.

@@ -27,13 +27,32 @@ type lowerer struct {
 	forest    *forest        // the diagrams of all outputs, once a plan needs them
 	groups    []*columnGroup // the columns of packed ciphertexts, likewise
 
-	// What pricing computes once for all plans: bootstraps by table bits, gadgets of packed queries by key and shape.
+	// How each part is lowered, and what was met: see pick.
+	force     Lowering
+	assign    assignment
+	parts     []*part
+	partIndex map[partKey]*part
+
+	// Values that are made on demand: tests, codes, leaf indicators and trees as elements of vectors, and diagrams of tables.
+	grown     map[grownKey]*vector
+	testForms map[testKey]form
+	codeForms map[int32]form
+	treeForms map[treeKey][]form
+	tables    int32 // diagrams made for tables
+
+	*prices
+}
+
+// prices are what pricing computes once for all lowerings and plans: bootstraps by table bits, gadgets of packed queries by key and shape.
+type prices struct {
 	tries    map[int][]lookupTry
 	families map[familyKey]packedFamily
 }
 
 func newLowerer(g *Graph, degree int) *lowerer {
-	return &lowerer{g: g, degree: degree, selIndex: map[Selector]int32{}, elems: make([][]*elem, len(g.Nodes)), diagrams: map[int32]*whereNode{}}
+	return &lowerer{g: g, degree: degree, selIndex: map[Selector]int32{}, elems: make([][]*elem, len(g.Nodes)), diagrams: map[int32]*whereNode{},
+		partIndex: map[partKey]*part{}, grown: map[grownKey]*vector{}, testForms: map[testKey]form{}, codeForms: map[int32]form{},
+		treeForms: map[treeKey][]form{}, prices: &prices{}}
 }
 
 // run reads all nodes that an output needs and returns the forms of all output elements, outputs after one another.
@@ -55,11 +74,9 @@ func (l *lowerer) run() ([]form, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range forms {
-			out = append(out, l.selectTests(f))
-		}
+		out = append(out, forms...)
 	}
-	return out, nil
+	return l.results(l.g.Outputs[0], out)
 }
 
 func (l *lowerer) fail(n *Node, format string, args ...any) error {
@@ -145,7 +162,7 @@ func (l *lowerer) forms(n *Node) ([]form, error) {
 			if err := l.compute(e.vec); err != nil {
 				return nil, err
 			}
-			out = append(out, atomForm(atomValue, e.vec.id, e.index))
+			out = append(out, e.value)
 			continue
 		}
 		out = append(out, e.form)

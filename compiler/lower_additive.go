@@ -1,65 +1,7 @@
 package compiler
 
-// additive returns the outputs with every part that is a function of one code written as an affine combination of tests of that code's value, which the
-// client packs like codes: tables of single codes, and trees of one feature, stumps above all. There is no such part where ok is false. The lowerer that is
-// returned has the other parts only.
-func (l *lowerer) additive(outputs []form) (to *lowerer, forms []form, ok bool) {
-	elems := map[int32]*vector{}
-	for _, v := range l.vectors {
-		elems[v.id] = v
-	}
-	forms = make([]form, len(outputs))
-	for o, f := range outputs {
-		parts, weights := make([]form, len(f.terms)), make([]int64, len(f.terms))
-		for i, t := range f.terms {
-			weights[i] = t.w
-			parts[i] = atomForm(t.kind, t.a, t.b)
-			switch t.kind {
-			case atomValue:
-				e := elems[t.a].elems[t.b]
-				if len(e.form.terms) != 1 || e.form.terms[0].kind != atomCode || e.drop > 0 {
-					continue
-				}
-				in := e.form.terms[0]
-				if hot, fits := l.hot(in.a, func(x int64) int64 { return e.fn(e.form.c + in.w*x) }); fits {
-					parts[i], ok = hot, true
-				}
-			case atomSelect:
-				if code, single := l.singleCode(t.a); single {
-					if hot, fits := l.hot(code, func(x int64) int64 { return l.leafAt(t.a, x-l.lo[code])[t.b] }); fits {
-						parts[i], ok = hot, true
-					}
-				}
-			}
-		}
-		forms[o] = sumForms(f.c, parts, weights)
-	}
-	if !ok {
-		return nil, nil, false
-	}
-	copied := *l
-	copied.forest, copied.groups, copied.vectors = nil, nil, nil
-	needed := map[int32]bool{}
-	mark := func(f form) {
-		for _, t := range f.terms {
-			if t.kind == atomValue {
-				needed[t.a] = true
-			}
-		}
-	}
-	for _, f := range forms {
-		mark(f)
-	}
-	for i := len(l.vectors) - 1; i >= 0; i-- { // vectors come after those that they read
-		if v := l.vectors[i]; needed[v.id] {
-			for _, e := range v.elems {
-				mark(e.form)
-			}
-			copied.vectors = append([]*vector{v}, copied.vectors...)
-		}
-	}
-	return &copied, forms, true
-}
+// Functions of single codes are affine combinations of tests of that code's value, which the client packs like codes: tables of single codes, and trees of one
+// feature, stumps above all.
 
 // hot writes a function of a code of at most 7 bits as a combination of tests, from the code's smallest value on.
 func (l *lowerer) hot(code int32, fn func(int64) int64) (form, bool) {

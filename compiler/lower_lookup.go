@@ -22,13 +22,13 @@ func (l *lowerer) univariate(n, x *Node, fn func(i int) func(int64) int64, drop 
 		}
 		if r.fn != nil {
 			k := r.form.kinds()
-			key := group{k[atomCode] || k[atomBit], r.drop}
+			key := group{!k[atomValue] && !k[atomSelect], r.drop}
 			vec := vectors[key]
 			if vec == nil {
-				vec = &vector{node: n}
+				vec = &vector{node: n, inputs: key.inputs}
 				vectors[key] = vec
 			}
-			r.vec, r.index = vec, int32(len(vec.elems))
+			r.vec = vec
 			vec.elems = append(vec.elems, r)
 		}
 		out[i] = r
@@ -161,36 +161,6 @@ func tableRow(t *Table, i int) func(int64) int64 {
 		lo = t.Lo[row]
 	}
 	return func(x int64) int64 { return values[x-lo] }
-}
-
-// compute makes a vector part of the circuit: its elements become atoms.
-func (l *lowerer) compute(v *vector) error {
-	if v.done {
-		return nil
-	}
-	v.done = true
-	for _, e := range v.elems {
-		kinds := e.form.kinds()
-		inputs, computed := kinds[atomCode] || kinds[atomBit], kinds[atomValue] || kinds[atomSelect]
-		switch {
-		case kinds[atomSelect]:
-			return l.fail(v.node, "a table of a tree's result is not supported yet: return the result and apply the function after decryption")
-		case inputs && computed:
-			return l.fail(v.node, "a table of a sum of inputs and computed values is not supported yet")
-		case inputs:
-			if size := e.hi - e.lo + 1; size > int64(l.degree) {
-				return l.fail(v.node, "the argument has %d values; a table rotated by input bits has at most %d: use a coarser grid", size, l.degree)
-			}
-		default:
-			lo, hi := roundShiftIf(e.lo, e.drop), roundShiftIf(e.hi, e.drop)
-			if hi-lo+1 > 1<<tableBits {
-				return l.fail(v.node, "the argument has %d values; a table of a computed value has at most %d: round it by more bits first", hi-lo+1, 1<<tableBits)
-			}
-		}
-	}
-	v.id = int32(len(l.vectors))
-	l.vectors = append(l.vectors, v)
-	return nil
 }
 
 func roundShiftIf(x int64, drop int) int64 {

@@ -301,12 +301,14 @@ func TestEncryptedManyThresholds(t *testing.T) {
 		return g.Where(g.LessEqual(g.GetItem(x, 0), g.Scalar(m)), split(lo, m), split(m+1, hi))
 	}
 	g.Output(split(0, 127))
-	h := newHarnessBy(t, g, compiler.CompileOptions{}, compiler.CompileDiagrams)
-	if n := len(h.circuit.Spec.Selectors); n != 127 {
-		t.Errorf("%d selectors", n)
-	}
-	for _, v := range []int64{0, 1, 62, 63, 64, 65, 126, 127} {
-		h.check([]int64{v})
+	for how, selectors := range map[compiler.Lowering]int{compiler.LowerSelect: 127, compiler.LowerRotate: 7} {
+		h := newHarness(t, g, compiler.CompileOptions{Lowering: how})
+		if n := len(h.circuit.Spec.Selectors); n != selectors {
+			t.Errorf("%s: %d selectors", how, n)
+		}
+		for _, v := range []int64{0, 1, 62, 63, 64, 65, 126, 127} {
+			h.check([]int64{v})
+		}
 	}
 }
 
@@ -413,12 +415,6 @@ func TestLowerErrors(t *testing.T) {
 			x := input(g)
 			g.Output(g.Where(g.LessEqual(x, g.Scalar(9)), g.Scalar(1), g.Scalar(5)))
 		}},
-		"table of a tree": {compiler.OpLookup, func(g *compiler.Graph) {
-			x := input(g)
-			tree := g.Where(g.LessEqual(g.GetItem(x, 0), g.Scalar(9)), g.Scalar(3), g.Scalar(20))
-			tree = g.Add(tree, g.Where(g.LessEqual(g.GetItem(x, 1), g.Scalar(9)), g.Scalar(1), g.Scalar(5)))
-			g.Output(g.Lookup(tree, randomTable(r, tree, 0, 9)))
-		}},
 		"too wide a rotated table": {compiler.OpLookup, func(g *compiler.Graph) {
 			x := input(g)
 			z := g.MatMul(x, g.Constant(randomArray(r, 20, 30, 4)))
@@ -427,11 +423,6 @@ func TestLowerErrors(t *testing.T) {
 		"too wide a table of a computed value": {compiler.OpLookup, func(g *compiler.Graph) {
 			x := input(g)
 			z := g.MatMul(computed(g, x), g.Constant(randomArray(r, 5, 9, 4)))
-			g.Output(g.Lookup(z, randomTable(r, z, 0, 9)))
-		}},
-		"table of inputs and computed values": {compiler.OpLookup, func(g *compiler.Graph) {
-			x := input(g)
-			z := g.Add(g.GetItem(x, 0), g.Add(g.GetItem(computed(g, x), 0), g.GetItem(x, 1)))
 			g.Output(g.Lookup(z, randomTable(r, z, 0, 9)))
 		}},
 		"bits of a computed value": {compiler.OpBits, func(g *compiler.Graph) {

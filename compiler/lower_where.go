@@ -94,22 +94,3 @@ func (l *lowerer) whole(n *Node, c whereChild) []*elem {
 	}
 	return plain(out)
 }
-
-// selectTests replaces the client bits of a result by selects between 1 and 0, as trees of one node: a bit alone is not a ciphertext that can be added.
-// They are numbered after the nodes of the graph.
-func (l *lowerer) selectTests(f form) form {
-	if !f.kinds()[atomBit] {
-		return f
-	}
-	parts, weights := make([]form, len(f.terms)), make([]int64, len(f.terms))
-	for i, t := range f.terms {
-		weights[i] = t.w
-		parts[i] = atomForm(t.kind, t.a, t.b)
-		if t.kind == atomBit {
-			id := int32(len(l.g.Nodes)) + t.a
-			l.diagrams[id] = &whereNode{selector: t.a, hi: whereChild{node: -1, leaf: []int64{1}}, lo: whereChild{node: -1, leaf: []int64{0}}}
-			parts[i] = atomForm(atomSelect, id, 0)
-		}
-	}
-	return sumForms(f.c, parts, weights)
-}

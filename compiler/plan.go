@@ -100,9 +100,7 @@ func (p *plan) use(s int32) int32 {
 // layVectors reads the vectors: rotations get their units, lookups their input rows and tables.
 func (p *plan) layVectors() error {
 	for _, v := range p.l.vectors {
-		vp := &vectorPlan{v: v, digits: 1}
-		k := v.elems[0].form.kinds()
-		vp.inputs = k[atomCode] || k[atomBit]
+		vp := &vectorPlan{v: v, digits: 1, inputs: v.rotate}
 		p.vectors = append(p.vectors, vp)
 		p.byVector[v.id] = vp
 		if vp.inputs {
@@ -122,48 +120,16 @@ func (p *plan) layVectors() error {
 
 // unit makes the rotation that looks e's function up at a sum of client bits. Codes are read by their binary digits.
 func (p *plan) unit(n *Node, e *elem) (RotateUnit, error) {
-	start := e.form.c
-	weights := map[int32]int64{}
-	var order []int32
-	addBit := func(sel int32, w int64) {
-		if _, ok := weights[sel]; !ok {
-			order = append(order, sel)
-		}
-		weights[sel] += w
+	r, err := p.l.rotation(n, e)
+	if err != nil {
+		return RotateUnit{}, err
 	}
-	for _, t := range e.form.terms {
-		if t.kind == atomBit {
-			addBit(t.a, t.w)
-			continue
-		}
-		lo, hi := p.l.lo[t.a], p.l.hi[t.a]
-		if hi-lo > 127 {
-			return RotateUnit{}, p.l.fail(n, "input code %d has %d values; at most 128 can be sent as bits", t.a, hi-lo+1)
-		}
-		start += t.w * lo
-		for b := range bits.Len64(uint64(hi - lo)) {
-			set := Selector{Code: t.a}
-			for v := int64(0); v <= hi-lo; v++ {
-				set.Set[v>>6] |= uint64(v>>b&1) << (v & 63)
-			}
-			addBit(p.l.selector(set), t.w<<b)
-		}
+	u := RotateUnit{Start: int32(r.start - r.lo)}
+	for i, sel := range r.selectors {
+		u.Selectors = append(u.Selectors, p.use(sel))
+		u.Weights = append(u.Weights, int32(r.weights[i]))
 	}
-	zlo, zhi := start, start
-	for _, w := range weights {
-		zlo, zhi = zlo+min(w, 0), zhi+max(w, 0)
-	}
-	if zhi-zlo+1 > int64(p.l.degree) {
-		return RotateUnit{}, p.l.fail(n, "the argument has %d values; a table rotated by input bits has at most %d: use a coarser grid", zhi-zlo+1, p.l.degree)
-	}
-	u := RotateUnit{Start: int32(start - zlo)}
-	for _, sel := range order {
-		if w := weights[sel]; w != 0 {
-			u.Selectors = append(u.Selectors, p.use(sel))
-			u.Weights = append(u.Weights, int32(w))
-		}
-	}
-	for z := zlo; z <= zhi; z++ {
+	for z := r.lo; z <= r.hi; z++ {
 		u.Table = append(u.Table, e.fn(min(max(z, e.lo), e.hi)))
 	}
 	return u, nil
@@ -230,8 +196,9 @@ func (p *plan) layOutputs() error {
 			return err
 		}
 	}
-	if !all(packed, func(f form) bool { return constant(f) && f.c == 0 }) || p.selected == nil && len(p.rows) == 0 {
-		return p.layPacked(packed)
+	lookedUp := p.lookedUpCodes()
+	if !all(packed, func(f form) bool { return constant(f) && f.c == 0 }) || p.selected == nil && len(p.rows) == 0 || len(lookedUp) > 0 {
+		return p.layPacked(packed, lookedUp)
 	}
 	return nil
 }
@@ -281,8 +248,9 @@ func (p *plan) layWidths() {
 	for _, vp := range p.vectors {
 		for _, terms := range vp.srcs {
 			for _, t := range terms {
-				src := p.byVector[t.a]
-				src.width = max(src.width, vp.inputWidth())
+				if src := p.byVector[t.a]; t.kind == atomValue {
+					src.width = max(src.width, vp.inputWidth())
+				}
 			}
 		}
 	}

@@ -110,11 +110,13 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 	return sum
 }
 
-// mapTerms writes terms over vectors as terms of a row.
+// mapTerms writes those terms that are elements of vectors as terms of a row.
 func mapTerms(terms []term) []rowTerm {
-	out := make([]rowTerm, len(terms))
-	for i, t := range terms {
-		out[i] = rowTerm{vec: t.a, elem: t.b, w: t.w}
+	var out []rowTerm
+	for _, t := range terms {
+		if t.kind == atomValue {
+			out = append(out, rowTerm{vec: t.a, elem: t.b, w: t.w})
+		}
 	}
 	return out
 }
@@ -139,6 +141,11 @@ func (p *plan) layNoise() {
 		var worst noise
 		for _, terms := range vp.srcs {
 			in := p.sumNoise(mapTerms(terms), w)
+			for _, t := range terms {
+				if t.kind == atomCode {
+					in.fresh += sq(math.Ldexp(float64(t.w), p.packed.inputWidth-w))
+				}
+			}
 			vp.noise = append(vp.noise, noise{br: 1})
 			worst = worst.most(in)
 		}

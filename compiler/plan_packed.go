@@ -3,6 +3,7 @@ package compiler
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // packedPlan lays out linear outputs as products of packed ciphertexts with weight polynomials.
@@ -12,9 +13,31 @@ type packedPlan struct {
 	columns []Column // columns after those
 	perPoly int      // columns of a ciphertext
 	polys   int      // ciphertexts of a request
-	width   int
+	width   int      // of the products
 	steps   []PackedStep
 	rows    []packedRow
+
+	looked     []int32         // codes that lookups read by affine combinations: the first ones
+	at         map[int32]int32 // their places
+	inputWidth int             // of the input: the largest width that a reader asks for
+	codesStep  int32           // number of the step that takes them out
+}
+
+// lookedUpCodes lists the codes that lookups read by affine combinations.
+func (p *plan) lookedUpCodes() []int32 {
+	var codes []int32
+	seen := map[int32]bool{}
+	for _, vp := range p.vectors {
+		for _, terms := range vp.srcs {
+			for _, t := range terms {
+				if t.kind == atomCode && !seen[t.a] {
+					seen[t.a] = true
+					codes = append(codes, t.a)
+				}
+			}
+		}
+	}
+	return codes
 }
 
 // packedRow is one output's digit: coefficient index at of product step.
@@ -35,22 +58,30 @@ type digitRow struct {
 const maxWeights = 1 << 56
 
 // layPacked puts the columns that the outputs need (see columnGroup) into the coefficients of one ciphertext or several. With F columns a ciphertext, output number c
-// of a product has its weights reversed in the segment that starts at c F: its sum appears at coefficient c F + F - 1, and no other output's products fall there.
-func (p *plan) layPacked(outputs []form) error {
+// of a product has its weights reversed in the segment that starts at c F: its sum appears at coefficient c F + F - 1, and no other output's products fall there. Codes that lookups read come first.
+func (p *plan) layPacked(outputs []form, looked []int32) error {
 	if p.l.groups == nil {
 		p.l.groups = p.l.columnGroups(outputs)
 	}
-	pp := &packedPlan{groups: p.l.groups}
+	pp := &packedPlan{groups: p.l.groups, looked: looked, codes: slices.Clone(looked), at: map[int32]int32{}}
+	for i, c := range looked {
+		pp.at[c] = int32(i)
+	}
 	// Codes first, then the other columns. place is where a column of a group is.
 	place := map[int]int{}
 	total := 0
 	for _, g := range pp.groups {
 		if g.kind == basisCode || g.kind == basisSquare {
-			place[g.first] = len(pp.codes)
-			pp.codes = append(pp.codes, g.code)
+			i, ok := pp.at[g.code]
+			if !ok {
+				i = int32(len(pp.codes))
+				pp.codes = append(pp.codes, g.code)
+			}
+			place[g.first] = int(i)
 		}
-		total += g.size()
+		total += len(g.columns)
 	}
+	total += len(pp.codes)
 	if total == 0 { // constants alone
 		pp.codes, total = []int32{0}, 1
 	}
@@ -65,7 +96,7 @@ func (p *plan) layPacked(outputs []form) error {
 	}
 	var rows []digitRow
 	for o, out := range outputs {
-		if len(out.terms) == 0 && out.c == 0 && len(p.outputs[o].terms) > 0 {
+		if len(out.terms) == 0 && out.c == 0 && (len(p.outputs[o].terms) > 0 || len(looked) > 0) {
 			continue // this output has no linear part
 		}
 		rows = append(rows, p.digitRows(pp, o, out.c)...)
@@ -75,11 +106,25 @@ func (p *plan) layPacked(outputs []form) error {
 		p.packedRow(pp, r, place)
 	}
 	// Columns fill only the first coefficients, but noise is in all N of them: every result collects that of the weights of all results of its product.
+	pp.inputWidth = max(pp.width, 1)
+	for _, vp := range p.vectors {
+		if slices.ContainsFunc(vp.srcs, func(terms []term) bool { return form{terms: terms}.kinds()[atomCode] }) {
+			pp.inputWidth = max(pp.inputWidth, vp.inputWidth())
+		}
+	}
+	if pp.inputWidth > maxPlanWidth {
+		return fmt.Errorf("compiler: packed codes of %d bits are wider than %d", pp.inputWidth, maxPlanWidth)
+	}
 	worst := 0.0
 	for i := range pp.steps {
 		pp.steps[i].Width = pp.width
 		norm, sum := 0.0, 0.0
-		for _, w := range pp.steps[i].Weights {
+		for j, w := range pp.steps[i].Weights {
+			if max(w, -w) > maxWeights>>(pp.inputWidth-pp.width) {
+				return errors.New("compiler: the weights of a product are too large")
+			}
+			w <<= pp.inputWidth - pp.width
+			pp.steps[i].Weights[j] = w
 			norm += sq(float64(w))
 			sum += max(float64(w), -float64(w))
 		}
@@ -89,6 +134,9 @@ func (p *plan) layPacked(outputs []form) error {
 		worst = max(worst, norm)
 	}
 	p.packed = pp
+	if len(pp.rows) == 0 {
+		return nil
+	}
 	p.affines += len(pp.rows)
 	p.events = append(p.events, event{log2Gap: -float64(pp.width + 1), noise: noise{fresh: worst}, count: len(pp.rows), width: pp.width})
 	return nil

@@ -295,14 +295,8 @@ func maxTableParts(tableBits int) int { return min(4<<max(0, tableBits-5), 32) }
 
 // priceLookups prices a plan with lookups: one key whose block-binary prefix is the small key; dimension, table parts and the gadgets are chosen together.
 func (p *plan) priceLookups(limit float64) (candidate, error) {
-	tableBits := 1
-	for _, e := range p.events {
-		if e.lookup {
-			tableBits = max(tableBits, e.width-1)
-		}
-	}
 	best, least := candidate{cost: math.Inf(1)}, math.Inf(1)
-	for _, try := range p.l.bootstraps(tableBits) {
+	for _, try := range p.l.bootstraps(p.tableBits()) {
 		base := try.variances()
 		if p.costOf((p.leveledUs(0)+float64(p.lookups)*try.us)/1000, 0, 0) >= min(best.cost, limit) {
 			break // the others are slower
@@ -322,6 +316,17 @@ func (p *plan) priceLookups(limit float64) (candidate, error) {
 		}
 	}
 	return p.found(best, least)
+}
+
+// tableBits is the width of the widest table that is looked up.
+func (p *plan) tableBits() int {
+	bits := 1
+	for _, e := range p.events {
+		if e.lookup {
+			bits = max(bits, e.width-1)
+		}
+	}
+	return bits
 }
 
 // tryDirect looks for the smallest gadget of GGSW ciphertexts that keeps the failure probability beside the lookups of try.
@@ -367,23 +372,62 @@ func (l *lowerer) bootstraps(tableBits int) []lookupTry {
 	if b, ok := l.tries[tableBits]; ok {
 		return b
 	}
-	var all, best []lookupTry
-	for n := 740; n <= 1200; n += 4 {
-		lit := tfhe.ParametersLiteral{PolyDegree: polyDegree, GLWEDimension: 1, Key: tfhe.BlockPrefixKey, SmallDimension: n, BlockLength: 4,
-			Log2SigmaGLWE: tfhe.MinLog2Sigma(tfhe.BlockPrefixKey, polyDegree, 4), Log2SigmaLWE: tfhe.MinLog2Sigma(tfhe.BlockBinaryKey, n, 4)}
-		all = append(all, lookupGadgets(lit, tfhe.WorstBlockNoiseModel(polyDegree, n, 4, tfhe.DefaultFFTVariance), tableBits)...)
+	var all []lookupTry
+	for n := minSmallDimension; n <= 1200; n += 4 {
+		all = append(all, bootstrapsAt(n, tableBits)...)
 	}
-	slices.SortStableFunc(all, func(x, y lookupTry) int { return cmp.Compare(x.us, y.us) })
-	for _, t := range all {
-		if !slices.ContainsFunc(best, func(x lookupTry) bool { return x.br <= t.br && x.before <= t.before }) {
-			best = append(best, t)
+	order := make([]*lookupTry, len(all))
+	for i := range all {
+		order[i] = &all[i]
+	}
+	slices.SortStableFunc(order, func(x, y *lookupTry) int { return cmp.Compare(x.us, y.us) })
+	// The faster ones that no other of them beats in both variances, br ascending and so before descending.
+	var stairs []*lookupTry
+	var best []lookupTry
+	for _, t := range order {
+		i, _ := slices.BinarySearchFunc(stairs, t, func(x, t *lookupTry) int {
+			if x.br <= t.br {
+				return -1
+			}
+			return 1
+		})
+		if i > 0 && stairs[i-1].before <= t.before {
+			continue
 		}
+		end := i
+		for end < len(stairs) && stairs[end].before >= t.before {
+			end++
+		}
+		if i > 0 && stairs[i-1].br == t.br {
+			i--
+		}
+		stairs = slices.Replace(stairs, i, end, t)
+		best = append(best, *t)
 	}
 	if l.tries == nil {
 		l.tries = map[int][]lookupTry{}
 	}
 	l.tries[tableBits] = best
 	return best
+}
+
+// minSmallDimension is the smallest dimension of a small key with blocks of four at 128 bits of security.
+const minSmallDimension = 740
+
+// bootstrapsAt lists the bootstraps with a small key of dimension n.
+func bootstrapsAt(n, tableBits int) []lookupTry {
+	lit := tfhe.ParametersLiteral{PolyDegree: polyDegree, GLWEDimension: 1, Key: tfhe.BlockPrefixKey, SmallDimension: n, BlockLength: 4,
+		Log2SigmaGLWE: tfhe.MinLog2Sigma(tfhe.BlockPrefixKey, polyDegree, 4), Log2SigmaLWE: tfhe.MinLog2Sigma(tfhe.BlockBinaryKey, n, 4)}
+	return lookupGadgets(lit, tfhe.WorstBlockNoiseModel(polyDegree, n, 4, tfhe.DefaultFFTVariance), tableBits)
+}
+
+// fastestLookup is the time in microseconds of the fastest bootstrap for tables of the given width, whatever its noise: one of the smallest dimension.
+func fastestLookup(tableBits int) float64 {
+	least := math.Inf(1)
+	for _, t := range bootstrapsAt(minSmallDimension, tableBits) {
+		least = min(least, t.us)
+	}
+	return least
 }
 
 // lookupGadgets lists bootstraps at one dimension: the best base for each number of levels.

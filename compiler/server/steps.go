@@ -22,6 +22,8 @@ func (r *run) step(i int, st compiler.Step) (value, error) {
 		return r.lookup(i, st.Lookup)
 	case st.Round != nil:
 		return r.round(i, st.Round)
+	case st.Codes != nil:
+		return r.codes(st.Codes)
 	}
 	return value{}, fmt.Errorf("server: step %d is empty", i)
 }
@@ -49,6 +51,20 @@ func (r *run) packedProduct(i int, st *compiler.PackedStep) (value, error) {
 // parallel calls f for 0..n-1 on all cores.
 func (r *run) parallel(n int, f func(i int)) error {
 	return r.spread(n, func() (func(int), func()) { return f, func() {} })
+}
+
+// codes takes input codes out of the packed ciphertexts.
+func (r *run) codes(st *compiler.CodesStep) (value, error) {
+	per := r.s.circuit.Spec.PerPacked
+	if per == 0 {
+		per = r.s.params.N()
+	}
+	out := r.newVector(len(st.Codes))
+	err := r.each(len(out), func(_ *tfhe.Evaluator, i int) {
+		c := int(st.Codes[i])
+		tfhe.SampleExtract(r.s.params, &out[i], r.packed[c/per], c%per)
+	})
+	return value{lwe: out}, err
 }
 
 // rotate looks up every unit's table: the accumulator is the table as a polynomial without noise, turned by X^-weight under each
