@@ -81,12 +81,15 @@ func (c *Circuit) estimate() Estimate {
 	return e
 }
 
+// readUsPerByte is the time that a server takes to receive a byte: 1 GB/s.
+const readUsPerByte = 0.001
+
 // cost is what choices between lowerings minimise: as [plan.cost], but with whole keys and responses, which differ between lowerings.
 func (e Estimate) cost(prefer Prefer) float64 {
 	key := float64(e.KeyBytes) / rowsPerKey
 	switch prefer {
-	case PreferTime:
-		return e.Ms + key*uploadUsPerByte/1000
+	case PreferTime: // a request of megabytes takes time to read and to hash
+		return e.Ms + float64(e.RequestBytes)*readUsPerByte/1000 + key*uploadUsPerByte/1000
 	case PreferUpload:
 		return float64(e.RequestBytes) + key + e.Ms*bytesPerMs
 	}
