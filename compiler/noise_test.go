@@ -57,16 +57,17 @@ func TestNoisePrediction(t *testing.T) {
 		name  string
 		rows  int
 		slack float64 // how far below the prediction the noise may be, as a factor
+		how   compiler.Lowering
 		build func(g *compiler.Graph) *compiler.Node
 	}{
-		{"packed", 60, 1.5, func(g *compiler.Graph) *compiler.Node {
+		{"packed", 60, 1.5, compiler.LowerAffine, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{30}, []int64{0}, []int64{127})
 			// All results have the same norm, as the prediction is that of the largest.
 			w := randomArray(r, 500, 1000, 30, 4)
 			g.Output(g.MatMul(x, g.Constant(w)))
 			return x
 		}},
-		{"trees", 12, 4, func(g *compiler.Graph) *compiler.Node {
+		{"trees", 12, 4, compiler.LowerSelect, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{5}, []int64{0}, []int64{12})
 			sum := fullTree(r, g, x, 6)
 			for range 7 {
@@ -75,7 +76,7 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
-		{"oblivious trees", 12, 6, func(g *compiler.Graph) *compiler.Node {
+		{"oblivious trees", 12, 6, compiler.LowerSelect, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{12}, []int64{0}, []int64{12})
 			var sum *compiler.Node
 			for i := range 10 {
@@ -89,9 +90,9 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
-		{"stumps", 20, 64, func(g *compiler.Graph) *compiler.Node { return stumps(g, 40, 40) }},
-		{"stumps on one test", 20, 512, func(g *compiler.Graph) *compiler.Node { return stumps(g, 60, 1) }},
-		{"shared lowest tests", 20, 4, func(g *compiler.Graph) *compiler.Node {
+		{"stumps", 20, 64, compiler.LowerSelect, func(g *compiler.Graph) *compiler.Node { return stumps(g, 40, 40) }},
+		{"stumps on one test", 20, 512, compiler.LowerSelect, func(g *compiler.Graph) *compiler.Node { return stumps(g, 60, 1) }},
+		{"shared lowest tests", 20, 4, compiler.LowerSelect, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{20}, []int64{0}, []int64{12})
 			var sum *compiler.Node
 			for i := range 40 {
@@ -107,7 +108,7 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
-		{"shared subtrees", 20, 6, func(g *compiler.Graph) *compiler.Node {
+		{"shared subtrees", 20, 6, compiler.LowerSelect, func(g *compiler.Graph) *compiler.Node {
 			// Trees that share a subtree carry the same noise where they take it.
 			x := g.Input("x", []int{20}, []int64{0}, []int64{12})
 			shared := fullTree(r, g, x, 4)
@@ -123,13 +124,13 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
-		{"rotate", 20, 4, func(g *compiler.Graph) *compiler.Node {
+		{"rotate", 20, 4, compiler.LowerRotate, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
 			z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(randomArray(r, -60, 60, 24, 8)))
 			g.Output(g.SumAll(g.Lookup(z, randomTable(r, z, -1<<16, 1<<16))))
 			return x
 		}},
-		{"rotate of alike units", 8, 4, func(g *compiler.Graph) *compiler.Node {
+		{"rotate of alike units", 8, 4, compiler.LowerRotate, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
 			w := randomArray(r, -60, 60, 24, 1)
 			all := compiler.Array{Shape: []int{24, 16}}
@@ -151,7 +152,7 @@ func TestNoisePrediction(t *testing.T) {
 			g.Output(g.SumAll(g.Lookup(z, table)))
 			return x
 		}},
-		{"lookup", 5, 4, func(g *compiler.Graph) *compiler.Node {
+		{"lookup", 5, 4, compiler.LowerAuto, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{2}, []int64{0}, []int64{15})
 			z := g.Lookup(x, randomTable(r, x, 0, 15))
 			a := g.MatMul(z, g.Constant(compiler.Array{Shape: []int{2, 8}, Data: []int64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}}))
@@ -163,7 +164,7 @@ func TestNoisePrediction(t *testing.T) {
 			g := compiler.NewGraph()
 			x := c.build(g)
 			for _, prefer := range []compiler.Prefer{compiler.PreferTime, compiler.PreferUpload} {
-				h := newHarnessBy(t, g, compiler.CompileOptions{Prefer: prefer}, compiler.CompileDiagrams)
+				h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer, Lowering: c.how})
 				rows := c.rows
 				if long() {
 					rows *= 12
@@ -187,15 +188,16 @@ func TestPackedWorstCase(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		rows  int
+		how   compiler.Lowering
 		build func(g *compiler.Graph) *compiler.Node
 	}{
-		{"rotate", 36, func(g *compiler.Graph) *compiler.Node {
+		{"rotate", 36, compiler.LowerRotate, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
 			z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(randomArray(r, 1, 80, 24, 60)))
 			g.Output(g.Lookup(z, randomTable(r, z, -1<<12, 1<<12)))
 			return x
 		}},
-		{"trees", 30, func(g *compiler.Graph) *compiler.Node {
+		{"trees", 30, compiler.LowerSelect, func(g *compiler.Graph) *compiler.Node {
 			// Tests of features of their own on each level: the path of a row above all thresholds has no other bit than 1.
 			x := g.Input("x", []int{40}, []int64{0}, []int64{12})
 			sum := g.Constant(randomArray(r, 0, 1, 60))
@@ -213,7 +215,7 @@ func TestPackedWorstCase(t *testing.T) {
 		for _, prefer := range []compiler.Prefer{compiler.PreferBalanced, compiler.PreferUpload} {
 			g := compiler.NewGraph()
 			x := c.build(g)
-			h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer})
+			h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer, Lowering: c.how})
 			h.checkUpload(prefer)
 			rows := c.rows
 			if long() {

@@ -18,11 +18,11 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
-// batchRows are rows of two codes.
+// batchRows are rows of three codes.
 func batchRows(n int) [][]int64 {
 	rows := make([][]int64, n)
 	for i := range rows {
-		rows[i] = []int64{int64(i) % 8, int64(3*i+1) % 8}
+		rows[i] = []int64{int64(i) % 8, int64(3*i+1) % 8, int64(50*i) % 256}
 	}
 	return rows
 }
@@ -175,7 +175,7 @@ func TestBatchDamage(t *testing.T) {
 		t.Errorf("responses under another key: %v", err)
 	}
 	g := compiler.NewGraph()
-	g.Output(g.SumAll(g.Input("x", []int{2}, []int64{0}, []int64{7})))
+	g.Output(g.SumAll(g.Input("x", []int{3}, []int64{0}, []int64{255})))
 	foreign := newEnds(t, g, compiler.PreferUpload)
 	if err := run(writeBatch(t, foreign.client, batchRows(n))); !errors.Is(err, tfhe.ErrModel) {
 		t.Errorf("requests of another model: %v", err)
