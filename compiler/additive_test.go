@@ -90,7 +90,7 @@ func TestEncryptedAdditive(t *testing.T) {
 			additiveGraph(g, x, c.outputs, c.fn(r))
 			opts := compiler.CompileOptions{}
 			if c.fewest {
-				opts.Prefer = compiler.PreferUpload
+				opts = compiler.CompileOptions{Prefer: compiler.PreferUpload, Lowering: compiler.LowerAffine}
 			}
 			h := newHarness(t, g, opts)
 			h.checkAdditive(c.columns, c.polys)

@@ -22,7 +22,7 @@ func (l *lowerer) univariate(n, x *Node, fn func(i int) func(int64) int64, drop 
 		}
 		if r.fn != nil {
 			k := r.form.kinds()
-			key := group{!k[atomValue] && !k[atomSelect], r.drop}
+			key := group{!k[atomValue] && !k[atomSelect] && !k[atomHot], r.drop}
 			vec := vectors[key]
 			if vec == nil {
 				vec = &vector{node: n, inputs: key.inputs}
