@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
-	"slices"
 )
 
 // chooser compares the lowerings of a graph's parts by the circuits that they give.
@@ -89,63 +89,63 @@ func (c *chooser) choose() (*Circuit, error) {
 		if !best.ok() {
 			return nil, best.err
 		}
-		c.record(best, best.l.parts, nil)
+		c.record(best, nil)
 		return best.circuit, nil
 	}
-	parts := best.l.parts
 	firstErr := best.err
 	// Packed functions pay where they take the place of all that needs bits.
-	if a := c.packable(parts); len(a) > 0 {
+	if a := c.packable(best.l.parts); len(a) > 0 {
 		if t := c.try(a, best.cost); t.ok() && t.cost < best.cost {
 			best, current = t, a
 		}
 	}
-	others := map[partKey][]Alternative{}
-	for changed, pass := true, 0; changed && pass < 3; pass++ {
+	// One part at a time, from the start again after each change: costs fall, so this ends.
+	var others map[partKey][]Alternative
+	for changed := true; changed; {
 		changed = false
-		for _, p := range parts {
-			others[p.key] = nil
-			for _, how := range lowerings {
-				if best.ok() && how == best.l.part(p.key.kind, p.node).how {
-					continue
-				}
-				if how == LowerAffine && !c.hot {
-					continue
-				}
-				alt := Alternative{Lowering: how, Impossible: p.impossible(how)}
-				if alt.Impossible != "" {
-					others[p.key] = append(others[p.key], alt)
-					continue
-				}
-				a := assignment{p.key: how}
-				for k, v := range current {
-					if k != p.key {
-						a[k] = v
-					}
-				}
-				t := c.try(a, best.cost)
-				switch {
-				case t.ok() && t.cost < best.cost:
-					best, current, changed = t, a, true
-				case t.ok():
-					alt.Estimate = t.circuit.estimate()
-				case t.atLeast > 0:
-					alt.AtLeast, alt.Estimate.Ms = true, t.atLeast
-				default:
-					alt.Impossible = reason(t.err)
-				}
-				others[p.key] = append(others[p.key], alt)
+		others = map[partKey][]Alternative{}
+		for _, p := range best.l.parts {
+			var t *trial
+			var a assignment
+			if others[p.key], t, a = c.alternatives(p, current, best); t != nil {
+				best, current, changed = t, a, true
+				break
 			}
-		}
-		if !changed {
-			break
 		}
 	}
 	if !best.ok() {
 		return nil, firstErr
 	}
-	c.record(best, best.l.parts, others)
+	c.record(best, others)
 	return best.circuit, nil
+}
+
+// alternatives tries the other lowerings of a part: what they would cost, or the first one that costs less than the best, with its assignment.
+func (c *chooser) alternatives(p *part, current assignment, best *trial) ([]Alternative, *trial, assignment) {
+	var others []Alternative
+	for _, how := range lowerings {
+		if best.ok() && how == p.how || how == LowerAffine && !c.hot {
+			continue
+		}
+		alt := Alternative{Lowering: how, Impossible: p.impossible(how)}
+		if alt.Impossible == "" {
+			a := maps.Clone(current)
+			a[p.key] = how
+			t := c.try(a, best.cost)
+			switch {
+			case t.ok() && t.cost < best.cost:
+				return nil, t, a
+			case t.ok():
+				alt.Estimate = t.circuit.estimate()
+			case t.atLeast > 0:
+				alt.AtLeast, alt.Estimate.Ms = true, t.atLeast
+			default:
+				alt.Impossible = reason(t.err)
+			}
+		}
+		others = append(others, alt)
+	}
+	return others, nil, nil
 }
 
 // packable returns the assignment that makes affine all parts that can be.
@@ -179,6 +179,9 @@ func (p *part) impossible(how Lowering) string {
 // reason is what an error says, without the name of the package.
 func reason(err error) string {
 	var lower *LowerError
+	if errors.As(err, &lower) && lower.Lowering != LowerAuto {
+		return lower.Reason
+	}
 	if errors.As(err, &lower) {
 		return fmt.Sprintf("node %%%d (%s): %s", lower.Node, lower.Op, lower.Reason)
 	}
@@ -190,10 +193,10 @@ func reason(err error) string {
 }
 
 // record writes the choices into the circuit.
-func (c *chooser) record(t *trial, parts []*part, others map[partKey][]Alternative) {
-	for _, p := range parts {
+func (c *chooser) record(t *trial, others map[partKey][]Alternative) {
+	for _, p := range t.l.parts {
 		t.circuit.Choices = append(t.circuit.Choices, Choice{Part: p.describe(), Lowering: p.how, Forced: c.opts.Lowering != LowerAuto,
-			Alternatives: slices.Clone(others[p.key])})
+			Alternatives: others[p.key]})
 	}
 }
 

@@ -7,10 +7,15 @@ type LowerError struct {
 	Node   int // ID in the optimised graph
 	Op     Op
 	Reason string
+	// Lowering is the one that was asked for and is impossible, LowerAuto where there is no form at all.
+	Lowering Lowering
 }
 
 // Error returns one line.
 func (e *LowerError) Error() string {
+	if e.Lowering != LowerAuto {
+		return fmt.Sprintf("compiler: node %%%d (%s): lowering %s is impossible: %s; auto chooses what is possible", e.Node, e.Op, e.Lowering, e.Reason)
+	}
 	return fmt.Sprintf("compiler: node %%%d (%s): %s", e.Node, e.Op, e.Reason)
 }
 
@@ -81,6 +86,11 @@ func (l *lowerer) run() ([]form, error) {
 
 func (l *lowerer) fail(n *Node, format string, args ...any) error {
 	return &LowerError{Node: n.ID, Op: n.Op, Reason: fmt.Sprintf(format, args...)}
+}
+
+// impossible is the error of a lowering that a node cannot have.
+func (l *lowerer) impossible(n *Node, how Lowering, format string, args ...any) error {
+	return &LowerError{Node: n.ID, Op: n.Op, Reason: fmt.Sprintf(format, args...), Lowering: how}
 }
 
 // node returns the elements of one node.

@@ -15,7 +15,7 @@ func (l *lowerer) compute(v *vector) error {
 		return l.computeInputs(v)
 	}
 	if how := l.pick(partComputed, v.node, len(v.elems), LowerLookup); how != LowerLookup {
-		return l.fail(v.node, "lowering %s is impossible: the argument of the table is computed by the server, not sent by the client; use lookup or auto", how)
+		return l.impossible(v.node, how, "the argument of the table is computed by the server, not sent by the client")
 	}
 	for _, e := range v.elems {
 		var err error
@@ -48,12 +48,12 @@ func (l *lowerer) computeBy(v *vector, how Lowering) error {
 	case LowerAffine:
 		for _, e := range v.elems {
 			if len(e.form.terms) != 1 || e.form.terms[0].kind != atomCode {
-				return l.fail(v.node, "lowering affine is impossible: %s; use select, rotate, lookup or auto", notAffine)
+				return l.impossible(v.node, how, notAffine)
 			}
 			t, c := e.form.terms[0], e.form.c
 			f, ok := l.hot(t.a, func(x int64) int64 { return e.fn(c + t.w*x) })
 			if !ok {
-				return l.fail(v.node, "lowering affine is impossible: input code %d has %d values; tests of at most 128 can be packed", t.a, l.hi[t.a]-l.lo[t.a]+1)
+				return l.impossible(v.node, how, "input code %d has %d values; tests of at most 128 can be packed", t.a, l.hi[t.a]-l.lo[t.a]+1)
 			}
 			e.value = f
 		}
@@ -141,10 +141,10 @@ func (l *lowerer) values(n *Node, f form) (form, error) {
 	return l.replace(f, func(t term) (form, error) {
 		switch t.kind {
 		case atomHot:
-			return form{}, l.fail(n, "lowering affine is impossible: a table takes the value of another one or of a test; use rotate, lookup or auto")
+			return form{}, l.impossible(n, LowerAffine, "a table takes the value of another one or of a test")
 		case atomBit, atomSelect:
 			if t.a >= tableDiagrams {
-				return form{}, l.fail(n, "lowering select is impossible: a table takes the value of another one, and selects give results only; use rotate, lookup or auto")
+				return form{}, l.impossible(n, LowerSelect, "a table takes the value of another one, and selects give results only")
 			}
 			how := l.pick(partInner, n, 0, LowerAuto)
 			either := how == LowerAuto
@@ -153,7 +153,7 @@ func (l *lowerer) values(n *Node, f form) (form, error) {
 				l.settle(partInner, n, how)
 			}
 			if how != LowerRotate && how != LowerLookup {
-				return form{}, l.fail(n, "lowering %s is impossible: a table takes the value of a tree or test, and selects give results only; use rotate, lookup or auto", how)
+				return form{}, l.impossible(n, how, "a table takes the value of a tree or test: it has to be rotated or looked up")
 			}
 			if p := l.part(partInner, n); !p.met[atom{t.kind, t.a, 0}] {
 				p.met[atom{t.kind, t.a, 0}] = true
@@ -327,7 +327,7 @@ func (l *lowerer) tableDiagram(n *Node, e *elem) (form, error) {
 			id, ok := unique[key]
 			if !ok {
 				if len(unique) == maxTableNodes {
-					return c, l.fail(n, "its decision diagram has more than %d nodes; use rotate, or a coarser grid", maxTableNodes)
+					return c, l.impossible(n, LowerSelect, "its decision diagram has more than %d nodes", maxTableNodes)
 				}
 				id = l.newDiagram(t.a, hi, lo)
 				unique[key] = id

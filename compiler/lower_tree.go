@@ -43,7 +43,7 @@ func (l *lowerer) results(n *Node, out []form) ([]form, error) {
 		trees = l.pick(partTrees, n, len(several), LowerSelect)
 	}
 	if trees == LowerAffine {
-		return nil, l.fail(l.whereNodeOf(first, n), "lowering affine is impossible: %s; use select, rotate, lookup or auto", notAffine)
+		return nil, l.impossible(l.whereNodeOf(first, n), LowerAffine, notAffine)
 	}
 	for i, f := range out {
 		var err error
@@ -245,7 +245,7 @@ func (l *lowerer) rotatedTree(n *Node, root int32) ([]form, error) {
 		}
 	}
 	if width > bits.Len(uint(l.degree))-1 {
-		return nil, l.fail(l.whereNodeOf(root, n), "a tree of %d tests takes a table of 2^%d entries; a table rotated by input bits has at most %d: use select or auto",
+		return nil, l.impossible(l.whereNodeOf(root, n), LowerRotate, "a tree of %d tests takes a table of 2^%d entries; a table rotated by input bits has at most %d",
 			len(sels), width, l.degree)
 	}
 	e.form = sumForms(e.form.c, []form{{terms: e.form.terms}}, []int64{1})
@@ -280,7 +280,7 @@ func (l *lowerer) paths(n *Node, root int32) ([]path, error) {
 	visit = func(c whereChild, p path) error {
 		if c.node < 0 {
 			if len(out) == maxPaths {
-				return l.fail(l.whereNodeOf(root, n), "a tree with more than %d paths has no form by lookups: use select or auto", maxPaths)
+				return l.impossible(l.whereNodeOf(root, n), LowerLookup, "a tree has more than %d paths", maxPaths)
 			}
 			out = append(out, path{slices.Clone(p.tests), slices.Clone(p.want), c.leaf})
 			return nil
@@ -360,7 +360,7 @@ func (l *lowerer) indicator(n *Node, root int32, p path) (form, error) {
 		return sum, nil
 	}
 	if depth >= 1<<tableBits {
-		return form{}, l.fail(l.whereNodeOf(root, n), "a path of %d tests is too long for a lookup of their number, which has at most %d values: use select or auto", depth, 1<<tableBits)
+		return form{}, l.impossible(l.whereNodeOf(root, n), LowerLookup, "a path of %d tests is too long for a lookup of their number, which has at most %d values", depth, 1<<tableBits)
 	}
 	return l.grow(grownKey{grownLeaves, LowerLookup}, n, &elem{form: sum, hi: depth, fn: func(x int64) int64 { return x / depth }}), nil
 }

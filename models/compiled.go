@@ -16,6 +16,8 @@ type CompileOptions struct {
 	Bits      int             // bits of an input code, 1..7; 0 chooses the smallest that keeps the accuracy (linear models and networks)
 	Log2PFail float64         // log2 of the failure probability of one inference: -128 where 0
 	Prefer    compiler.Prefer // what the circuit's cost is
+	// Lowering is used for every part of the model where it is not LowerAuto; where it is impossible, compiling fails with a [compiler.LowerError].
+	Lowering compiler.Lowering
 }
 
 // Compiled is a model with its encrypted program: everything that NAME.fheml holds. It is read-only and safe for concurrent use.
@@ -53,7 +55,7 @@ func compileFeatures(m Model, opt CompileOptions, calibration [][]float64) (*Com
 	if err != nil {
 		return nil, err
 	}
-	circuit, err := compiler.Compile(q.Graph, compiler.CompileOptions{Log2PFail: opt.Log2PFail, Prefer: opt.Prefer})
+	circuit, err := compiler.Compile(q.Graph, compiler.CompileOptions{Log2PFail: opt.Log2PFail, Prefer: opt.Prefer, Lowering: opt.Lowering})
 	if err != nil {
 		return nil, err
 	}
@@ -265,6 +267,8 @@ type Summary struct {
 	ResponseBytes      int64    `json:"response_bytes"`
 	EstimatedMs        float64  `json:"estimated_ms"`
 	Reveals            []string `json:"reveals"`
+	// Lowerings say how each part is computed and why; a client's file does not tell.
+	Lowerings []compiler.Choice `json:"lowerings,omitempty"`
 }
 
 // Summary returns the client's view of the model; the operation counts are zero.
@@ -289,7 +293,7 @@ func (f *ClientFile) Summary() Summary {
 func (c *Compiled) Summary() Summary {
 	s := c.ClientFile().Summary()
 	k := c.Circuit.Costs
-	s.Lookups, s.Selects, s.Affines, s.EstimatedMs = k.Lookups, k.Selects, k.Affines, k.EstimatedMs
+	s.Lookups, s.Selects, s.Affines, s.EstimatedMs, s.Lowerings = k.Lookups, k.Selects, k.Affines, k.EstimatedMs, c.Circuit.Choices
 	return s
 }
 

@@ -53,13 +53,19 @@ its inputs, else by order, and then the header gives the model its names: predic
 feature is named with --target (a column called "target" is known).
 
 A Python function needs the type of its parameters, by --input or by example rows of integers (--inputset). It is not run by
-Python: loops and conditions on constants are evaluated here, and what happens to the parameters becomes the program.`,
+Python: loops and conditions on constants are evaluated here, and what happens to the parameters becomes the program.
+
+Parts of a model can be computed in several ways: affine (one weighted sum, no evaluation key), select and rotate (by bits
+that the client encrypts: milliseconds), lookup (table lookups by bootstrapping: a large evaluation key, slow, but of any
+value). Convert compares what is possible and takes what costs least by --prefer; it prints the choice and what the others
+would have cost. --lowering takes one of them everywhere, and fails, naming the node, where that is impossible.`,
 		Example: `  fhe-ml convert forest.onnx
   fhe-ml convert logreg.onnx --calibration train.csv --target label
   fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
   fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json
   fhe-ml convert score.py --input 'x: uint7[30]'
-  fhe-ml convert rules.py --function risk --input 'age: uint7' --input 'history: 0..3[12]'`,
+  fhe-ml convert rules.py --function risk --input 'age: uint7' --input 'history: 0..3[12]'
+  fhe-ml convert forest.onnx --lowering select`,
 		Args:              one("MODEL"),
 		ValidArgsFunction: fileArgument("onnx", "golearn", "py"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,12 +82,12 @@ Python: loops and conditions on constants are evaluated here, and what happens t
 	addChoice(cmd, &o.task, "task", "what the model is, where the file leaves it open", "auto", "classify", "regress")
 	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` of the calibration data that is no feature")
 	cmd.Flags().StringVar(&o.rounding, "rounding", "exact", "how wide values lose their low bits: exact")
-	cmd.Flags().StringVar(&o.lowering, "lowering", "auto", "form of the encrypted program: auto")
+	addChoice(cmd, &o.lowering, "lowering", "how parts of the model are computed; auto: whatever costs least", "auto", "affine", "select", "rotate", "lookup")
 	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "not in this version")
 	cmd.Flags().StringVar(&o.function, "function", "", "`NAME` of the function in a Python file that defines several")
 	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "`TYPE` of a parameter of a Python function, like 'x: uint7[30]' or 'y: -8..7'; once for each")
 	addFile(cmd, &o.inputSet, "inputset", "`DATA` of integers that shows the bounds of a Python function's parameters", "csv", "npy")
-	for _, name := range []string{"rounding", "lowering", "hide-thresholds"} { // those with one legal value
+	for _, name := range []string{"rounding", "hide-thresholds"} { // those with one legal value
 		cmd.Flags().Lookup(name).Hidden = true
 	}
 	cmd.Flags().StringVarP(&o.name, "output", "o", "", "write `NAME`.fheml and NAME.client.fheml (default: the model's file name, here)")
@@ -102,15 +108,12 @@ func (o *convertOptions) check(cmd *cobra.Command, model string) error {
 			return usagef("--%s is for Python files (.py); leave it out", flag)
 		}
 	}
-	for flag, value := range map[string]string{"rounding": o.rounding, "lowering": o.lowering} {
-		only := cmd.Flags().Lookup(flag).DefValue
-		if value == only {
-			continue
-		}
-		if flag == "rounding" && value != "approximate" {
-			return usagef("--rounding %q: want exact; see fhe-ml convert --help", value)
-		}
-		return usagef("--%s %s: this version does not have it yet; leave it out, or use --%s %s", flag, value, flag, only)
+	switch o.rounding {
+	case "exact":
+	case "approximate":
+		return usagef("--rounding approximate: this version does not have it yet; leave it out, or use --rounding exact")
+	default:
+		return usagef("--rounding %q: want exact; see fhe-ml convert --help", o.rounding)
 	}
 	if o.hideThresholds {
 		return usagef("--hide-thresholds: this version does not have it yet; leave it out")
@@ -147,7 +150,9 @@ func (o *convertOptions) paths(model string) (server, client string) {
 // compileOptions translates the flags.
 func (o *convertOptions) compileOptions() models.CompileOptions {
 	prefer := map[string]compiler.Prefer{"balanced": compiler.PreferBalanced, "time": compiler.PreferTime, "upload": compiler.PreferUpload}
-	return models.CompileOptions{Bits: o.bits, Log2PFail: o.failureLog2, Prefer: prefer[o.prefer]}
+	lowering, err := compiler.ParseLowering(o.lowering)
+	must(err) // the flag takes no other
+	return models.CompileOptions{Bits: o.bits, Log2PFail: o.failureLog2, Prefer: prefer[o.prefer], Lowering: lowering}
 }
 
 // importOptions translates the flags.
@@ -197,7 +202,7 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 		return fmt.Errorf("%s: a %s model needs example rows to be quantized; give some with --calibration DATA (.csv or .npy, no labels needed)", path, models.Kind(m))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, lowerError(err, o.lowering))
 	}
 	if adopted {
 		compiled.Quantized.Notes = append(compiled.Quantized.Notes, "columns are matched by the names in the calibration file")
@@ -301,6 +306,7 @@ func (s *sheet) costs(m *models.Summary) {
 	if m.EstimatedMs > 0 {
 		s.line("estimated time", "%s a row on one core", milliseconds(m.EstimatedMs))
 	}
+	s.lowerings(m.Lowerings)
 }
 
 // tests says how the client's yes-or-no tests travel.
