@@ -190,6 +190,11 @@ func (l *lowerer) grow(key grownKey, n *Node, e *elem) form {
 		v = &vector{node: n, rotate: key.how == LowerRotate}
 		l.grown[key] = v
 		l.add(v)
+		if key.what == grownTests { // they read inputs alone, and what is there already may read tests that come later
+			n := len(l.vectors) - 1
+			copy(l.vectors[1:], l.vectors[:n])
+			l.vectors[0] = v
+		}
 	}
 	e.vec, e.value = v, atomForm(atomValue, v.id, int32(len(v.elems)))
 	v.elems = append(v.elems, e)

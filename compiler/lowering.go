@@ -81,9 +81,6 @@ func (c *Circuit) estimate() Estimate {
 	return e
 }
 
-// readUsPerByte is the time that a server takes to receive a byte: 1 GB/s.
-const readUsPerByte = 0.001
-
 // cost is what choices between lowerings minimise: as [plan.cost], but with whole keys and responses, which differ between lowerings.
 func (e Estimate) cost(prefer Prefer) float64 {
 	key := float64(e.KeyBytes) / rowsPerKey
