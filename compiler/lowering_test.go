@@ -101,7 +101,7 @@ func TestLoweringsAgree(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) { check(t, seeded(t), false) })
-	lookups := 5
+	lookups := 4
 	if long() {
 		lookups = 200
 	}
@@ -116,4 +116,29 @@ func TestLoweringsAgree(t *testing.T) {
 	if len(models) < 5 {
 		t.Errorf("only the models %v ran", models)
 	}
+}
+
+// TestLookedUpTrees looks up tests and leaves of trees: of a code of two values, which is its own test, before codes of more; under a table, too.
+func TestLookedUpTrees(t *testing.T) {
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{4}, []int64{0, 5, -2, 0}, []int64{1, 6, 4, 7})
+	leaf := func(v int64) *compiler.Node { return g.Scalar(v) }
+	test := func(f int, at int64) *compiler.Node { return g.LessEqual(g.GetItem(x, f), g.Scalar(at)) }
+	two := g.Where(test(0, 0), g.Where(test(1, 5), leaf(3), leaf(40)), leaf(-1000))
+	more := g.Where(test(2, 1), g.Where(test(3, 4), g.Where(test(2, -1), leaf(7), leaf(8)), leaf(9)), leaf(70))
+	g.Output(g.Add(two, more))
+	inner := g.Add(g.Where(test(3, 2), g.Where(test(0, 0), leaf(0), leaf(3)), leaf(9)), g.GetItem(x, 2))
+	g.Output(g.Lookup(inner, randomTable(rand.New(rand.NewPCG(5, 32)), inner, -99, 99)))
+	h := newHarness(t, g, compiler.CompileOptions{Lowering: compiler.LowerLookup, Log2PFail: -40})
+	if k := h.circuit.Costs; k.Selects > 0 || k.Lookups == 0 {
+		t.Errorf("%d selects, %d lookups", k.Selects, k.Lookups)
+	}
+	for _, row := range [][]int64{{0, 5, -2, 0}, {1, 6, 4, 7}, {0, 6, 1, 4}, {0, 5, 1, 5}, {1, 5, -1, 3}, {0, 6, 2, 2}} {
+		h.check(row)
+	}
+	if h = newHarness(t, g, compiler.CompileOptions{Log2PFail: -40}); len(h.circuit.Choices) < 3 {
+		t.Errorf("choices %+v", h.circuit.Choices)
+	}
+	h.check([]int64{0, 6, 1, 4})
+	h.check([]int64{1, 5, 4, 1})
 }

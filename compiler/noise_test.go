@@ -204,13 +204,13 @@ func TestLoweringNoise(t *testing.T) {
 			g.Output(g.MatMul(x, g.Constant(all)))
 			return x
 		}},
-		{"rotate", 60, compiler.LowerRotate, preferences, func(g *compiler.Graph) *compiler.Node {
+		{"rotate", 36, compiler.LowerRotate, preferences, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{6}, []int64{0}, []int64{15})
 			z := g.MatMul(g.Reshape(g.Bits(x, 4), 24), g.Constant(randomArray(r, 1, 80, 24, 60)))
 			g.Output(g.Lookup(z, randomTable(r, z, -1<<12, 1<<12)))
 			return x
 		}},
-		{"select", 30, compiler.LowerSelect, preferences, func(g *compiler.Graph) *compiler.Node {
+		{"select", 12, compiler.LowerSelect, preferences, func(g *compiler.Graph) *compiler.Node {
 			// Tests of features of their own on each level: the path of a row above all thresholds has no other bit than 1.
 			x := g.Input("x", []int{40}, []int64{0}, []int64{12})
 			sum := g.Constant(randomArray(r, 0, 1, 60))
