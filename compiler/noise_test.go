@@ -210,7 +210,7 @@ func TestLoweringNoise(t *testing.T) {
 			g.Output(g.Lookup(z, randomTable(r, z, -1<<12, 1<<12)))
 			return x
 		}},
-		{"select", 12, compiler.LowerSelect, preferences, func(g *compiler.Graph) *compiler.Node {
+		{"select", 18, compiler.LowerSelect, preferences, func(g *compiler.Graph) *compiler.Node {
 			// Tests of features of their own on each level: the path of a row above all thresholds has no other bit than 1.
 			x := g.Input("x", []int{40}, []int64{0}, []int64{12})
 			sum := g.Constant(randomArray(r, 0, 1, 60))
