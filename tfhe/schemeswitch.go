@@ -10,7 +10,7 @@ import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 func (x *Expander) SwitchRow(dst *FourierGGSW, j int, row GLWECiphertext) {
 	l, plan := x.key.packed.Select.Levels, x.sw.plan
 	maskRow, bodyRow := x.rows[2*j:2*j+2], x.rows[2*(l+j):2*(l+j)+2]
-	if dst.clear != nil {
+	if j < len(dst.clear) {
 		dst.clear[j].Copy(row)
 	}
 	plan.ForwardTorus(bodyRow[0], row.Mask)

@@ -10,13 +10,38 @@ import (
 type FourierGGSW struct {
 	gadget GadgetParams
 	rows   []float64        // [k+1][l rows of k+1 polynomials], for k = 1 each half as fft.InterleaveRows2 puts it
-	clear  []GLWECiphertext // [l] the rows that encrypt m q/B^j, as torus words; nil unless asked for
+	clear  []GLWECiphertext // the first rows that encrypt m q/B^j, as torus words, as many as were asked for
 }
 
 // NewFourierGGSW allocates an empty one.
 func NewFourierGGSW(p Parameters, g GadgetParams) *FourierGGSW {
 	k1 := p.K() + 1
 	return &FourierGGSW{gadget: g, rows: make([]float64, k1*g.Levels*k1*p.N())}
+}
+
+// NewFourierGGSWs allocates count empty ones in one piece of memory, in large pages where there are any: many of them are read in turn, and most
+// of that is waiting for memory.
+func NewFourierGGSWs(p Parameters, g GadgetParams, count int) []*FourierGGSW {
+	k1 := p.K() + 1
+	words := k1 * g.Levels * k1 * p.N()
+	all, out := make([]float64, count*words), make([]*FourierGGSW, count)
+	largePages(all)
+	for i := range out {
+		out[i] = &FourierGGSW{gadget: g, rows: all[i*words:][:words:words]}
+	}
+	return out
+}
+
+// NewGLWEs allocates count ciphertexts, as [NewGLWE] does, in one piece of memory.
+func NewGLWEs(p Parameters, count int) []GLWECiphertext {
+	n, k := p.N(), p.K()
+	all, out := make([]uint64, count*(k+1)*n), make([]GLWECiphertext, count)
+	largePages(all)
+	for i := range out {
+		words := all[i*(k+1)*n:][: (k+1)*n : (k+1)*n]
+		out[i] = GLWECiphertext{Mask: words[: k*n : k*n], Body: words[k*n:]}
+	}
+	return out
 }
 
 // Gadget returns the gadget of its rows.
@@ -79,17 +104,17 @@ func (g *FourierGGSW) interleave(rows []float64, n int) {
 func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, clear []GLWECiphertext, bodies []uint64, m *MaskReader) {
 	n, k := p.N(), p.K()
 	for r := 0; r*n < len(bodies); r++ {
-		kept := r - k*len(clear) // the last l rows are kept where that is asked for
+		kept := r - k*len(bodies)/n/(k+1) // of the last l rows the first are kept where that is asked for
 		row := rows[r*(k+1)*n:]
 		for i := range k {
 			mask := scratch[:n]
-			if clear != nil && kept >= 0 {
+			if kept >= 0 && kept < len(clear) {
 				mask = clear[kept].Mask[i*n : (i+1)*n]
 			}
 			m.Next(mask, n)
 			plan.ForwardTorus(row[i*n:(i+1)*n], mask)
 		}
-		if clear != nil && kept >= 0 {
+		if kept >= 0 && kept < len(clear) {
 			copy(clear[kept].Body, bodies[r*n:(r+1)*n])
 		}
 		plan.ForwardTorus(row[k*n:(k+1)*n], bodies[r*n:(r+1)*n])

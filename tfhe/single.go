@@ -43,25 +43,22 @@ func (ev *Evaluator) AddProduct(dst, src GLWECiphertext, k []int64) {
 	ev.plan.InverseAddTorus(dst.Body, part)
 }
 
-// KeepRows makes g, which is filled afterwards, keep its body rows for [FourierGGSW.AddClear]: (k+1) l N words.
-func (g *FourierGGSW) KeepRows(p Parameters) {
-	if g.clear != nil {
-		return
-	}
-	for range g.gadget.Levels {
-		g.clear = append(g.clear, NewGLWE(p))
-	}
+// ClearRows returns how many body rows of a gadget [FourierGGSW.AddClear] uses for values of the given width: those down to the lowest bit.
+func ClearRows(g GadgetParams, width int) int {
+	return min((width+g.BaseLog-1)/g.BaseLog, g.Levels)
 }
+
+// KeepRows makes g, which is filled afterwards, keep its first body rows in dst for [FourierGGSW.AddClear], [ClearRows] of them.
+func (g *FourierGGSW) KeepRows(dst []GLWECiphertext) { g.clear = dst }
 
 // AddClear adds bit * d * q/2^width X^c to dst, for the bit that g encrypts, and an integer d with |d| < 2^width. d q/2^width is cut into digits of the
 // gadget, of at most half the base each; no more rows are used than reach its lowest bit. Where none does, what d q/2^width is rounded by, at most
 // half a unit of the last row, is the bit's error in coefficient c.
 func (g *FourierGGSW) AddClear(dst GLWECiphertext, d int64, width, c int) {
-	if g.clear == nil {
+	b, levels := g.gadget.BaseLog, ClearRows(g.gadget, width)
+	if len(g.clear) < levels {
 		panic("tfhe: a GGSW ciphertext without its rows: call KeepRows before it is filled")
 	}
-	b := g.gadget.BaseLog
-	levels := min((width+b-1)/b, g.gadget.Levels)
 	// v units of q/B^levels are d q/2^width.
 	v := d
 	if shift := levels*b - width; shift >= 0 {

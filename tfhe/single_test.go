@@ -123,11 +123,11 @@ func TestAddClear(t *testing.T) {
 		pp.Select = gadget
 		k := packedKeys(t, toyTernary, pp)
 		loaded, expanded := NewFourierGGSW(k.p, gadget), NewFourierGGSW(k.p, gadget)
-		loaded.KeepRows(k.p)
-		expanded.KeepRows(k.p)
 		rapid.Check(t, func(rt *rapid.T) {
 			bit := rapid.Int64Range(0, 1).Draw(rt, "bit")
 			width := rapid.IntRange(2, 14).Draw(rt, "width")
+			loaded.KeepRows(NewGLWEs(k.p, ClearRows(gadget, width)))
+			expanded.KeepRows(NewGLWEs(k.p, ClearRows(gadget, width)))
 			d := rapid.Int64Range(-1<<width+1, 1<<width-1).Draw(rt, "d")
 			c := rapid.IntRange(0, k.p.N()-1).Draw(rt, "c")
 			enc := NewEncryptor(k.sk)

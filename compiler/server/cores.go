@@ -77,11 +77,7 @@ func (s *Server) RowMemory() int64 {
 	lit, threads := p.Literal(), int64(s.Cores().threads)
 	levels := int64(max(lit.Select.Levels, 1))
 	memory := int64(s.circuit.Spec.Products())*k1*k1*levels*poly + int64(s.circuit.Spec.Singles)*k1*poly
-	for _, kept := range s.clear[:s.circuit.Spec.Products()] {
-		if kept {
-			memory += k1 * levels * poly
-		}
-	}
+	memory += int64(s.keptRows()) * k1 * poly
 	memory += threads * (1 + k1 + k1*(levels+1) + k1*k1*levels) * poly // evaluators
 	if len(s.circuit.Spec.Packed) > 0 {
 		memory += k1 * poly
@@ -110,7 +106,7 @@ func (s *Server) RowMemory() int64 {
 			}
 			memory += threads * (need + shared + 3) * k1 * poly
 		case st.Rotate != nil:
-			memory += int64(len(st.Rotate.Units))*lwe + threads*k1*poly
+			memory += int64(len(st.Rotate.Units))*lwe + threads*rotateGroup*k1*poly
 		case st.Affine != nil:
 			memory += int64(len(st.Affine.Rows)) * lwe
 		case st.Lookup != nil:

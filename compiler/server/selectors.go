@@ -59,15 +59,11 @@ func (s *program) takeBits() clientBits {
 	}
 	s.poolMu.Unlock()
 	spec := &s.circuit.Spec
-	bits := clientBits{make([]*tfhe.FourierGGSW, spec.Products()), make([]tfhe.GLWECiphertext, spec.Singles)}
-	for i := range bits.ggsw {
-		bits.ggsw[i] = tfhe.NewFourierGGSW(s.params, s.params.Literal().Select)
-		if s.clear[i] {
-			bits.ggsw[i].KeepRows(s.params)
-		}
-	}
-	for i := range bits.singles {
-		bits.singles[i] = tfhe.NewGLWE(s.params)
+	bits := clientBits{tfhe.NewFourierGGSWs(s.params, s.params.Literal().Select, spec.Products()), tfhe.NewGLWEs(s.params, spec.Singles)}
+	kept := tfhe.NewGLWEs(s.params, s.keptRows())
+	for i, g := range bits.ggsw {
+		g.KeepRows(kept[:s.clear[i]])
+		kept = kept[s.clear[i]:]
 	}
 	return bits
 }

@@ -46,7 +46,7 @@ type program struct {
 	hash    [32]byte
 	tables  [][]*tfhe.LookupTable     // per step: of a lookup or a round
 	weights [][]*tfhe.PlainPolynomial // per step: of a product, one for each packed ciphertext that it reads
-	clear   []bool                    // per selector: lowest selects of trees use it
+	clear   []int                     // per GGSW ciphertext: the rows of it that lowest selects of trees use
 
 	coresMu sync.RWMutex
 	cores   *Cores
@@ -75,14 +75,14 @@ func New(c *compiler.Circuit) (*Server, error) {
 		}
 		s.weights[i] = stepWeights(p, st)
 	}
-	s.clear = make([]bool, len(c.Spec.Selectors))
+	s.clear = make([]int, c.Spec.Products())
 	for _, st := range c.Steps {
 		if st.Select == nil {
 			continue
 		}
 		for _, nd := range st.Select.Nodes {
-			if nd.Lowest() {
-				s.clear[nd.Selector] = true
+			if nd.Lowest() && int(nd.Selector) < len(s.clear) {
+				s.clear[nd.Selector] = tfhe.ClearRows(p.Literal().Select, st.Select.Width)
 			}
 		}
 	}
@@ -97,6 +97,15 @@ func (s *Server) ForKey(ctx context.Context, ek *tfhe.EvaluationKey, progress tf
 
 // Spec is the public part of the circuit.
 func (s *Server) Spec() *compiler.ClientSpec { return &s.circuit.Spec }
+
+// keptRows is how many rows of GGSW ciphertexts lowest selects use.
+func (s *program) keptRows() int {
+	rows := 0
+	for _, n := range s.clear {
+		rows += n
+	}
+	return rows
+}
 
 // stepTables builds the test polynomials of a step once.
 func stepTables(p tfhe.Parameters, st compiler.Step) ([]*tfhe.LookupTable, error) {

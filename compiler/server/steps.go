@@ -67,30 +67,59 @@ func (r *run) codes(st *compiler.CodesStep) (value, error) {
 	return value{lwe: out}, err
 }
 
+// rotateGroup is how many accumulators are turned by a client bit before the next one: memory gives each bit, some hundred KB, once for all of them, and
+// they stay in the second-level cache.
+const rotateGroup = 8
+
 // rotate looks up every unit's table: the accumulator is the table as a polynomial without noise, turned by X^-weight under each
 // client bit, so that its coefficient 0 is the entry at the sum: a blind rotation over the input's bits instead of a secret key's.
 func (r *run) rotate(st *compiler.RotateStep) (value, error) {
 	p := r.s.params
 	out := make([]tfhe.LWECiphertext, len(st.Units))
-	err := r.each(len(st.Units), func(ev *tfhe.Evaluator, u int) {
-		unit := &st.Units[u]
-		acc := tfhe.NewGLWE(p)
-		for z, y := range unit.Table {
-			// The index starts at Start: entry z is wanted after z - Start further steps.
-			c := (z - int(unit.Start) + 2*p.N()) % (2 * p.N())
-			if c < p.N() {
-				acc.Body[c] = uint64(y) << (64 - st.Width)
-			} else {
-				acc.Body[c-p.N()] = -(uint64(y) << (64 - st.Width))
+	size := max(1, min(rotateGroup, (len(st.Units)+r.threads-1)/r.threads))
+	err := r.each((len(st.Units)+size-1)/size, func(ev *tfhe.Evaluator, i int) {
+		units := st.Units[i*size : min((i+1)*size, len(st.Units))]
+		acc := make([]tfhe.GLWECiphertext, len(units))
+		turns := map[int32][]turn{}
+		var order []int32
+		for u := range units {
+			acc[u] = tableStart(p, &units[u], st.Width)
+			for j, s := range units[u].Selectors {
+				if turns[s] == nil {
+					order = append(order, s)
+				}
+				turns[s] = append(turns[s], turn{u, -int(units[u].Weights[j])})
 			}
 		}
-		for j, s := range unit.Selectors {
-			ev.Rotate(acc, r.bits.ggsw[s], -int(unit.Weights[j]))
+		for _, s := range order {
+			for _, t := range turns[s] {
+				ev.Rotate(acc[t.unit], r.bits.ggsw[s], t.by)
+			}
 		}
-		out[u] = tfhe.NewLWE(p.BigDimension())
-		tfhe.SampleExtract(p, &out[u], acc, 0)
+		for u := range units {
+			lwe := &out[i*size+u]
+			*lwe = tfhe.NewLWE(p.BigDimension())
+			tfhe.SampleExtract(p, lwe, acc[u], 0)
+		}
 	})
 	return value{lwe: out}, err
+}
+
+// turn is one rotation of a unit of a group.
+type turn struct{ unit, by int }
+
+// tableStart is a unit's table at its start: entry z is wanted after z - Start further steps.
+func tableStart(p tfhe.Parameters, unit *compiler.RotateUnit, width int) tfhe.GLWECiphertext {
+	acc := tfhe.NewGLWE(p)
+	for z, y := range unit.Table {
+		c := (z - int(unit.Start) + 2*p.N()) % (2 * p.N())
+		if c < p.N() {
+			acc.Body[c] = uint64(y) << (64 - width)
+		} else {
+			acc.Body[c-p.N()] = -(uint64(y) << (64 - width))
+		}
+	}
+	return acc
 }
 
 func (r *run) affine(st *compiler.AffineStep) (value, error) {
