@@ -22,6 +22,7 @@ type plan struct {
 	rowWidth  int
 	events    []event
 	cmux      int           // CMUX of one row
+	streamed  int           // those of trees, each of which reads its selector from memory
 	bottoms   []clearSelect // those on clear leaves
 	rotations int           // rotations of clear tables by one bit, which cost half a CMUX
 	lookups   int

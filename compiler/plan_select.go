@@ -364,6 +364,7 @@ func (p *plan) addTree(sp *selectPlan, t *tree, d digitTree) {
 			bottom = max(bottom, m)
 		} else {
 			p.cmux++
+			p.streamed++
 			path[i] = m + max(along(nd.Lo), along(nd.Hi))
 		}
 		sp.step.Nodes = append(sp.step.Nodes, SelectNode{Selector: p.use(nd.Selector), Lo: place(nd.Lo), Hi: place(nd.Hi)})

@@ -181,4 +181,5 @@ func (p *plan) addTable(sp *selectPlan, tb *table, d digitTree) {
 	sp.noise = sp.noise.plus(noise{cmux: float64(len(tb.selectors) - 1), bottom: 1}, 1)
 	p.cmux += len(tb.selectors) - 1
 	p.rotations++
+	p.streamed += len(tb.selectors)
 }

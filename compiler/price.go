@@ -25,6 +25,7 @@ type costs struct {
 	forward, inverse float64 // one transform, with decomposition or rounding
 	mulAdd           float64 // one digit polynomial by one polynomial of a key row
 	difference       float64 // the difference of two branches, or of an accumulator and its rotation
+	stream           float64 // one level of a selector that comes from memory: in trees, whose products share few of them
 	load             float64 // one row of a GGSW ciphertext: expanding its mask, two transforms, its place in memory
 	loadSingle       float64 // one single row
 	clearSelect      float64 // one lowest select of a tree
@@ -37,8 +38,8 @@ type costs struct {
 	switchLevel         [3]float64 // what each level of its gadget adds
 }
 
-var unitCosts = costs{forward: 1.3, inverse: 1.5, mulAdd: 0.5, difference: 3, load: 9, loadSingle: 5, clearSelect: 1, clearTerm: 0.5, exact: 45, exactAdd: 6, affineTerm: 0.7,
-	expand: 15, expandLevel: 2.4, switchRow: [3]float64{19, 22, 12}, switchLevel: [3]float64{2, 2.5, 2}}
+var unitCosts = costs{forward: 1.1, inverse: 1.3, mulAdd: 0.4, difference: 2.4, stream: 3, load: 12, loadSingle: 4, clearSelect: 1, clearTerm: 0.7,
+	exact: 45, exactAdd: 6, affineTerm: 0.7, expand: 12, expandLevel: 2.5, switchRow: [3]float64{13.5, 16, 8}, switchLevel: [3]float64{2, 2.2, 2}}
 
 // uploadUsPerByte is --prefer balanced's price of a request byte: 10 MB/s. An evaluation key is uploaded once, for rowsPerKey rows.
 const (
@@ -226,6 +227,7 @@ func (p *plan) leveledUs(levels int) float64 {
 	u, l := unitCosts, float64(levels)
 	cmux := float64(p.cmux) * (2*l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
 	bottoms := p.bottomUs(levels) + float64(p.rotations)*(l*(u.forward+2*u.mulAdd)+2*u.inverse+u.difference)
+	stream := float64(p.streamed) * l * u.stream
 	packed, terms := 0.0, 0
 	if p.packed != nil {
 		packed = packedUs(p.packed.polys, len(p.packed.steps))
@@ -238,7 +240,7 @@ func (p *plan) leveledUs(levels int) float64 {
 			terms += len(src)
 		}
 	}
-	return cmux + bottoms + packed + float64(terms)*u.affineTerm
+	return cmux + bottoms + stream + packed + float64(terms)*u.affineTerm
 }
 
 // cost is what the search minimises, in milliseconds or, for --prefer upload, in bytes.
