@@ -18,7 +18,7 @@ type ClientSpec struct {
 	Columns     []Column               `cbor:"11,keyasint,omitempty"` // functions of codes sent in the coefficients after those
 	PerPacked   int                    `cbor:"12,keyasint,omitempty"` // codes and columns of each packed ciphertext; 0: one ciphertext has all
 	PackedWidth int                    `cbor:"5,keyasint"`            // W: a packed code c is the torus word c 2^(64-W)
-	Selectors   []Selector             `cbor:"6,keyasint"`            // bits sent as one GGSW ciphertext each, or in a packed query where Params.Packed is set
+	Selectors   []Selector             `cbor:"6,keyasint"`            // bits sent as one ciphertext each, or in a packed query where Params.Packed is set
 	Items       []Item                 `cbor:"7,keyasint"`            // ciphertexts of a response
 	Outputs     []Output               `cbor:"8,keyasint"`            // results, each a combination of decoded coefficients
 	Model       [32]byte               `cbor:"10,keyasint"`           // names the model, so that the ends of two models with equal encodings do not fit each other

@@ -317,7 +317,7 @@ func tests(m *models.Summary) string {
 	case m.Packed:
 		return ": " + plural(m.Selectors, "test") + " of codes, packed"
 	}
-	return ": " + plural(m.Selectors, "test") + " of codes, one GGSW ciphertext each"
+	return ": " + plural(m.Selectors, "test") + " of codes, one ciphertext each"
 }
 
 // keySize writes the size of the evaluation key.
