@@ -199,7 +199,11 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	}
 	compiled, err := await(ctx, func() (*models.Compiled, error) { return models.Compile(m, o.compileOptions(), calibration) })
 	if errors.Is(err, models.ErrCalibration) {
-		return fmt.Errorf("%s: a %s model needs example rows to be quantized; give some with --calibration DATA (.csv or .npy, no labels needed)", path, models.Kind(m))
+		kind, article := models.Kind(m), "a"
+		if strings.HasPrefix(kind, "a") {
+			article = "an"
+		}
+		return fmt.Errorf("%s: %s %s model needs example rows to be quantized; give some with --calibration DATA (.csv or .npy, no labels needed)", path, article, kind)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, lowerError(err, o.lowering))

@@ -151,17 +151,17 @@ def run(folder, name, rows):
         say("keys in %.0f s" % out["keygen_s"])
         keys = fhe.EvaluationKeys.deserialize(keys)
         times, right = [], 0
-        for i in range(-1, rows):
-            warm = i < 0  # the first row finds nothing in memory: it is not counted, unless it takes very long
-            i = max(i, 0)
+        warm = False  # the first row finds nothing in memory: it is not counted, unless it takes very long
+        while len(times) < rows:
+            i = len(times)
             request = client.quantize_encrypt_serialize(xt[i:i + 1])
             start = time.perf_counter()
             response = server.run(request, keys)
             took = time.perf_counter() - start
-            if warm and took < 10:
+            if not warm and took < 10:
+                warm = True
                 continue
-            if len(times) == rows:
-                break
+            warm = True
             times.append(took)
             size = lambda m: sum(map(len, m)) if isinstance(m, tuple) else len(m)
             out["request_bytes"], out["response_bytes"] = size(request), size(response)

@@ -37,8 +37,8 @@ const (
 	version  = "1.9.0"
 )
 
-// model is a row of the table: its name in concrete_ml.py, what it is, the fixture that stands in where nothing can be trained, and Concrete ML's
-// rows for each of ours (models that take it seconds get fewer).
+// model is a row of the table: its name in concrete_ml.py, what it is, the fixture that stands in where nothing can be trained, and how
+// many rows Concrete ML predicts (fewer where one takes it seconds).
 type model struct {
 	name, title, fixture string
 	peerRows             int
