@@ -37,7 +37,7 @@ func readRows(t testing.TB, path string) [][]float64 {
 }
 
 // slowRows are encrypted rows of a fixture whose server time is large; all others take encryptedRows.
-var slowRows = map[string]int{"torch_cnn_digits": 2, "torch_cnn_two_small": 3}
+var slowRows = map[string]int{"torch_cnn_digits": 2, "torch_cnn_two_small": 2, "torch_cnn_digits_two": 1}
 
 const encryptedRows = 10
 

@@ -133,7 +133,7 @@ func TestConvQuantizeRandom(t *testing.T) {
 			}
 			most := int64(firstEntries)
 			if node.Args[0].Op == compiler.OpRound {
-				most = deepEntries
+				most = deepEntriesMost
 			}
 			for i, lo := range node.Args[0].Lo {
 				if node.Args[0].Hi[i]-lo >= most {

@@ -173,7 +173,7 @@ func checkForm(t rapid.TB, q *Quantized) {
 			}
 		case compiler.OpLookup:
 			arg := n.Args[0]
-			span, lim := int64(0), int64(deepEntries)
+			span, lim := int64(0), int64(deepEntriesMost)
 			for i := range arg.Lo {
 				span = max(span, arg.Hi[i]-arg.Lo[i]+1)
 			}

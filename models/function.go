@@ -10,7 +10,7 @@ import (
 // FunctionOp is one operation of a [Function].
 type FunctionOp string
 
-// The operations: two that push a number, then those of one operand, then those of two (the upper one of the stack is the right one).
+// The operations: two that push a number, then those of one operand, of two (the upper one of the stack is the right one), and of three.
 const (
 	FnX        FunctionOp = "x"     // the argument
 	FnConstant FunctionOp = "const" // Value
@@ -34,6 +34,12 @@ const (
 	FnPower    FunctionOp = "power"
 	FnMaximum  FunctionOp = "maximum"
 	FnMinimum  FunctionOp = "minimum"
+
+	FnGreater      FunctionOp = "greater"       // 1 where x > y, else 0
+	FnGreaterEqual FunctionOp = "greater_equal" // 1 where x >= y, else 0
+	FnEqual        FunctionOp = "equal"         // 1 where x == y, else 0
+
+	FnWhere FunctionOp = "where" // the second operand where the first is not 0, else the third
 )
 
 var unaryFunctions = map[FunctionOp]func(float64) float64{
@@ -57,6 +63,16 @@ var binaryFunctions = map[FunctionOp]func(x, y float64) float64{
 	FnMultiply: func(x, y float64) float64 { return float64(x * y) },
 	FnDivide:   func(x, y float64) float64 { return x / y },
 	FnPower:    math.Pow, FnMaximum: math.Max, FnMinimum: math.Min,
+	FnGreater:      func(x, y float64) float64 { return truth(x > y) },
+	FnGreaterEqual: func(x, y float64) float64 { return truth(x >= y) },
+	FnEqual:        func(x, y float64) float64 { return truth(x == y) },
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // Instruction is one step of a [Function].
@@ -118,6 +134,8 @@ func (f Function) Validate() error {
 			need = 1
 		} else if _, ok := binaryFunctions[in.Op]; ok {
 			need = 2
+		} else if in.Op == FnWhere {
+			need = 3
 		} else if in.Op != FnX && in.Op != FnConstant {
 			return fmt.Errorf("models: a function has an unknown operation %q", string(in.Op))
 		}
@@ -150,6 +168,13 @@ func (f Function) Apply(x float64) float64 {
 		case FnConstant:
 			stack[n] = in.Value
 			n++
+		case FnWhere:
+			n -= 2
+			if stack[n-1] != 0 {
+				stack[n-1] = stack[n]
+			} else {
+				stack[n-1] = stack[n+1]
+			}
 		default:
 			if g := unaryFunctions[in.Op]; g != nil {
 				stack[n-1] = g(stack[n-1])

@@ -31,7 +31,17 @@ func TestFunctionByHand(t *testing.T) {
 		"cube":      {Call(FnPower, x, c(3)), func(x float64) float64 { return x * x * x }},
 		"elu":       {Call(FnAdd, Call(FnMaximum, x, c(0)), Call(FnExpm1, Call(FnMinimum, x, c(0)))), func(x float64) float64 { return math.Max(x, 0) + math.Exp(math.Min(x, 0)) - 1 }},
 		"of":        {Call(FnSubtract, Call(FnNegative, x), x).Of(Call(FnSign, x)), func(x float64) float64 { return -2 * math.Copysign(1, x) }},
-		"log":       {Call(FnLog, Call(FnSqrt, Call(FnExp, x))), func(x float64) float64 { return x / 2 }},
+		"threshold": {Call(FnWhere, Call(FnGreater, x, c(1)), c(7), Call(FnEqual, x, c(-2))), func(x float64) float64 {
+			switch {
+			case x > 1:
+				return 7
+			case x == -2:
+				return 1
+			}
+			return 0
+		}},
+		"step": {Call(FnGreaterEqual, x, c(1)), func(x float64) float64 { return float64(int(math.Copysign(1, x-1)+1) / 2) }},
+		"log":  {Call(FnLog, Call(FnSqrt, Call(FnExp, x))), func(x float64) float64 { return x / 2 }},
 	} {
 		if err := k.f.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -70,7 +80,7 @@ func TestFunctionRefusals(t *testing.T) {
 
 // TestFunctionRandom: whatever passes Validate applies without a panic.
 func TestFunctionRandom(t *testing.T) {
-	ops := []FunctionOp{FnX, FnConstant}
+	ops := []FunctionOp{FnX, FnConstant, FnWhere}
 	for op := range unaryFunctions {
 		ops = append(ops, op)
 	}

@@ -12,6 +12,7 @@ import (
 const (
 	firstEntries    = 2048 // a first layer's table: one rotation of a polynomial of this size
 	deepEntries     = 32   // a deeper layer's table: 5 bits
+	deepEntriesMost = 128  // and at most 7 where these are too coarse
 	deepWeightMax   = 7    // magnitude of a middle layer's weights: 4 bits with the sign
 	outputWeightMax = 127  // of the last layer's weights, where there are several scores
 	scoreSteps      = 1 << 13
@@ -58,7 +59,7 @@ func (c *netCalibration) quantize(b int, shape netShape) (*Quantized, error) {
 			c.outputLayer(q, a)
 			break
 		}
-		z, grid, base = c.middleLayer(q.Graph, l+1, a, shape.drop)
+		z, grid, base = c.middleLayer(q.Graph, l+1, a, shape)
 	}
 	if err := c.correctOffset(q); err != nil {
 		return nil, err
@@ -210,12 +211,13 @@ func (c *netCalibration) activations(g *compiler.Graph, l int, z *netSignal, gri
 	return a, nil
 }
 
-// middleLayer returns r = round(matmul(a, W) + constant, drop) of layer l, of at most deepEntries values, and the grid and
+// middleLayer returns r = round(matmul(a, W) + constant, drop) of layer l, of at most shape.entries values, and the grid and
 // base for which the float pre-activation is about base + grid*r. The weights' scale is such that the worst case fits.
-func (c *netCalibration) middleLayer(g *compiler.Graph, l int, a *netSignal, drop int) (*netSignal, []float64, []float64) {
+func (c *netCalibration) middleLayer(g *compiler.Graph, l int, a *netSignal, shape netShape) (*netSignal, []float64, []float64) {
 	layer := &c.layers[l]
-	// The greatest span that the rounding below takes to 0 .. deepEntries-1.
-	span := int64(deepEntries)<<drop - int64(1)<<drop>>1 - 1
+	// The greatest span that the rounding below takes to 0 .. entries-1.
+	drop := shape.drop
+	span := int64(shape.entries)<<drop - int64(1)<<drop>>1 - 1
 	if layer.Conv != nil {
 		return c.middleConv(g, l, a, drop, span)
 	}

@@ -3,6 +3,7 @@ package models
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -48,12 +49,7 @@ func (m *Network) Quantize(opt Options, calibration [][]float64) (*Quantized, er
 	}
 	shapes := []netShape{{}}
 	if len(layers) > 2 {
-		shapes = nil
-		for _, levels := range []int{8, 16, 32} {
-			for drop := 3; drop <= 6; drop++ {
-				shapes = append(shapes, netShape{levels: levels, drop: drop})
-			}
-		}
+		shapes = middleShapes(deepEntries)
 	}
 	b := opt.Bits
 	if b == 0 {
@@ -62,6 +58,16 @@ func (m *Network) Quantize(opt Options, calibration [][]float64) (*Quantized, er
 	best, err := c.best(b, shapes)
 	if err != nil {
 		return nil, err
+	}
+	// The worst case of many inputs spans far more than real pre-activations do: where 5 bits over it are too coarse, finer tables.
+	for e := 2 * deepEntries; len(layers) > 2 && e <= deepEntriesMost && best.loss > c.allowed(); e *= 2 {
+		finer, err := c.best(b, middleShapes(e))
+		if err != nil {
+			return nil, err
+		}
+		if finer.loss < best.loss {
+			best = finer
+		}
 	}
 	if opt.Bits == 0 {
 		if best, err = c.fewestBits(best.shape); err != nil {
@@ -113,8 +119,20 @@ func (l *Layer) dense(in int) [][]float64 {
 
 // netShape holds what is chosen for the middle layers of a network.
 type netShape struct {
-	levels int // codes of an activation that a middle layer reads
-	drop   int // low bits that a middle layer's pre-activations lose before its table
+	entries int // values of a middle layer's pre-activations that its table has
+	levels  int // codes of an activation that a middle layer reads
+	drop    int // low bits that a middle layer's pre-activations lose before its table
+}
+
+// middleShapes are the choices with tables of so many entries: the finer the tables, the fewer bits may be dropped.
+func middleShapes(entries int) []netShape {
+	var shapes []netShape
+	for _, levels := range []int{8, 16, 32} {
+		for drop := 3 - bits.Len(uint(entries/deepEntries)) + 1; drop <= 6; drop++ {
+			shapes = append(shapes, netShape{entries: entries, levels: levels, drop: drop})
+		}
+	}
+	return shapes
 }
 
 // netCalibration holds a network, folded, and the float values of its calibration rows.

@@ -172,6 +172,9 @@ func (x column) opposite(y column) bool {
 // weightBytes is what a coefficient takes: 4 bytes for its position and 8 for its value, and a part of what holds them.
 const weightBytes = 14
 
+// columnWeights is what a column takes beside its coefficients, in units of weightBytes.
+const columnWeights = 7
+
 // budget bounds what one import may compute: coefficients kept, and multiplications.
 type budget struct {
 	weights, work int

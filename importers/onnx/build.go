@@ -77,6 +77,9 @@ func (t *translator) layers(raw *vector) ([]models.Layer, error) {
 		case v.base.kind != basisFunction:
 			return nil, t.unsupported(v.base.node, "here its result enters another layer; only the last values of a model may be "+v.base.describe())
 		}
+		if err := t.spend(6*v.base.n, 6*v.base.n); err != nil {
+			return nil, err
+		}
 		functions = make([]models.Function, v.base.n)
 		for i := range functions {
 			if functions[i] = v.base.function(i); functions[i] == nil {

@@ -92,7 +92,8 @@ func compare(t *translator, o *operation, in []value) ([]value, error) {
 		return one(out), nil
 	}
 	if !t.isClear(v) {
-		return nil, fmt.Errorf("single columns of the features")
+		out, err := t.compareFunction(o, op, v.pick(ia, shape), ib, cb)
+		return one(out), err
 	}
 	if err := finiteConstant(cb.data...); err != nil {
 		return nil, err
@@ -264,6 +265,9 @@ func where(t *translator, o *operation, in []value) ([]value, error) {
 	}
 	a, ok1 := in[1].(*constant)
 	b, ok2 := in[2].(*constant)
+	if c, ok := in[0].(*vector); ok && !c.open && (c.base.kind == basisFunction || !ok1 || !ok2) {
+		return t.whereFunction(o, c, in[1], in[2])
+	}
 	if !ok1 || !ok2 {
 		return nil, fmt.Errorf("constants to choose from")
 	}

@@ -115,6 +115,9 @@ func (t *translator) sparse(v *vector, n int, bias []float64, each func(j int, a
 	if n > maxFeatures {
 		return nil, fmt.Errorf("at most %d columns, not %d", maxFeatures, n)
 	}
+	if err := t.spend(v.base.n+len(v.cols)+n, v.base.n+n); err != nil {
+		return nil, err
+	}
 	out := v.with(make([]column, n), []int{n})
 	acc, hit := make([]float64, v.base.n), make([]bool, v.base.n)
 	var touched []int32
@@ -279,7 +282,7 @@ func (t *translator) convolution(v *vector) (*models.Conv, bool) {
 	c := g.Conv
 	per := product(positions(&c, 2))
 	taps := c.Channels / c.Groups * c.KernelSize[0] * c.KernelSize[1]
-	if per == 1 || per*c.Outputs != len(v.cols) || taps > 1<<20 || c.Outputs > (1<<22)/taps || t.spend(c.Outputs*taps, len(v.cols)*taps) != nil {
+	if per == 1 || per*c.Outputs != len(v.cols) || taps > 1<<20 || c.Outputs > (1<<22)/taps || t.spend(c.Outputs*taps+2*v.base.n, len(v.cols)*taps) != nil {
 		return nil, false
 	}
 	inOrder := true

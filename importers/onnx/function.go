@@ -100,75 +100,194 @@ type view struct {
 	fns  []models.Function
 }
 
-func views(v *vector) []view {
+func (t *translator) views(v *vector) []view {
 	id := make([]models.Function, len(v.cols))
 	for i := range id {
 		id[i] = fnX
 	}
 	out := []view{{v, id}}
-	for len(out) < 6 {
+	for len(out) < 4 && t.spend((columnWeights+4)*len(v.cols), 16*len(v.cols)) == nil {
 		last := out[len(out)-1]
 		root, fns := last.root.diagonal()
 		if root == nil {
 			break
 		}
+		size := 0
 		for i := range fns {
 			fns[i] = last.fns[i].Of(fns[i])
+			size += len(fns[i])
 			if len(fns[i]) > models.MaxFunction/2 {
 				return out
 			}
+		}
+		if t.spend(functionWeights(2*size), size) != nil {
+			return out
 		}
 		out = append(out, view{root, fns})
 	}
 	return out
 }
 
-// fuse combines two vectors that are functions of the same pre-activations, column by column, into one function of these.
-func (t *translator) fuse(o *operation, op models.FunctionOp, a, b *vector) (*vector, bool) {
-	shape, err := broadcastShape(a.shape, b.shape)
-	if err != nil || product(shape) > maxFeatures {
+// fuse combines vectors that are functions of the same pre-activations, column by column, into one function op of these.
+func (t *translator) fuse(o *operation, op models.FunctionOp, vecs ...*vector) (*vector, bool) {
+	shape := vecs[0].shape
+	for _, v := range vecs[1:] {
+		var err error
+		if shape, err = broadcastShape(shape, v.shape); err != nil {
+			return nil, false
+		}
+	}
+	n := product(shape)
+	if n > maxFeatures {
 		return nil, false
 	}
-	a, b = a.pick(broadcastIndex(a.shape, shape), shape), b.pick(broadcastIndex(b.shape, shape), shape)
-	for _, p := range views(a) {
-		for _, q := range views(b) {
-			if !sameBasis(p.root.base, q.root.base, 0) || t.spend(0, p.root.weights()+q.root.weights()) != nil {
-				continue
-			}
-			if root, fns, ok := together(op, p, q); ok {
-				root.shape = shape
-				return applied(o, root, func(i int) models.Function { return fns[i] }), true
+	if t.spend(2*(columnWeights+2)*n*len(vecs), 8*n*len(vecs)) != nil {
+		return nil, false
+	}
+	seen := make([][]view, len(vecs))
+	for i, v := range vecs {
+		seen[i] = t.views(v.pick(broadcastIndex(v.shape, shape), shape))
+	}
+	for _, p := range seen[0] {
+		root := p.root.with(slices.Clone(p.root.cols), shape)
+		fns := [][]models.Function{slices.Clone(p.fns)}
+		for _, others := range seen[1:] {
+			for _, q := range others {
+				if t.onto(root, &fns, q) {
+					break
+				}
 			}
 		}
+		if len(fns) != len(vecs) {
+			continue
+		}
+		out := make([]models.Function, n)
+		args := make([]models.Function, len(vecs))
+		size := 0
+		for i := range out {
+			for k := range args {
+				args[k] = fns[k][i]
+			}
+			out[i] = fnCall(op, args...)
+			size += len(out[i])
+			if len(out[i]) > models.MaxFunction/2 {
+				return nil, false
+			}
+		}
+		if t.spend(functionWeights(size), size) != nil {
+			return nil, false
+		}
+		return applied(o, root, func(i int) models.Function { return out[i] }), true
 	}
 	return nil, false
 }
 
-// together finds for each column the pre-activation that both are functions of: that of p, or of q where p's is constant.
-func together(op models.FunctionOp, p, q view) (*vector, []models.Function, bool) {
-	root := p.root.with(slices.Clone(p.root.cols), p.root.shape)
-	fns := make([]models.Function, len(p.fns))
-	for i := range fns {
-		x, y := p.root.cols[i], q.root.cols[i]
-		f, g := p.fns[i], q.fns[i]
-		switch {
+// functionWeights is what instructions take, in units of the budget.
+func functionWeights(instructions int) int { return 32 * instructions / weightBytes }
+
+// onto adds the functions of q, if they are functions of the same pre-activations as fns are of root. Where root has a constant, it takes q's.
+func (t *translator) onto(root *vector, fns *[][]models.Function, q view) bool {
+	if t.spend(columnWeights*len(root.cols), 8*(len(root.cols)+root.base.n)) != nil || !sameBasis(root.base, q.root.base, 0) || t.spend(0, root.weights()+q.root.weights()) != nil {
+		return false
+	}
+	cols := slices.Clone(root.cols)
+	add := make([]models.Function, len(cols))
+	var constant []int
+	for i, y := range q.root.cols {
+		switch x := cols[i]; {
 		case len(y.idx) == 0:
-			g = g.Of(fnNum(y.b))
+			add[i] = q.fns[i].Of(fnNum(y.b))
 		case len(x.idx) == 0:
-			f = f.Of(fnNum(x.b))
-			root.cols[i] = y
+			constant = append(constant, i)
+			add[i] = q.fns[i]
 		default:
 			scale, shift, ok := multiple(y, x)
 			if !ok {
-				return nil, nil, false
+				return false
 			}
-			g = g.Of(affineOf(scale, shift))
-		}
-		if fns[i] = fnCall(op, f, g); len(fns[i]) > models.MaxFunction/2 {
-			return nil, nil, false
+			add[i] = q.fns[i].Of(affineOf(scale, shift))
 		}
 	}
-	return root, fns, true
+	for _, i := range constant {
+		for k := range *fns {
+			(*fns)[k][i] = (*fns)[k][i].Of(fnNum(cols[i].b))
+		}
+		cols[i] = q.root.cols[i]
+	}
+	root.cols = cols
+	*fns = append(*fns, add)
+	return true
+}
+
+// constantVector is a constant as columns of a row of the given shape, over v's basis.
+func constantVector(v *vector, c *constant) (*vector, error) {
+	if c.text != nil {
+		return nil, malformed("arithmetic on texts")
+	}
+	if err := finite("constant", c.data); err != nil {
+		return nil, err
+	}
+	index, err := rowsOf(c, v.shape)
+	if err != nil {
+		return nil, err
+	}
+	out := v.with(make([]column, len(index)), v.shape)
+	for i, k := range index {
+		out.cols[i] = column{b: c.data[k]}
+	}
+	return out, nil
+}
+
+// whereFunction chooses by a comparison of hidden values.
+func (t *translator) whereFunction(o *operation, cond *vector, a, b value) ([]value, error) {
+	vecs := []*vector{cond}
+	for _, x := range []value{a, b} {
+		switch x := x.(type) {
+		case *vector:
+			if x.open {
+				return nil, fmt.Errorf("rows of known shape")
+			}
+			vecs = append(vecs, x)
+		case *constant:
+			v, err := constantVector(cond, x)
+			if err != nil {
+				return nil, err
+			}
+			vecs = append(vecs, v)
+		default:
+			return nil, fmt.Errorf("numbers to choose from")
+		}
+	}
+	if v, ok := t.fuse(o, models.FnWhere, vecs...); ok {
+		return one(v), nil
+	}
+	return nil, fmt.Errorf("a condition and values that are functions of the same value: choosing between two encrypted values is not supported")
+}
+
+// compareFunction is a comparison of hidden values with constants.
+func (t *translator) compareFunction(o *operation, op string, v *vector, at []int, c *constant) (*vector, error) {
+	if err := finite("constant", c.data); err != nil {
+		return nil, err
+	}
+	if err := t.spend(functionWeights(6*len(v.cols)), 6*len(v.cols)); err != nil {
+		return nil, err
+	}
+	out := applied(o, v, func(i int) models.Function {
+		k := fnNum(c.data[at[i]])
+		switch op {
+		case "Greater":
+			return fnCall(models.FnGreater, fnX, k)
+		case "Less":
+			return fnCall(models.FnGreater, k, fnX)
+		case "GreaterOrEqual":
+			return fnCall(models.FnGreaterEqual, fnX, k)
+		case "LessOrEqual":
+			return fnCall(models.FnGreaterEqual, k, fnX)
+		}
+		return fnCall(models.FnEqual, fnX, k)
+	})
+	out.flags = true
+	return out, nil
 }
 
 // functionOp is an activation with its own operator, whose attributes are read by make.
@@ -299,7 +418,7 @@ func prelu(t *translator, o *operation, in []value) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.spend(0, 8*len(v.cols)); err != nil {
+	if err := t.spend(functionWeights(8*len(v.cols)), 8*len(v.cols)); err != nil {
 		return nil, err
 	}
 	return one(applied(o, v, func(i int) models.Function { return hinge(c.data[index[i]]) })), nil

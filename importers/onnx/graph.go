@@ -266,7 +266,11 @@ func (t *translator) account(v value, in []value) error {
 		}
 		return t.spend(elementBytes*len(v.data)/weightBytes, len(v.data))
 	case *vector:
-		return t.spend(len(v.cols), len(v.cols))
+		n := columnWeights * len(v.cols)
+		if v.base.fns != nil {
+			n += 2 * v.base.n
+		}
+		return t.spend(n, len(v.cols))
 	}
 	return nil
 }

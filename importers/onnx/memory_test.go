@@ -133,8 +133,42 @@ func hostile(n int) map[string][]byte {
 		"classes":           graphFile(nodeMsg("LinearClassifier", domainML, []string{"X"}, "Y", attrMsg("classlabels_strings", attrStrings, filled(label(9, "class "), n))), ends(2)),
 		"layers":            layers(n),
 		"tall layers":       tallLayers(n),
+		"activations":       activations(n, "Relu"),
+		"functions of all":  activations(n, "Gelu"),
+		"products":          activations(n, "Mul"),
+		"convolutions":      convolutions(n),
 	}
 	return m
+}
+
+// activations are as many as fit, on a row of the most columns.
+func activations(n int, op string) []byte {
+	var b []byte
+	last := "X"
+	for i := 0; len(b) < n && i < 2000; i++ {
+		in := []string{last}
+		if op == "Mul" {
+			in = append(in, last)
+		}
+		next := fmt.Sprint("v", i)
+		b = append(b, joined(nodeMsg(op, "", in, next), nodeMsg("Add", "", []string{next, next}, next+"a"))...)
+		last = next + "a"
+	}
+	return graphFile(b, nodeMsg("Identity", "", []string{last}, "Y"), ends(1<<15))
+}
+
+// convolutions are 3x3 on a large image, one after the other.
+func convolutions(n int) []byte {
+	var b []byte
+	last := "I"
+	for i := 0; len(b) < n && i < 2000; i++ {
+		next := fmt.Sprint("v", i)
+		b = append(b, joined(nodeMsg("Conv", "", []string{last, "W"}, next, attrMsg("pads", attrInts, part(8, oneBytes(4)))), nodeMsg("Relu", "", []string{next}, next+"a"))...)
+		last = next + "a"
+	}
+	return graphFile(nodeMsg("Reshape", "", []string{"X", "S"}, "I"), b, nodeMsg("Flatten", "", []string{last}, "Y"), ends(1<<14),
+		part(5, tensorMsg("W", typeFloat, []int{1, 1, 3, 3}, part(9, filled([]byte{0, 0, 128, 63}, 36)))),
+		part(5, tensorMsg("S", typeInt64, []int{4}, part(7, []byte{0, 1, 128, 1, 128, 1}))))
 }
 
 func distinct(n int) []byte {

@@ -30,14 +30,14 @@ def seed():
     torch.set_num_threads(1)
 
 
-def images(transform, shape, classes=10, channels_last=False):
+def images(transform, shape, classes=10, rows=ROWS):
     """Digits, transformed to rows of the given shape [C, H, W] (or [C, L])."""
     data = Data("digits")
     keep, keep_all = data.y < classes, data.y_all_test < classes
     turn = lambda x: np.ascontiguousarray(transform(x.reshape(-1, 8, 8)), np.float32).reshape(len(x), -1)
     data.x, data.y = turn(data.x[keep]), data.y[keep]
     data.x_all_test, data.y_all_test = turn(data.x_all_test[keep_all]), data.y_all_test[keep_all]
-    data.x_test, data.y_test = data.x_all_test[:ROWS], data.y_all_test[:ROWS]
+    data.x_test, data.y_test = data.x_all_test[:rows], data.y_all_test[:rows]
     data.shape = shape
     data.features = [f"p{i}" for i in range(data.x.shape[1])]
     return data
@@ -135,7 +135,7 @@ def fixture(name, data, net, exporter, opset, note, good, epochs=25, rate=0.01, 
 
 
 def cnn_digits():
-    fixture("torch_cnn_digits", digits(),
+    fixture("torch_cnn_digits", digits(rows=300),
             lambda: nn.Sequential(Scale(), nn.Conv2d(1, 6, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(54, 10)),
             "script", 17, "3x3 convolution, ReLU, 2x2 average pool, dense.", 0.9)
 
@@ -160,7 +160,160 @@ def cnn_two():
             "script", 17, "Two convolutions.", 0.9, epochs=40)
 
 
-FIXTURES = [cnn_digits, cnn_dynamo, cnn_bn_unfolded, cnn_two]
+def conv1d():
+    fixture("torch_conv1d_elu", sequence(classes=4),
+            lambda: nn.Sequential(Scale(), nn.Conv1d(2, 4, 3, groups=2, dilation=2), nn.ELU(), nn.Flatten(), nn.Linear(16, 4)),
+            "script", 13, "Two sensors, grouped and dilated 1-D convolution, Elu.", 0.9, epochs=60)
+
+
+def conv1d_dynamo():
+    fixture("torch_conv1d_selu_dynamo", sequence(classes=3),
+            lambda: nn.Sequential(Scale(), nn.Conv1d(2, 6, 4, stride=2, padding=1), nn.SELU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 3)),
+            "dynamo", 18, "Strided and padded 1-D convolution, Selu, global average pool.", 0.75, epochs=80)
+
+
+def depthwise():
+    fixture("torch_cnn_depthwise_dynamo", small(classes=4),
+            lambda: nn.Sequential(Scale(), nn.Conv2d(1, 2, 2), nn.Conv2d(2, 4, 2, groups=2), nn.PReLU(4, 0.1), nn.Flatten(), nn.Linear(16, 4)),
+            "dynamo", 18, "A convolution, a depthwise one right behind it, a PReLU slope per channel.", 0.9, epochs=60)
+
+
+class ChannelsLast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3, padding="same")
+        self.head = nn.Linear(48, 4)
+
+    def forward(self, x):
+        x = self.conv((x / 16).permute(0, 3, 1, 2))
+        x = nn.functional.relu6(x).permute(0, 2, 3, 1)
+        return self.head(x.reshape(x.shape[0], -1))
+
+
+def channels_last():
+    data = small(classes=4)
+    data.shape = (4, 4, 1)
+    fixture("torch_cnn_nhwc", data, ChannelsLast, "script", 17,
+            "Rows are height, width, channel as TensorFlow has them: Transpose before and after, Shape and Gather in the Reshape, ReLU6.", 0.9, epochs=60)
+
+
+class Residual(nn.Module):
+    def __init__(self, x, width=4):
+        super().__init__()
+        self.norm = Standardise(x)
+        self.a, self.b, self.c, self.d = nn.Linear(x.shape[1], width), nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.a(self.norm(x)))
+        x = torch.relu(self.c(torch.relu(self.b(x))) + x)
+        return self.d(x)
+
+
+def residual():
+    data = table("iris")
+    fixture("torch_mlp_residual", data, lambda: Residual(data.x), "script", 17, "A residual block: relu(W relu(V x) + x).", 0.9, epochs=150)
+
+
+class Pooled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 6, 2, bias=False), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.head(nn.functional.leaky_relu(self.conv(x / 16), 0.05).mean(dim=(2, 3)))
+
+
+def pooled():
+    fixture("torch_cnn_mean_dynamo", small(classes=3), Pooled, "dynamo", 18, "LeakyRelu, then the mean over both axes as ReduceMean.", 0.7, epochs=120)
+
+
+def mlp(name, act, exporter, opset, note, data="iris", head=None, units=6, epochs=150, good=0.85, rate=0.01):
+    def make():
+        d = table(data)
+        out = 1 if d.regression else 3
+        fixture(name, d, lambda: nn.Sequential(Standardise(d.x), nn.Linear(d.x.shape[1], units), act(), nn.Linear(units, out)),
+                exporter, opset, note, good, epochs=epochs, head=head, rate=rate)
+    make.__name__ = name
+    return make
+
+
+class Mish(nn.Module):
+    """Written out, as before torch had it."""
+
+    def forward(self, x):
+        return x * torch.tanh(nn.functional.softplus(x))
+
+
+class HardSwish(nn.Module):
+    """As mobile networks wrote it."""
+
+    def forward(self, x):
+        return x * nn.functional.relu6(x + 3) / 6
+
+
+class NoBias(nn.Module):
+    """Products of either side, and dropout that evaluation leaves out."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.norm = Standardise(x)
+        self.a, self.b = nn.Linear(4, 6, bias=False), nn.Parameter(torch.randn(3, 6) / 3)
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, x):
+        x = self.drop(torch.tanh(self.a(self.norm(x))))
+        return (self.b @ x.unsqueeze(2)).squeeze(2)
+
+
+def no_bias():
+    data = table("iris")
+    fixture("torch_mlp_matmul", data, lambda: NoBias(data.x), "script", 17, "Weights on the right and on the left of MatMul, no biases, Dropout.", 0.8, epochs=150)
+
+
+def skorch():
+    """A module trained by skorch, exported as its users do."""
+    from skorch import NeuralNetClassifier
+    data = table("wine")
+    seed()
+    net = NeuralNetClassifier(
+        nn.Sequential(Standardise(data.x), nn.Linear(13, 8), nn.Softsign(), nn.Linear(8, 3), nn.Softmax(-1)),
+        max_epochs=120, lr=0.02, optimizer=torch.optim.Adam, train_split=None, iterator_train__shuffle=True, verbose=0)
+    net.fit(data.x, data.y.astype(np.int64))
+    model = export(net.module_.eval(), data, "script", 17)
+    record("skorch_mlp_wine", data, model, f"torch {VERSION} script exporter, trained by skorch", "Softsign, Softmax.",
+           native=[str(v) for v in net.predict(data.x_test)], calibration=True, good=0.93)
+
+
+class Tall(nn.Module):
+    """Two-layer convolutional network with a pool between."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(Scale(), nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2),
+                                  nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 10))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def lenet():
+    fixture("torch_cnn_digits_two", digits(rows=300), Tall, "script", 17, "Convolution, average pool, convolution: the layout of LeNet.", 0.93, epochs=40)
+
+
+FIXTURES = [
+    cnn_digits, cnn_dynamo, cnn_bn_unfolded, cnn_two, conv1d, conv1d_dynamo, depthwise, channels_last, residual, pooled, no_bias, skorch, lenet,
+    mlp("torch_mlp_gelu", nn.GELU, "script", 17, "Gelu written out with Erf."),
+    mlp("torch_mlp_gelu_tanh", lambda: nn.GELU("tanh"), "script", 17, "Gelu written out with Tanh and Pow."),
+    mlp("torch_mlp_gelu_dynamo", nn.GELU, "dynamo", 20, "The operator Gelu."),
+    mlp("torch_mlp_silu", nn.SiLU, "script", 17, "x * Sigmoid(x)."),
+    mlp("torch_mlp_mish", Mish, "script", 17, "x * Tanh(Softplus(x))."),
+    mlp("torch_mlp_hardswish", HardSwish, "script", 17, "Hard swish written out with ReLU6."),
+    mlp("torch_mlp_hardswish_dynamo", nn.Hardswish, "dynamo", 18, "The operator HardSwish."),
+    mlp("torch_mlp_hardsigmoid", nn.Hardsigmoid, "script", 17, "The operator HardSigmoid."),
+    mlp("torch_mlp_celu_logsoftmax", nn.CELU, "script", 17, "Celu; log probabilities of LogSoftmax.", head=nn.LogSoftmax(1)),
+    mlp("torch_mlp_softplus_diabetes", nn.Softplus, "dynamo", 18, "Softplus, a regressor.", data="diabetes", good=0.3, epochs=200, rate=0.1),
+    mlp("torch_mlp_hardtanh", nn.Hardtanh, "dynamo", 18, "Clip at both ends."),
+]
 
 
 if __name__ == "__main__":
