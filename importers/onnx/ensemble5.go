@@ -8,7 +8,8 @@ import (
 
 // treeEnsemble5 is the operator TreeEnsemble of ai.onnx.ml 5, which replaces TreeEnsembleRegressor and Classifier. Its nodes
 // hold splits only; a child is a node or, where nodes_trueleafs or nodes_falseleafs is 1, a leaf with one weight for one
-// target. A tree of one leaf is a node whose two children are that leaf.
+// target. A tree of one leaf is a node whose two children are that leaf. (onnxruntime 1.23 and onnx.reference take for such a
+// tree the leaf that has the node's number; this importer follows the specification.)
 func treeEnsemble5(t *translator, o *operation, in []value) ([]value, error) {
 	v, err := t.treeInput(in)
 	if err != nil {
@@ -34,11 +35,14 @@ func treeEnsemble5(t *translator, o *operation, in []value) ([]value, error) {
 		return nil, fmt.Errorf("aggregate_function 0 (average) or 1 (sum), not %d", a)
 	}
 	e.base = make([]float64, outputs)
-	t.regress = t.regress || outputs == 1
+	t.regress = true // unless labels follow: the operator stands for both older ones
 	raw := newVector(&basis{kind: basisTrees, n: int(outputs), trees: e, arg: v, node: o})
-	names := []string{"NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"}
+	names := []string{"NONE", "", "", "SOFTMAX_ZERO", "PROBIT"}
 	p := o.int("post_transform", 0)
-	if p < 0 || p >= int64(len(names)) {
+	switch {
+	case p == 1 || p == 2:
+		return nil, fmt.Errorf("post_transform 0: 1 and 2 are SOFTMAX and LOGISTIC by the specification, but LOGISTIC and SOFTMAX in onnxruntime; export the trees without a transform and apply it behind")
+	case p < 0 || p >= int64(len(names)):
 		return nil, malformed("post_transform %d", p)
 	}
 	out, err := t.transformed(o, raw, names[p])

@@ -126,6 +126,8 @@ TABLES = {
     "iris": lambda: bundled("iris"),
     "iris_text": lambda: bundled("iris", text_labels=True),
     "wine": lambda: bundled("wine", columns=6),
+    "wine_targets": lambda: Data("wine_targets", bundled("wine", columns=6).x, np.zeros(len(bundled("wine", columns=6).x), np.float32),
+                                 [f"f{i}" for i in range(6)], None),
     "breast_cancer": lambda: bundled("breast_cancer", columns=8),
     "breast_cancer_missing": lambda: bundled("breast_cancer", columns=8, missing=0.15),
     "diabetes": lambda: bundled("diabetes"),
@@ -410,6 +412,65 @@ booster("catboost", "breast_cancer", cat(lambda m: m.CatBoostClassifier(iteratio
 booster("catboost_multi", "iris", cat(lambda m: m.CatBoostClassifier(iterations=4, depth=2, learning_rate=0.4, random_seed=SEED, thread_count=1, verbose=False)), "Oblivious trees, three classes.")
 booster("catboost_text", "iris_text", cat(lambda m: m.CatBoostClassifier(iterations=4, depth=2, learning_rate=0.4, random_seed=SEED, thread_count=1, verbose=False)), "Text labels.")
 booster("catboost_regressor", "diabetes", cat(lambda m: m.CatBoostRegressor(iterations=6, depth=3, learning_rate=0.4, random_seed=SEED, thread_count=1, verbose=False)), "Oblivious trees.")
+
+
+# ------------------------------------------------------------------------------------ handmade
+
+
+def operator(name, data, op, note, versions, opset=3, outputs=1, labels=False, **attributes):
+    """Registers a file of one operator of ai.onnx.ml that no converter writes in this form."""
+    from onnx import TensorProto, helper
+
+    def build(full):
+        d = table(data)
+        names = (["label"] if labels else []) + ["scores"]
+        node = helper.make_node(op, ["X"], names, name="the_" + name, domain="ai.onnx.ml", **attributes)
+        graph = helper.make_graph(
+            [node], name, [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, d.x.shape[1]])],
+            ([helper.make_tensor_value_info("label", TensorProto.INT64, [None])] if labels else [])
+            + [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, outputs])])
+        model = helper.make_model(graph, ir_version=10, producer_name="make_classical",
+                                  opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", opset)])
+        record(full, d, model, "made by hand, onnx " + onnx.__version__, note)
+
+    if VERSION in versions:
+        FIXTURES.append((name + SUFFIX, build))
+
+
+def trees5(**change):
+    """Three trees on wine: one of every comparison, with a set; one of a single leaf; one with a shared child."""
+    from onnx import TensorProto, helper
+
+    def floats(name, values):
+        return helper.make_tensor(name, TensorProto.FLOAT, [len(values)], values)
+
+    a = dict(
+        n_targets=2, tree_roots=[0, 7, 8],
+        nodes_featureids=[0, 1, 2, 3, 4, 3, 5, 0, 0, 1, 2],
+        nodes_modes=helper.make_tensor("modes", TensorProto.UINT8, [11], [0, 1, 2, 3, 4, 6, 5, 0, 0, 1, 3]),
+        nodes_splits=floats("splits", [13.05, 1.7, 2.3, 17.0, 100.0, 0.0, 2.53, 0.0, 13.0, 2.0, 2.4]),
+        nodes_truenodeids=[1, 3, 5, 0, 1, 2, 3, 7, 9, 10, 1],
+        nodes_trueleafs=[0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 1],
+        nodes_falsenodeids=[2, 4, 6, 4, 5, 6, 7, 7, 10, 2, 5],
+        nodes_falseleafs=[0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1],
+        leaf_targetids=[0, 1, 0, 1, 0, 1, 0, 1, 0, 1], leaf_weights=floats("weights", [0.5, -1.25, 2.0, 0.75, -0.5, 1.5, 3.0, -2.0, 0.25, 0.125]),
+        membership_values=floats("members", [15.0, 16.0, 18.5, 20.0, 25.0, float("nan")]))
+    a.update(change)
+    return a
+
+
+def wide(name, rows):
+    return [float(v) for row in rows for v in row]
+
+
+iris_rows = wide("iris", [[0.02, 0.05, -0.03, 0.01], [0.01, -0.02, 0.06, 0.04], [0.03, 0.01, 0.02, 0.05]])
+for transform in ("LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"):
+    operator("linear_" + transform.lower(), "iris", "LinearClassifier", "Three rows of weights, transform " + transform + ".", both, outputs=3,
+             labels=True, coefficients=iris_rows, intercepts=[0.1, 0.15, 0.05], classlabels_ints=[0, 1, 2], post_transform=transform)
+operator("regressor_two_probit", "diabetes", "LinearRegressor", "Two targets, transform PROBIT.", both, outputs=2,
+         coefficients=[0.5] * 10 + [-0.5] * 10, intercepts=[0.4, 0.6], targets=2, post_transform="PROBIT")
+operator("tree_ensemble_5", "wine_targets", "TreeEnsemble", "All comparisons, a set, a single leaf, a shared child.", new, opset=5, outputs=2, **trees5())
+operator("tree_ensemble_5_average", "wine_targets", "TreeEnsemble", "Average.", new, opset=5, outputs=2, **trees5(aggregate_function=0))
 
 
 # -------------------------------------------------------------------------------------- refused
