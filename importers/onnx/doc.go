@@ -16,6 +16,11 @@
 //     [1-p, p] and [-s, s], the label rule; what remains is a linear model, a tree ensemble or a
 //     network of package models.
 //
+// What reads single columns of a row and is no affine function (encoders of categories, imputers, normalisers of rows,
+// comparisons, products) becomes a step of a quantize.Pipeline (clear.go, encode.go, compare.go), which the client computes
+// before it encrypts; the report says so. Weighted sums of columns are not put there: they would hand weights of the model
+// to the client. The exception are sums before trees, principal components say, of which the report warns.
+//
 // The operators and attributes are those of the ONNX specification, https://onnx.ai/onnx/operators/,
 // and where that is silent, of onnxruntime. Exceptions are named at the operator.
 package onnx
