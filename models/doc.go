@@ -1,5 +1,9 @@
 // Package models is what a program uses of fhe-ml: trained models, their encrypted form, and the two ends that use it.
 //
+// Where Info.Pipeline is set, the client makes the features of a row's columns itself, in the clear, before anything is
+// encrypted: it encodes categories, fills missing values, normalises rows. [Predict], [Compile] and all that reads rows of
+// data take rows of columns; Raw and Quantize of a [Model] take features.
+//
 // # The owner of a model
 //
 // A [Model] is what an importer reads from a file (package importers opens files and streams): a [Linear] model, an [Additive] one (naive Bayes,
