@@ -158,7 +158,7 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 	}
 	lit := p.lit
 	n := lit.SmallDimension
-	sk.signs, sk.bsk, sk.ksk = p.Signs(), make([]float64, 2*p.bskWords()), make([]uint32, p.kskRows()*switchColumns(n))
+	sk.signs, sk.bsk, sk.ksk = p.Signs(), make([]float64, p.bskFourier()), make([]uint32, p.kskRows()*switchColumns(n))
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -194,7 +194,7 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 
 // block returns the packed key of block number b.
 func (k *ServerKey) block(b int) []float64 {
-	size := 2 * k.params.bskWords() / k.params.lit.SmallDimension * k.params.lit.BlockLength
+	size := k.params.bskFourier() / k.params.lit.SmallDimension * k.params.lit.BlockLength
 	return k.bsk[b*size : (b+1)*size]
 }
 
@@ -208,14 +208,19 @@ type blockLoader struct {
 
 func newBlockLoader(p Parameters) *blockLoader {
 	plan, lit := fft.For(p.N()), p.lit
-	return &blockLoader{p: p, plan: plan, scratch: make([]uint64, p.N()), rows: make([]float64, plan.BlockKeyLen(lit.BlockLength, lit.BlindRotate.Levels))}
+	return &blockLoader{p: p, plan: plan, scratch: make([]uint64, p.N()), rows: make([]float64, p.bskFourier()/lit.SmallDimension*lit.BlockLength)}
 }
 
 func (l *blockLoader) block(dst []float64, ek *EvaluationKey, b int) {
 	lit := l.p.lit
-	rows := 2 * lit.BlindRotate.Levels * lit.BlockLength // GLWE rows of the block
+	polys := l.p.K() + 1
+	rows := polys * lit.BlindRotate.Levels * lit.BlockLength // GLWE rows of the block
 	words := rows * l.p.N()
-	masks := NewMaskReader(ek.seed).At(b * rows)
+	masks := NewMaskReader(ek.seed).At(b * rows * l.p.K())
 	loadGGSW(l.p, l.plan, l.scratch, l.rows, nil, ek.bsk[b*words:(b+1)*words], masks)
+	if polys > 2 {
+		l.plan.PackModuleBlock(dst, l.rows, lit.BlockLength, polys)
+		return
+	}
 	l.plan.PackBlock(dst, l.rows, lit.BlockLength, lit.BlindRotate.Levels)
 }

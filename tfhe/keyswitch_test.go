@@ -129,7 +129,11 @@ func (k keySet) blindRotate(ahat []int, bhat int, table *LookupTable) []GLWECiph
 	k.ev.boot.rotate(k.ev.state, nil, 0)
 	var parts []GLWECiphertext
 	for r := range k.p.lit.Parts {
-		parts = append(parts, GLWECiphertext{Mask: s.poly(k.p, 2*r), Body: s.poly(k.p, 2*r+1)})
+		var mask []uint64
+		for j := range k.p.K() {
+			mask = append(mask, s.poly(k.p, r*(k.p.K()+1)+j)...)
+		}
+		parts = append(parts, GLWECiphertext{Mask: mask, Body: s.poly(k.p, r*(k.p.K()+1)+k.p.K())})
 	}
 	return parts
 }

@@ -3,6 +3,7 @@ package tfhe
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -295,6 +296,34 @@ func TestBlockLengths(t *testing.T) {
 				l.ms.check(t, name+", modulus switch", 0.08)
 			}
 		}
+	}
+}
+
+// TestModules: sets of two and three mask polynomials with blocks of one, three and four coordinates answer all messages on one, two and four goroutines, with one,
+// two and four outputs, and their noise is that of BlockNoiseModel.
+func TestModules(t *testing.T) {
+	for k := 2; k <= 3; k++ {
+		for _, block := range []int{1, 3, 4} {
+			lit := lookupSet(256, k, 96, 1, GadgetParams{20, 1}, GadgetParams{4, 5}, -55, -30)
+			lit.BlockLength = block
+			name := fmt.Sprintf("%d masks, blocks of %d", k, block)
+			k := newKeySet(t, parametersOf(t, lit))
+			for _, threads := range []int{1, 2, 4} {
+				b := NewBootstrapper(k.p, k.server, threads)
+				for _, c := range []struct{ bits, outputs int }{{3, 1}, {3, 2}, {2, 4}} {
+					k.checkOutputs(t, b, fmt.Sprintf("%s, %d goroutines", name, threads), c.bits, c.outputs)
+				}
+				b.Close()
+			}
+			model, shape := k.model()
+			model.FFTConstant = math.Exp2(-106.3)
+			m := k.rotationNoise(samples(60, 600))
+			checkNoise(t, name, &m, model.BlindRotation(shape), 0.9, 1.1, 6)
+		}
+	}
+	lit := lookupSet(256, 2, 96, 2, GadgetParams{20, 1}, GadgetParams{4, 5}, -55, -30)
+	if _, err := InsecureParameters(t, lit); err == nil || !strings.Contains(err.Error(), "one part and one rotation level") {
+		t.Errorf("two masks and two parts: %v", err)
 	}
 }
 

@@ -116,8 +116,9 @@ func checkStructure(lit ParametersLiteral) error {
 		}
 		return nil
 	}
-	if lit.GLWEDimension != 1 {
-		return fmt.Errorf("tfhe: a set with lookups has GLWE dimension 1, not %d", lit.GLWEDimension)
+	if lit.GLWEDimension > 1 && (lit.Parts != 1 || lit.BlindRotate.Levels != 1) {
+		return fmt.Errorf("tfhe: lookups of GLWE dimension %d have tables in one part and one rotation level, not %d and %d",
+			lit.GLWEDimension, lit.Parts, lit.BlindRotate.Levels)
 	}
 	if lit.Key != BlockPrefixKey {
 		return errors.New("tfhe: a set with lookups has a key with a block-binary prefix")
@@ -228,7 +229,7 @@ func (p Parameters) EvaluationKeyBytes() int64 {
 func (p Parameters) EvaluationKeyMemory() int64 {
 	var bytes int64
 	if p.HasLookups() {
-		bytes = 16*int64(p.bskWords()) + 4*int64(p.kskRows())*int64(switchColumns(p.lit.SmallDimension))
+		bytes = 8*int64(p.bskFourier()) + 4*int64(p.kskRows())*int64(switchColumns(p.lit.SmallDimension))
 	}
 	if p.HasPacked() {
 		bytes += p.Packed().expansionKeyMemory(p)
@@ -240,6 +241,9 @@ func (p Parameters) EvaluationKeyMemory() int64 {
 func (p Parameters) bskWords() int {
 	return p.lit.SmallDimension * (p.K() + 1) * p.lit.BlindRotate.Levels * p.N()
 }
+
+// bskFourier is the number of float64 of the expanded bootstrapping key: masks and bodies.
+func (p Parameters) bskFourier() int { return (p.K() + 1) * p.bskWords() }
 
 // kskRows is the number of LWE rows of the key-switching key: only the kN-n coefficients outside the prefix are switched.
 func (p Parameters) kskRows() int {

@@ -107,6 +107,10 @@ func (w *rotator) transform(s *rotation, from, to int) {
 // multiply forms the product with a block's key over the vectors from <= i < to.
 func (w *rotator) multiply(s *rotation, key []float64, from, to int, ahead []float64) {
 	l := w.p.lit.BlindRotate.Levels
+	if polys := w.p.K() + 1; polys > 2 {
+		w.plan.ModuleBlockProduct(s.d, key, &s.block, polys, from, to, ahead)
+		return
+	}
 	if w.p.lit.Parts == 1 {
 		w.plan.BlockProduct(s.d, key, &s.block, l, from, to, ahead)
 		return
@@ -123,7 +127,7 @@ func (w *rotator) accumulate(s *rotation, from, to int) {
 }
 
 // tileVectors is how many vectors of a block's key are used on all ciphertexts of a group before the next: 16 KB of key a level, which stays in the first-level cache.
-const tileVectors = 8
+func (w *rotator) tileVectors() int { return max(1, 8*4/((w.p.K()+1)*(w.p.K()+1))) }
 
 // rotate turns every accumulator of the group by Y^(sum ahat_i s_i). Blocks of the key are the outer loop and the group is the inner one: memory
 // gives each block once, however many ciphertexts there are. A block has at most one 1: acc += sum_j (Y^ahat_j - 1) BSK_j [.] acc (eprint 2023/958).
@@ -154,16 +158,16 @@ func (w *rotator) product(b, from, to int) {
 		next = w.key.block(b + 1)
 	}
 	each, count := len(key)/(w.p.N()/16), len(w.live)
-	asks := count*w.p.lit.Parts > 1
-	for i := from; i < to; i += tileVectors {
-		end := min(i+tileVectors, to)
+	asks, tile := count*w.p.lit.Parts > 1, w.tileVectors()
+	for i := from; i < to; i += tile {
+		end := min(i+tile, to)
 		var ahead []float64
 		if !asks {
 			// A product in one part takes as long as its key: the processor sees for itself that it reads in sequence, and only stops when asked for more.
 		} else if end < to {
-			ahead = key[end*each : min(end+tileVectors, to)*each]
+			ahead = key[end*each : min(end+tile, to)*each]
 		} else if next != nil {
-			ahead = next[from*each : min(from+tileVectors, to)*each]
+			ahead = next[from*each : min(from+tile, to)*each]
 		}
 		for c, s := range w.live {
 			w.multiply(s, key, i, end, ahead[len(ahead)*c/count:len(ahead)*(c+1)/count])

@@ -6,10 +6,18 @@ import (
 	"math"
 )
 
-// The lookups of this package share one shape: ring degree 2048 with one mask polynomial, key blocks of four, the small key a prefix of the
-// GLWE key, a 32-bit key-switching key. What is searched is the small dimension, the gadgets and the number of parts.
+// The lookups of this package share one shape: key blocks of four, the small key a prefix of the GLWE key, a 32-bit key-switching key. What is searched is
+// the ring, the small dimension, the gadgets and the number of parts.
+
+// searchRings are the rings: the one of degree 2048 serves everything; those of lower degree with more mask polynomials have shorter transforms, but
+// coarser modulus switches and, with 1536 coordinates, more noise. Their tables are in one part and their rotations have one level.
+var searchRings = []struct{ logN, k, maxParts, maxBRLevels int }{
+	{9, 3, 1, 1},
+	{10, 2, 1, 1},
+	{11, 1, maxSearchParts, maxSearchBRLevels},
+}
+
 const (
-	searchLogN        = 11
 	searchBlockLength = 4
 	searchModulusLog  = 32
 
@@ -22,7 +30,8 @@ const (
 	maxSearchBaseLog = 28
 )
 
-// LookupCosts are unit costs at N = 2048, in microseconds on one core; only their ratios matter to the search.
+// LookupCosts are unit costs at N = 2048, in microseconds on one core; only their ratios matter to the search. Products of other degrees cost in proportion
+// to N, transforms to N log2(N/2).
 type LookupCosts struct {
 	// ForwardFFT and InverseFFT are one transform of one polynomial, with the decomposition or the rounding that goes with it.
 	ForwardFFT, InverseFFT float64
@@ -90,7 +99,9 @@ func (c LookupCosts) Lookup(p LookupParams) float64 {
 func (c LookupCosts) rotation(p LookupParams) float64 {
 	blocks := float64((p.SmallDim + p.BlockLength - 1) / p.BlockLength)
 	polys, levels := float64(p.K+1), float64(p.BR.Levels)
-	return blocks * (polys*(levels*c.ForwardFFT+c.InverseFFT) + float64(p.BlockLength)*polys*polys*levels*c.MulAdd)
+	size := float64(p.N) / 2048
+	transform := size * (math.Log2(float64(p.N)) - 1) / 10
+	return blocks * (transform*polys*(levels*c.ForwardFFT+c.InverseFFT) + size*float64(p.BlockLength)*polys*polys*levels*c.MulAdd)
 }
 
 // shared is the part of the cost that a lookup pays once.
@@ -111,17 +122,34 @@ func SearchLookup(req LookupRequirement, options SearchOptions) (LookupParams, e
 }
 
 // SearchLookups returns parameters for several groups of lookups under one key set: small dimension, deviations and gadgets are shared, the
-// number of parts is each group's own. They are the cheapest, by the sum of lookups times cost, over small dimensions 740 to 1200 in steps of
-// four, 1 to 3 rotation levels, 1 to 16 key-switch levels and 1 to 32 parts, that keep every group's failure probability and output variance
+// number of parts is each group's own. They are the cheapest, by the sum of lookups times cost, over the ring of degree 2048 with one mask polynomial, small
+// dimensions 740 to 1200 in steps of four, 1 to 3 rotation levels, 1 to 16 key-switch levels and 1 to 32 parts, and the rings of degree 1024 and 512 with two and
+// three masks with one level and one part, that keep every group's failure probability and output variance
 // under the heaviest key that key generation accepts; all bases are considered, and all parameters satisfy CheckSecurity. Equal arguments give
 // equal results, ties are decided as in SearchSpace.Search. The error wraps ErrNoParameters if there are none and says which group failed.
 func SearchLookups(reqs []LookupRequirement, options SearchOptions) ([]LookupParams, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	results, err := lookupSpace(options).Search(reqs)
-	if err != nil {
-		return nil, err
+	var results []SearchResult
+	least := math.Inf(1)
+	var lastErr error // of the ring that serves everything
+	for ring := range searchRings {
+		found, err := lookupSpace(options, ring).Search(reqs)
+		lastErr = err
+		if err != nil {
+			continue
+		}
+		cost := 0.0
+		for i, r := range found {
+			cost += float64(float64(reqs[i].Lookups) * r.Cost)
+		}
+		if cost < least {
+			results, least = found, cost
+		}
+	}
+	if results == nil {
+		return nil, lastErr
 	}
 	found := make([]LookupParams, len(results))
 	for i, r := range results {
@@ -134,12 +162,13 @@ func SearchLookups(reqs []LookupRequirement, options SearchOptions) ([]LookupPar
 	return found, nil
 }
 
-// lookupSpace is the space that SearchLookups searches.
-func lookupSpace(options SearchOptions) SearchSpace {
+// lookupSpace is the part of the space that SearchLookups searches with one of searchRings.
+func lookupSpace(options SearchOptions, ring int) SearchSpace {
+	r := searchRings[ring]
 	return SearchSpace{
-		MinLogN: searchLogN, MaxLogN: searchLogN, MaxK: 1,
+		MinLogN: r.logN, MaxLogN: r.logN, MinK: r.k, MaxK: r.k,
 		MinSmallDim: minSearchDim, MaxSmallDim: maxSearchDim, SmallDimStep: searchBlockLength,
-		MaxBRLevels: maxSearchBRLevels, MaxKSLevels: maxSearchKSLevels, MaxParts: maxSearchParts,
+		MaxBRLevels: r.maxBRLevels, MaxKSLevels: maxSearchKSLevels, MaxParts: r.maxParts,
 		MaxBRBaseLog: maxSearchBaseLog, SmallModulusLog: searchModulusLog, PrefixKey: true,
 		Log2SigmaGLWE: lookupLog2SigmaGLWE, Log2SigmaLWE: lookupLog2SigmaLWE,
 		Model: func(dim, n int) NoiseModel {

@@ -16,8 +16,8 @@ const maxSearchBits = 16
 // SearchSpace is what a search for lookup parameters chooses from, with the rules and the costs that it chooses by. Nothing in it is this
 // package's own scheme: with the distribution, security curve and cost formula of another one the search returns that one's parameters.
 type SearchSpace struct {
-	// MinLogN to MaxLogN are log2 of the ring degrees, 1 to MaxK the numbers of mask polynomials.
-	MinLogN, MaxLogN, MaxK int
+	// MinLogN to MaxLogN are log2 of the ring degrees, MinK (1, if it is 0) to MaxK the numbers of mask polynomials.
+	MinLogN, MaxLogN, MinK, MaxK int
 	// MinSmallDim to MaxSmallDim in steps of SmallDimStep are the dimensions n of the small key.
 	MinSmallDim, MaxSmallDim, SmallDimStep int
 	// MaxBRLevels, MaxKSLevels and MaxParts bound the gadgets' levels and the polynomials that a table is spread over, each from 1.
@@ -110,7 +110,7 @@ func (s SearchSpace) Search(reqs []LookupRequirement) ([]SearchResult, error) {
 func (s SearchSpace) dimensions() iter.Seq[BootstrapShape] {
 	return func(yield func(BootstrapShape) bool) {
 		for logN := s.MinLogN; logN <= s.MaxLogN; logN++ {
-			for k := 1; k <= s.MaxK; k++ {
+			for k := max(1, s.MinK); k <= s.MaxK; k++ {
 				for n := s.MinSmallDim; n <= s.MaxSmallDim; n += s.SmallDimStep {
 					if !yield(BootstrapShape{N: 1 << logN, K: k, Parts: 1, SmallDim: n}) {
 						return
@@ -398,7 +398,7 @@ func (s SearchSpace) check() error {
 		lowest, highest int
 	}{
 		{"ring degrees' log2", s.MinLogN, s.MaxLogN, 1, 24},
-		{"mask polynomials", 1, s.MaxK, 1, 64},
+		{"mask polynomials", max(1, s.MinK), s.MaxK, 1, 64},
 		{"small dimensions", s.MinSmallDim, s.MaxSmallDim, 1, maxKeyDim},
 		{"rotation levels", 1, s.MaxBRLevels, 1, 64},
 		{"key-switch levels", 1, s.MaxKSLevels, 1, 64},
@@ -413,9 +413,9 @@ func (s SearchSpace) check() error {
 	switch {
 	case s.SmallDimStep < 1:
 		return fmt.Errorf("tfhe: the step between the small dimensions of a search space is %d, not positive", s.SmallDimStep)
-	case s.PrefixKey && s.MaxSmallDim > 1<<s.MinLogN:
+	case s.PrefixKey && s.MaxSmallDim > max(1, s.MinK)<<s.MinLogN:
 		return fmt.Errorf("tfhe: a small key of dimension %d is no prefix of a GLWE key of %d coordinates: raise MinLogN or lower MaxSmallDim",
-			s.MaxSmallDim, 1<<s.MinLogN)
+			s.MaxSmallDim, max(1, s.MinK)<<s.MinLogN)
 	case s.Log2SigmaGLWE == nil || s.Log2SigmaLWE == nil || s.Model == nil || s.PartCost == nil || s.SharedCost == nil:
 		return errors.New("tfhe: a search space needs both security curves, a noise model and both costs")
 	}

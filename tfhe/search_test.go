@@ -28,7 +28,7 @@ func checkLookup(t *rapid.T, p LookupParams, req LookupRequirement, options Sear
 	if req.OutputVariance > 0 && noise.Br > req.OutputVariance {
 		t.Fatalf("output variance %g above %g", noise.Br, req.OutputVariance)
 	}
-	if p.Parts < 1 || p.Parts > 32 || p.Parts*p.N%(1<<req.Bits) != 0 || p.SmallDim%4 != 0 || p.KS.BaseLog*p.KS.Levels > 32 {
+	if p.Parts < 1 || p.Parts > 32 || p.Parts*p.N%(1<<req.Bits) != 0 || p.K > 1 && (p.Parts > 1 || p.BR.Levels > 1) || p.SmallDim%4 != 0 || p.KS.BaseLog*p.KS.Levels > 32 {
 		t.Fatalf("impossible parameters %+v", p)
 	}
 }
@@ -43,14 +43,14 @@ func TestSearchAgainstMeasuredSets(t *testing.T) {
 			if err != nil {
 				t.Fatalf("p=%d at 2^%g: %v", bits, log2p, err)
 			}
-			t.Logf("p=%d 2^%g: n=%d m=%d BR %v KS %v 2^%.1f cost %.0f us", bits, log2p, p.SmallDim, p.Parts, p.BR, p.KS, p.Noise.Log2PFail, p.Cost)
+			t.Logf("p=%d 2^%g: N=%d k=%d n=%d m=%d BR %v KS %v 2^%.1f cost %.0f us", bits, log2p, p.N, p.K, p.SmallDim, p.Parts, p.BR, p.KS, p.Noise.Log2PFail, p.Cost)
 			for i, set := range measuredSets {
 				if set.bits != bits || set.pfail == 0 || (set.pfail < -100) != (log2p == -128) {
 					continue
 				}
 				s := measuredShape(i)
 				theirs := p
-				theirs.SmallDim, theirs.Parts, theirs.BR, theirs.KS = s.SmallDim, s.Parts, s.BR, s.KS
+				theirs.N, theirs.K, theirs.SmallDim, theirs.Parts, theirs.BR, theirs.KS = s.N, s.K, s.SmallDim, s.Parts, s.BR, s.KS
 				cost := options.Costs.Lookup(theirs)
 				// Theirs are for a key of mean weight and may miss the goal under the heaviest key; the reserve costs 5 % at most, or
 				// one more part.
@@ -94,10 +94,13 @@ func TestSearchProperties(t *testing.T) {
 	})
 }
 
-// TestSearchIsMinimal compares with all parts, levels and bases at every eighth dimension and around the one found: none of them is cheaper.
+// TestSearchIsMinimal compares with all rings, parts, levels and bases at every eighth dimension and around the one found: none of them is cheaper.
 func TestSearchIsMinimal(t *testing.T) {
 	options := DefaultSearchOptions()
 	for _, req := range []LookupRequirement{
+		{Bits: 1, Nu2: 1, Lookups: 1, Log2PFail: -128},
+		{Bits: 2, Nu2: 1, Lookups: 1, Log2PFail: -128},
+		{Bits: 3, Nu2: 1, Lookups: 1, Log2PFail: -128},
 		{Bits: 4, Nu2: 1, Lookups: 1, Log2PFail: -128},
 		{Bits: 3, Nu2: 256, Lookups: 1000, Log2PFail: -64},
 		{Bits: 5, Nu2: 64, InputVariance: 0x1p-26, Lookups: 100, Log2PFail: -128},
@@ -116,20 +119,25 @@ func TestSearchIsMinimal(t *testing.T) {
 				continue
 			}
 			// Dimension, deviations and key weights as the rules state them, not as the search derives them.
-			model := WorstBlockNoiseModel(2048, n, 4, options.FFTVariance)
-			p := LookupParams{N: 2048, K: 1, SmallDim: n, BlockLength: 4, SmallModulusLog: 32, Log2SigmaGLWE: -46.7600,
-				Log2SigmaLWE: -0.024891456582633045*float64(n) + 2.65734593837534 + 1.56}
-			for p.BR.Levels = 1; p.BR.Levels <= 3; p.BR.Levels++ {
-				for p.KS.Levels = 1; p.KS.Levels <= 16; p.KS.Levels++ {
-					for p.Parts = 1; p.Parts <= 32; p.Parts++ {
-						if p.Cost = options.Costs.Lookup(p); p.Cost >= found.Cost {
-							break // more parts cost more
-						}
-						for p.BR.BaseLog = 6; p.BR.BaseLog <= 25; p.BR.BaseLog++ {
-							for p.KS.BaseLog = 1; p.KS.BaseLog <= 8 && p.KS.BaseLog*p.KS.Levels <= 32; p.KS.BaseLog++ {
-								b := model.Bootstrap(p.Shape(), req.Bits, req.Nu2, req.InputVariance)
-								if b.Log2PFail+math.Log2(float64(req.Lookups)) <= req.Log2PFail-1e-3 && (req.OutputVariance == 0 || b.Br < req.OutputVariance) {
-									t.Fatalf("%+v: found %+v of cost %v, but %+v is cheaper", req, found, found.Cost, p)
+			for _, ring := range []struct {
+				n, k, levels, parts int
+				log2Sigma           float64
+			}{{2048, 1, 3, 32, -46.7600}, {1024, 2, 1, 1, -46.7600}, {512, 3, 1, 1, -34.0155}} {
+				model := WorstBlockNoiseModel(ring.n*ring.k, n, 4, options.FFTVariance)
+				p := LookupParams{N: ring.n, K: ring.k, SmallDim: n, BlockLength: 4, SmallModulusLog: 32, Log2SigmaGLWE: ring.log2Sigma,
+					Log2SigmaLWE: -0.024891456582633045*float64(n) + 2.65734593837534 + 1.56}
+				for p.BR.Levels = 1; p.BR.Levels <= ring.levels; p.BR.Levels++ {
+					for p.KS.Levels = 1; p.KS.Levels <= 16; p.KS.Levels++ {
+						for p.Parts = 1; p.Parts <= ring.parts; p.Parts++ {
+							if p.Cost = options.Costs.Lookup(p); p.Cost >= found.Cost {
+								break // more parts cost more
+							}
+							for p.BR.BaseLog = 6; p.BR.BaseLog <= 25; p.BR.BaseLog++ {
+								for p.KS.BaseLog = 1; p.KS.BaseLog <= 8 && p.KS.BaseLog*p.KS.Levels <= 32; p.KS.BaseLog++ {
+									b := model.Bootstrap(p.Shape(), req.Bits, req.Nu2, req.InputVariance)
+									if b.Log2PFail+math.Log2(float64(req.Lookups)) <= req.Log2PFail-1e-3 && (req.OutputVariance == 0 || b.Br < req.OutputVariance) {
+										t.Fatalf("%+v: found %+v of cost %v, but %+v is cheaper", req, found, found.Cost, p)
+									}
 								}
 							}
 						}

@@ -63,6 +63,26 @@ func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, fro
 	}
 }
 
+func (p *Plan) moduleBlockProduct(d, key []float64, b *BlockRotation, polys, from, to int, ahead []float64) {
+	if level == pureGo || polys < 3 || polys > 4 || b.terms != BlockTerms {
+		p.moduleBlockProductGo(d, key, b, polys, from, to)
+		return
+	}
+	x, k, e, turns := &d[from*16], &key[from*b.terms*polys*polys*16], &p.exponent[from], &b.turns[0].power[0]
+	roots, mask, stride, count := &p.monomial[0], 2*p.n-1, 8*(len(d)/polys), to-from
+	ask, lines, step := asking(ahead, count, b.terms*polys)
+	switch {
+	case level == avx512 && polys == 3:
+		moduleProduct3AVX512(x, k, roots, mask, e, turns, stride, count, ask, lines, step)
+	case level == avx512:
+		moduleProduct4AVX512(x, k, roots, mask, e, turns, stride, count, ask, lines, step)
+	case polys == 3:
+		moduleProduct3AVX2(x, k, roots, mask, e, turns, stride, count, ask, lines, step)
+	default:
+		moduleProduct4AVX2(x, k, roots, mask, e, turns, stride, count, ask, lines, step)
+	}
+}
+
 // asking returns what kernels want to know to ask for x: its address, the lines with each of so many steps a vector, and the bytes from one vector
 // to the next. It may come to more lines than x has, and no address of them is read.
 func asking(x []float64, vectors, steps int) (at *float64, lines, bytes int) {

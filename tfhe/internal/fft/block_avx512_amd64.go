@@ -124,3 +124,47 @@ func blockPartsFull1AVX512(d *float64, key *float64, roots *complex128, mask int
 //
 //go:noescape
 func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, parts int, count int, scratch *float64, ahead *float64, lines int, step int)
+
+// moduleProduct3AVX512 is, in registers of 8 float64:
+//
+//	// stride is the bytes of a polynomial of d, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
+//	for i := range count {
+//		for o := range 3 {
+//			var k [3]vector // complex numbers
+//			for j := range BlockTerms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*3+o)*BlockTerms+j)*3+r]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		for o := range 3 {
+//			d[o*stride/128+i] = out[o]
+//		}
+//	}
+//
+//go:noescape
+func moduleProduct3AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
+
+// moduleProduct4AVX512 is, in registers of 8 float64:
+//
+//	// stride is the bytes of a polynomial of d, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
+//	for i := range count {
+//		for o := range 4 {
+//			var k [4]vector // complex numbers
+//			for j := range BlockTerms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*4+o)*BlockTerms+j)*4+r]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		for o := range 4 {
+//			d[o*stride/128+i] = out[o]
+//		}
+//	}
+//
+//go:noescape
+func moduleProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)

@@ -24,5 +24,6 @@ func main() {
 	w.constants()
 	w.blockProducts()
 	w.blockParts()
+	w.modules()
 	Generate()
 }
