@@ -174,7 +174,7 @@ func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 			}
 			alone, p0, p1, v0, v1 = true, 0, polys, 0, vecs
 		}
-		w.product(first/lit.BlockLength, v0, v1)
+		w.product(first/lit.BlockLength, v0, v1, 2*(p1-p0))
 		wait()
 		w.accumulate(s, p0, p1)
 		if lit.BlindRotate.Levels > 1 {

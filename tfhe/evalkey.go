@@ -218,6 +218,13 @@ func (l *blockLoader) block(dst []float64, ek *EvaluationKey, b int) {
 	words := rows * l.p.N()
 	masks := NewMaskReader(ek.seed).At(b * rows * l.p.K())
 	loadGGSW(l.p, l.plan, l.scratch, l.rows, nil, ek.bsk[b*words:(b+1)*words], masks)
+	for r := range rows { // of l levels in turn
+		scale := l.plan.RowScale(lit.BlindRotate.BaseLog, r%lit.BlindRotate.Levels)
+		row := l.rows[r*polys*l.p.N():][:polys*l.p.N()]
+		for i := range row {
+			row[i] *= scale
+		}
+	}
 	if polys > 2 {
 		l.plan.PackModuleBlock(dst, l.rows, lit.BlockLength, polys)
 		return

@@ -129,11 +129,13 @@ func (k keySet) blindRotate(ahat []int, bhat int, table *LookupTable) []GLWECiph
 	k.ev.boot.rotate(k.ev.state, nil, 0)
 	var parts []GLWECiphertext
 	for r := range k.p.lit.Parts {
-		var mask []uint64
-		for j := range k.p.K() {
-			mask = append(mask, s.poly(k.p, r*(k.p.K()+1)+j)...)
+		var words []uint64
+		for j := range k.p.K() + 1 {
+			for _, x := range s.poly(k.p, r*(k.p.K()+1)+j) {
+				words = append(words, word(x))
+			}
 		}
-		parts = append(parts, GLWECiphertext{Mask: mask, Body: s.poly(k.p, r*(k.p.K()+1)+k.p.K())})
+		parts = append(parts, GLWECiphertext{Mask: words[:k.p.BigDimension()], Body: words[k.p.BigDimension():]})
 	}
 	return parts
 }

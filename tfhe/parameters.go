@@ -38,9 +38,11 @@ type Parameters struct {
 }
 
 const (
-	maxParts    = 64
-	minPolyBits = 8
-	maxPolyBits = 12
+	maxParts = 64
+	// maxRotateBits bounds base and levels of the blind rotation together: its accumulators are float64.
+	maxRotateBits = 51
+	minPolyBits   = 8
+	maxPolyBits   = 12
 )
 
 // NewParameters checks a literal: structure (degrees, gadgets, table parts) and security. The error names the rule
@@ -136,6 +138,9 @@ func checkStructure(lit ParametersLiteral) error {
 	}
 	if err := checkGadget("blind rotation", lit.BlindRotate); err != nil {
 		return err
+	}
+	if g := lit.BlindRotate; g.BaseLog*g.Levels > maxRotateBits {
+		return fmt.Errorf("tfhe: blind rotation gadget %v has digits below 2^-%d, where accumulators end", g, maxRotateBits)
 	}
 	return checkGadget("key switch", lit.KeySwitch)
 }

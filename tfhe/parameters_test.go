@@ -70,6 +70,8 @@ func TestNewParametersRefuses(t *testing.T) {
 		{"LWE sigma 0", set4, func(l *ParametersLiteral) { l.Log2SigmaLWE = 0 }, "LWE deviation"},
 		{"no parts", set4, func(l *ParametersLiteral) { l.Parts = 0 }, "table parts"},
 		{"too many parts", set4, func(l *ParametersLiteral) { l.Parts = 65 }, "table parts"},
+		{"fine rotation gadget", set4, func(l *ParametersLiteral) { l.BlindRotate = GadgetParams{26, 2} }, "where accumulators end"},
+		{"two masks in parts", set5, func(l *ParametersLiteral) { l.GLWEDimension, l.PolyDegree = 2, 1024 }, "one part and one rotation level"},
 		{"no rotation gadget", set4, func(l *ParametersLiteral) { l.BlindRotate = GadgetParams{} }, "blind rotation gadget"},
 		{"no key-switch gadget", set4, func(l *ParametersLiteral) { l.KeySwitch = GadgetParams{} }, "key switch gadget"},
 		{"GLWE sigma below the line", set4, func(l *ParametersLiteral) { l.Log2SigmaGLWE -= 0.01 }, "block-prefix key"},

@@ -6,7 +6,7 @@ import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 type rotation struct {
 	small smallLWE
 	ahat  []int     // [n]
-	acc   []uint64  // [m][k+1][fft.Plan.BlockStride] accumulator: masks and body of every part
+	acc   []float64 // [m][k+1][fft.Plan.BlockStride] accumulator, in turns of the torus: masks and body of every part
 	d     []float64 // [m][(k+1) l][fft.Plan.BlockStride] its digits, transformed; then the product
 	block fft.BlockRotation
 }
@@ -15,14 +15,14 @@ func newRotation(p Parameters) *rotation {
 	lit := p.lit
 	words := p.accumulators() * fft.For(p.N()).BlockStride()
 	return &rotation{small: newSmallLWE(lit.SmallDimension), ahat: make([]int, lit.SmallDimension),
-		acc: make([]uint64, words), d: make([]float64, words*lit.BlindRotate.Levels)}
+		acc: make([]float64, words), d: make([]float64, words*lit.BlindRotate.Levels)}
 }
 
 // accumulators is the number of polynomials of an accumulator: masks and body of every part of the table.
 func (p Parameters) accumulators() int { return p.lit.Parts * (p.K() + 1) }
 
 // poly is polynomial q of the accumulator; part r has polynomials (k+1) r to (k+1) r + k, the last of which is its body.
-func (s *rotation) poly(p Parameters, q int) []uint64 {
+func (s *rotation) poly(p Parameters, q int) []float64 {
 	return s.acc[q*fft.For(p.N()).BlockStride():][:p.N()]
 }
 
@@ -36,9 +36,9 @@ func (s *rotation) start(p Parameters, bhat int, table *LookupTable) {
 		z := mod(r+bhat, 2*total)
 		for i := range body {
 			if z < total {
-				body[i] = table.words[z]
+				body[i] = turns(table.words[z])
 			} else {
-				body[i] = -table.words[z-total]
+				body[i] = -turns(table.words[z-total])
 			}
 			if z += m; z >= 2*total {
 				z -= 2 * total
@@ -52,10 +52,23 @@ func (s *rotation) extract(p Parameters, dst *LWECiphertext, i int) {
 	n, m, k := p.N(), p.lit.Parts, p.K()
 	part := i % m * (k + 1)
 	for j := range k {
-		extractMask(dst.Mask[j*n:(j+1)*n], s.poly(p, part+j), i/m)
+		// As extractMask.
+		out, a := dst.Mask[j*n:(j+1)*n], s.poly(p, part+j)
+		for z := range i/m + 1 {
+			out[z] = word(a[i/m-z])
+		}
+		for z := i/m + 1; z < n; z++ {
+			out[z] = -word(a[n+i/m-z])
+		}
 	}
-	dst.Body = s.poly(p, part+k)[i/m]
+	dst.Body = word(s.poly(p, part+k)[i/m])
 }
+
+// turns is the torus word x as a number of turns in [-1/2, 1/2].
+func turns(x uint64) float64 { return float64(int64(x)) * 0x1p-64 }
+
+// word is the torus word of x turns, in [-1/2, 1/2]. Float64 has 53 bits: far more than noise leaves.
+func word(x float64) uint64 { return uint64(int64(x*0x1p63)) << 1 }
 
 // results extracts a table's outputs to the first of dst and returns the others.
 func (s *rotation) results(p Parameters, dst []LWECiphertext, table *LookupTable) []LWECiphertext {
@@ -85,6 +98,8 @@ type rotator struct {
 	scratch []float64
 	live    []*rotation
 	ks      keySwitcher
+	coming  []float64 // key that the next transforms ask for, a piece each
+	piece   int
 }
 
 func newRotator(p Parameters, key *ServerKey) *rotator {
@@ -96,10 +111,9 @@ func newRotator(p Parameters, key *ServerKey) *rotator {
 // transform decomposes and transforms the polynomials from <= poly < to of the accumulator.
 func (w *rotator) transform(s *rotation, from, to int) {
 	n, stride, g := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate
-	offset := digitOffset(g)
 	for poly := from; poly < to; poly++ {
 		for j := range g.Levels {
-			forwardDigit(w.plan, s.d[(poly*g.Levels+j)*stride:][:n], s.poly(w.p, poly), g, offset, j)
+			w.plan.ForwardRound(s.d[(poly*g.Levels+j)*stride:][:n], s.poly(w.p, poly), g.BaseLog, j, w.take())
 		}
 	}
 }
@@ -122,7 +136,7 @@ func (w *rotator) multiply(s *rotation, key []float64, from, to int, ahead []flo
 func (w *rotator) accumulate(s *rotation, from, to int) {
 	n, stride, l, part := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate.Levels, w.p.K()+1
 	for poly := from; poly < to; poly++ {
-		w.plan.InverseAddTorus(s.poly(w.p, poly), s.d[(poly/part*part*l+poly%part)*stride:][:n])
+		w.plan.InverseAddTurn(s.poly(w.p, poly), s.d[(poly/part*part*l+poly%part)*stride:][:n], w.take())
 	}
 }
 
@@ -142,7 +156,7 @@ func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 				w.live = append(w.live, s)
 			}
 		}
-		w.product(first/lit.BlockLength, 0, w.p.N()/16)
+		w.product(first/lit.BlockLength, 0, w.p.N()/16, 2*polys)
 		for _, s := range w.live {
 			w.accumulate(s, 0, polys)
 		}
@@ -152,7 +166,11 @@ func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 
 // product multiplies all ciphertexts that turn by the vectors from <= i < to of block number b of the key, tile by tile. Meanwhile it asks for the next tile, in equal
 // pieces with each ciphertext, and at the end for the first tile of the next block.
-func (w *rotator) product(b, from, to int) {
+//
+// Of a single ciphertext and a table in one part the product takes no longer than its key takes to arrive: the processor sees for itself that it reads in
+// sequence, and only stops when it is asked for more. What is asked for is some of the next block's key in the transforms between the two
+// products, of which there are so many.
+func (w *rotator) product(b, from, to, transforms int) {
 	key, next := w.key.block(b), []float64(nil)
 	if (b+1)*w.p.lit.BlockLength < w.p.lit.SmallDimension {
 		next = w.key.block(b + 1)
@@ -163,7 +181,6 @@ func (w *rotator) product(b, from, to int) {
 		end := min(i+tile, to)
 		var ahead []float64
 		if !asks {
-			// A product in one part takes as long as its key: the processor sees for itself that it reads in sequence, and only stops when asked for more.
 		} else if end < to {
 			ahead = key[end*each : min(end+tile, to)*each]
 		} else if next != nil {
@@ -173,6 +190,22 @@ func (w *rotator) product(b, from, to int) {
 			w.multiply(s, key, i, end, ahead[len(ahead)*c/count:len(ahead)*(c+1)/count])
 		}
 	}
+	w.coming = nil
+	if !asks && next != nil {
+		share := (to - from) * each * comingShare / 16
+		w.coming, w.piece = next[from*each:][:share], share/transforms
+	}
+}
+
+// comingShare is how many sixteenths of a block's key transforms ask for: what memory gives while they run.
+const comingShare = 5
+
+// take returns what the next transform asks for.
+func (w *rotator) take() []float64 {
+	n := min(w.piece, len(w.coming))
+	x := w.coming[:n]
+	w.coming = w.coming[n:]
+	return x
 }
 
 // lookups runs a group of lookups on one goroutine.

@@ -497,29 +497,379 @@ loopac:
 	VZEROUPPER
 	RET
 
-// func descend4AVX2(x *float64, w *float64, nodes int, size int)
-// Requires: AVX, FMA3
-TEXT ·descend4AVX2(SB), NOSPLIT, $0-32
+// func foldRoundAVX2(dst *float64, src *float64, w *float64, n int, magic float64, before float64, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·foldRoundAVX2(SB), NOSPLIT, $0-64
+	VBROADCASTSD magic+32(FP), Y0
+	VBROADCASTSD before+40(FP), Y1
+	MOVQ         ahead+48(FP), AX
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         w+16(FP), BX
+	VBROADCASTSD (BX), Y1
+	VBROADCASTSD 8(BX), Y2
+	VBROADCASTSD 16(BX), Y3
+	VBROADCASTSD 24(BX), Y4
+	VBROADCASTSD 32(BX), Y5
+	VBROADCASTSD 40(BX), Y6
+	MOVQ         n+24(FP), BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (DX)(BX*4), DI
+	MOVQ         BX, R8
+	SHRQ         $0x06, R8
+
+loopad:
+	MOVQ  lines+56(FP), R9
+	TESTQ R9, R9
+	JZ    aheadaenone
+
+aheadae:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       R9
+	JNZ        aheadae
+
+aheadaenone:
+	VADDPD       (DX)(BX*1), Y0, Y7
+	VSUBPD       Y0, Y7, Y7
+	VADDPD       (DI)(BX*1), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VMULPD       Y1, Y7, Y9
+	VMULPD       Y2, Y7, Y7
+	VFNMADD231PD Y2, Y8, Y9
+	VFMADD231PD  Y1, Y8, Y7
+	VADDPD       (DX)(SI*1), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VADDPD       (DI)(SI*1), Y0, Y10
+	VSUBPD       Y0, Y10, Y10
+	VMULPD       Y5, Y8, Y11
+	VMULPD       Y6, Y8, Y8
+	VFNMADD231PD Y6, Y10, Y11
+	VFMADD231PD  Y5, Y10, Y8
+	VADDPD       Y11, Y9, Y10
+	VSUBPD       Y11, Y9, Y11
+	VADDPD       Y8, Y7, Y9
+	VSUBPD       Y8, Y7, Y7
+	VADDPD       (DX)(BX*2), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VADDPD       (DI)(BX*2), Y0, Y12
+	VSUBPD       Y0, Y12, Y12
+	VMULPD       Y3, Y8, Y13
+	VMULPD       Y4, Y8, Y8
+	VFNMADD231PD Y4, Y12, Y13
+	VFMADD231PD  Y3, Y12, Y8
+	VADDPD       (DX), Y0, Y12
+	VSUBPD       Y0, Y12, Y12
+	VADDPD       (DI), Y0, Y14
+	VSUBPD       Y0, Y14, Y14
+	VADDPD       Y13, Y12, Y15
+	VSUBPD       Y13, Y12, Y13
+	VADDPD       Y8, Y14, Y12
+	VSUBPD       Y8, Y14, Y8
+	VADDPD       Y10, Y15, Y14
+	VSUBPD       Y10, Y15, Y15
+	VADDPD       Y9, Y12, Y10
+	VSUBPD       Y9, Y12, Y9
+	VSUBPD       Y7, Y13, Y12
+	VADDPD       Y7, Y13, Y13
+	VADDPD       Y11, Y8, Y7
+	VSUBPD       Y11, Y8, Y8
+	VMOVUPD      Y14, (CX)
+	VMOVUPD      Y10, 64(CX)
+	VMOVUPD      Y15, (CX)(BX*2)
+	VMOVUPD      Y9, 64(CX)(BX*2)
+	VMOVUPD      Y12, (CX)(BX*4)
+	VMOVUPD      Y7, 64(CX)(BX*4)
+	VMOVUPD      Y13, (CX)(SI*2)
+	VMOVUPD      Y8, 64(CX)(SI*2)
+	VADDPD       32(DX)(BX*1), Y0, Y7
+	VSUBPD       Y0, Y7, Y7
+	VADDPD       32(DI)(BX*1), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VMULPD       Y1, Y7, Y9
+	VMULPD       Y2, Y7, Y7
+	VFNMADD231PD Y2, Y8, Y9
+	VFMADD231PD  Y1, Y8, Y7
+	VADDPD       32(DX)(SI*1), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VADDPD       32(DI)(SI*1), Y0, Y10
+	VSUBPD       Y0, Y10, Y10
+	VMULPD       Y5, Y8, Y11
+	VMULPD       Y6, Y8, Y8
+	VFNMADD231PD Y6, Y10, Y11
+	VFMADD231PD  Y5, Y10, Y8
+	VADDPD       Y11, Y9, Y10
+	VSUBPD       Y11, Y9, Y11
+	VADDPD       Y8, Y7, Y9
+	VSUBPD       Y8, Y7, Y7
+	VADDPD       32(DX)(BX*2), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VADDPD       32(DI)(BX*2), Y0, Y12
+	VSUBPD       Y0, Y12, Y12
+	VMULPD       Y3, Y8, Y13
+	VMULPD       Y4, Y8, Y8
+	VFNMADD231PD Y4, Y12, Y13
+	VFMADD231PD  Y3, Y12, Y8
+	VADDPD       32(DX), Y0, Y12
+	VSUBPD       Y0, Y12, Y12
+	VADDPD       32(DI), Y0, Y14
+	VSUBPD       Y0, Y14, Y14
+	VADDPD       Y13, Y12, Y15
+	VSUBPD       Y13, Y12, Y13
+	VADDPD       Y8, Y14, Y12
+	VSUBPD       Y8, Y14, Y8
+	VADDPD       Y10, Y15, Y14
+	VSUBPD       Y10, Y15, Y15
+	VADDPD       Y9, Y12, Y10
+	VSUBPD       Y9, Y12, Y9
+	VSUBPD       Y7, Y13, Y12
+	VADDPD       Y7, Y13, Y13
+	VADDPD       Y11, Y8, Y7
+	VSUBPD       Y11, Y8, Y8
+	VMOVUPD      Y14, 32(CX)
+	VMOVUPD      Y10, 96(CX)
+	VMOVUPD      Y15, 32(CX)(BX*2)
+	VMOVUPD      Y9, 96(CX)(BX*2)
+	VMOVUPD      Y12, 32(CX)(BX*4)
+	VMOVUPD      Y7, 96(CX)(BX*4)
+	VMOVUPD      Y13, 32(CX)(SI*2)
+	VMOVUPD      Y8, 96(CX)(SI*2)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000080, CX
+	DECQ         R8
+	JNZ          loopad
+	VZEROUPPER
+	RET
+
+// func foldRoundNextAVX2(dst *float64, src *float64, w *float64, n int, magic float64, before float64, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·foldRoundNextAVX2(SB), NOSPLIT, $0-64
+	VBROADCASTSD magic+32(FP), Y0
+	VBROADCASTSD before+40(FP), Y1
+	MOVQ         ahead+48(FP), AX
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         w+16(FP), BX
+	VBROADCASTSD (BX), Y2
+	VBROADCASTSD 8(BX), Y3
+	VBROADCASTSD 16(BX), Y4
+	VBROADCASTSD 24(BX), Y5
+	VBROADCASTSD 32(BX), Y6
+	VBROADCASTSD 40(BX), Y7
+	MOVQ         n+24(FP), BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (DX)(BX*4), DI
+	MOVQ         BX, R8
+	SHRQ         $0x06, R8
+
+loopaf:
+	MOVQ  lines+56(FP), R9
+	TESTQ R9, R9
+	JZ    aheadagnone
+
+aheadag:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       R9
+	JNZ        aheadag
+
+aheadagnone:
+	VADDPD       (DX)(BX*1), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VADDPD       (DX)(BX*1), Y1, Y9
+	VSUBPD       Y1, Y9, Y9
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       (DI)(BX*1), Y0, Y9
+	VSUBPD       Y0, Y9, Y9
+	VADDPD       (DI)(BX*1), Y1, Y10
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y10, Y9, Y9
+	VMULPD       Y2, Y8, Y10
+	VMULPD       Y3, Y8, Y8
+	VFNMADD231PD Y3, Y9, Y10
+	VFMADD231PD  Y2, Y9, Y8
+	VADDPD       (DX)(SI*1), Y0, Y9
+	VSUBPD       Y0, Y9, Y9
+	VADDPD       (DX)(SI*1), Y1, Y11
+	VSUBPD       Y1, Y11, Y11
+	VSUBPD       Y11, Y9, Y9
+	VADDPD       (DI)(SI*1), Y0, Y11
+	VSUBPD       Y0, Y11, Y11
+	VADDPD       (DI)(SI*1), Y1, Y12
+	VSUBPD       Y1, Y12, Y12
+	VSUBPD       Y12, Y11, Y11
+	VMULPD       Y6, Y9, Y12
+	VMULPD       Y7, Y9, Y9
+	VFNMADD231PD Y7, Y11, Y12
+	VFMADD231PD  Y6, Y11, Y9
+	VADDPD       Y12, Y10, Y11
+	VSUBPD       Y12, Y10, Y12
+	VADDPD       Y9, Y8, Y10
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       (DX)(BX*2), Y0, Y9
+	VSUBPD       Y0, Y9, Y9
+	VADDPD       (DX)(BX*2), Y1, Y13
+	VSUBPD       Y1, Y13, Y13
+	VSUBPD       Y13, Y9, Y9
+	VADDPD       (DI)(BX*2), Y0, Y13
+	VSUBPD       Y0, Y13, Y13
+	VADDPD       (DI)(BX*2), Y1, Y14
+	VSUBPD       Y1, Y14, Y14
+	VSUBPD       Y14, Y13, Y13
+	VMULPD       Y4, Y9, Y14
+	VMULPD       Y5, Y9, Y9
+	VFNMADD231PD Y5, Y13, Y14
+	VFMADD231PD  Y4, Y13, Y9
+	VADDPD       (DX), Y0, Y13
+	VSUBPD       Y0, Y13, Y13
+	VADDPD       (DX), Y1, Y15
+	VSUBPD       Y1, Y15, Y15
+	VSUBPD       Y15, Y13, Y13
+	VADDPD       (DI), Y0, Y15
+	VSUBPD       Y0, Y15, Y15
+	VADDPD       (DI), Y1, Y16
+	VSUBPD       Y1, Y16, Y16
+	VSUBPD       Y16, Y15, Y15
+	VADDPD       Y14, Y13, Y16
+	VSUBPD       Y14, Y13, Y14
+	VADDPD       Y9, Y15, Y13
+	VSUBPD       Y9, Y15, Y9
+	VADDPD       Y11, Y16, Y15
+	VSUBPD       Y11, Y16, Y16
+	VADDPD       Y10, Y13, Y11
+	VSUBPD       Y10, Y13, Y10
+	VSUBPD       Y8, Y14, Y13
+	VADDPD       Y8, Y14, Y14
+	VADDPD       Y12, Y9, Y8
+	VSUBPD       Y12, Y9, Y9
+	VMOVUPD      Y15, (CX)
+	VMOVUPD      Y11, 64(CX)
+	VMOVUPD      Y16, (CX)(BX*2)
+	VMOVUPD      Y10, 64(CX)(BX*2)
+	VMOVUPD      Y13, (CX)(BX*4)
+	VMOVUPD      Y8, 64(CX)(BX*4)
+	VMOVUPD      Y14, (CX)(SI*2)
+	VMOVUPD      Y9, 64(CX)(SI*2)
+	VADDPD       32(DX)(BX*1), Y0, Y8
+	VSUBPD       Y0, Y8, Y8
+	VADDPD       32(DX)(BX*1), Y1, Y9
+	VSUBPD       Y1, Y9, Y9
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       32(DI)(BX*1), Y0, Y9
+	VSUBPD       Y0, Y9, Y9
+	VADDPD       32(DI)(BX*1), Y1, Y10
+	VSUBPD       Y1, Y10, Y10
+	VSUBPD       Y10, Y9, Y9
+	VMULPD       Y2, Y8, Y10
+	VMULPD       Y3, Y8, Y8
+	VFNMADD231PD Y3, Y9, Y10
+	VFMADD231PD  Y2, Y9, Y8
+	VADDPD       32(DX)(SI*1), Y0, Y9
+	VSUBPD       Y0, Y9, Y9
+	VADDPD       32(DX)(SI*1), Y1, Y11
+	VSUBPD       Y1, Y11, Y11
+	VSUBPD       Y11, Y9, Y9
+	VADDPD       32(DI)(SI*1), Y0, Y11
+	VSUBPD       Y0, Y11, Y11
+	VADDPD       32(DI)(SI*1), Y1, Y12
+	VSUBPD       Y1, Y12, Y12
+	VSUBPD       Y12, Y11, Y11
+	VMULPD       Y6, Y9, Y12
+	VMULPD       Y7, Y9, Y9
+	VFNMADD231PD Y7, Y11, Y12
+	VFMADD231PD  Y6, Y11, Y9
+	VADDPD       Y12, Y10, Y11
+	VSUBPD       Y12, Y10, Y12
+	VADDPD       Y9, Y8, Y10
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       32(DX)(BX*2), Y0, Y9
+	VSUBPD       Y0, Y9, Y9
+	VADDPD       32(DX)(BX*2), Y1, Y13
+	VSUBPD       Y1, Y13, Y13
+	VSUBPD       Y13, Y9, Y9
+	VADDPD       32(DI)(BX*2), Y0, Y13
+	VSUBPD       Y0, Y13, Y13
+	VADDPD       32(DI)(BX*2), Y1, Y14
+	VSUBPD       Y1, Y14, Y14
+	VSUBPD       Y14, Y13, Y13
+	VMULPD       Y4, Y9, Y14
+	VMULPD       Y5, Y9, Y9
+	VFNMADD231PD Y5, Y13, Y14
+	VFMADD231PD  Y4, Y13, Y9
+	VADDPD       32(DX), Y0, Y13
+	VSUBPD       Y0, Y13, Y13
+	VADDPD       32(DX), Y1, Y15
+	VSUBPD       Y1, Y15, Y15
+	VSUBPD       Y15, Y13, Y13
+	VADDPD       32(DI), Y0, Y15
+	VSUBPD       Y0, Y15, Y15
+	VADDPD       32(DI), Y1, Y16
+	VSUBPD       Y1, Y16, Y16
+	VSUBPD       Y16, Y15, Y15
+	VADDPD       Y14, Y13, Y16
+	VSUBPD       Y14, Y13, Y14
+	VADDPD       Y9, Y15, Y13
+	VSUBPD       Y9, Y15, Y9
+	VADDPD       Y11, Y16, Y15
+	VSUBPD       Y11, Y16, Y16
+	VADDPD       Y10, Y13, Y11
+	VSUBPD       Y10, Y13, Y10
+	VSUBPD       Y8, Y14, Y13
+	VADDPD       Y8, Y14, Y14
+	VADDPD       Y12, Y9, Y8
+	VSUBPD       Y12, Y9, Y9
+	VMOVUPD      Y15, 32(CX)
+	VMOVUPD      Y11, 96(CX)
+	VMOVUPD      Y16, 32(CX)(BX*2)
+	VMOVUPD      Y10, 96(CX)(BX*2)
+	VMOVUPD      Y13, 32(CX)(BX*4)
+	VMOVUPD      Y8, 96(CX)(BX*4)
+	VMOVUPD      Y14, 32(CX)(SI*2)
+	VMOVUPD      Y9, 96(CX)(SI*2)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000080, CX
+	DECQ         R8
+	JNZ          loopaf
+	VZEROUPPER
+	RET
+
+// func descend4AVX2(x *float64, w *float64, nodes int, size int, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·descend4AVX2(SB), NOSPLIT, $0-48
 	MOVQ x+0(FP), AX
 	MOVQ w+8(FP), CX
 	MOVQ nodes+16(FP), DX
 	MOVQ size+24(FP), BX
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
+	MOVQ ahead+32(FP), R8
 	LEAQ (SI)(BX*1), DI
 	SUBQ BX, DI
 
-loopad:
+loopah:
 	VBROADCASTSD (CX), Y0
 	VBROADCASTSD 8(CX), Y1
 	VBROADCASTSD 16(CX), Y2
 	VBROADCASTSD 24(CX), Y3
 	VBROADCASTSD 32(CX), Y4
 	VBROADCASTSD 40(CX), Y5
-	MOVQ         BX, R8
-	SHRQ         $0x07, R8
+	MOVQ         BX, R9
+	SHRQ         $0x07, R9
 
-loopae:
+loopai:
+	MOVQ  lines+40(FP), R10
+	TESTQ R10, R10
+	JZ    aheadajnone
+
+aheadaj:
+	PREFETCHT1 (R8)
+	ADDQ       $0x40, R8
+	DECQ       R10
+	JNZ        aheadaj
+
+aheadajnone:
 	VMOVUPD      (AX)(BX*1), Y6
 	VMOVUPD      64(AX)(BX*1), Y7
 	VMULPD       Y0, Y6, Y8
@@ -609,26 +959,38 @@ loopae:
 	VMOVUPD      Y12, 32(AX)(SI*1)
 	VMOVUPD      Y7, 96(AX)(SI*1)
 	ADDQ         $0x00000080, AX
-	DECQ         R8
-	JNZ          loopae
+	DECQ         R9
+	JNZ          loopai
 	ADDQ         DI, AX
 	ADDQ         $0x30, CX
 	DECQ         DX
-	JNZ          loopad
+	JNZ          loopah
 	VZEROUPPER
 	RET
 
-// func leaves64AVX2(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, FMA3
-TEXT ·leaves64AVX2(SB), $1312-32
+// func leaves64AVX2(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·leaves64AVX2(SB), $1312-48
 	MOVQ x+0(FP), AX
 	MOVQ group+8(FP), CX
 	MOVQ lane+16(FP), DX
 	MOVQ groups+24(FP), BX
-	LEAQ 31(SP), SI
-	ANDQ $-32, SI
+	MOVQ ahead+32(FP), SI
+	LEAQ 31(SP), DI
+	ANDQ $-32, DI
 
-loopaf:
+loopak:
+	MOVQ  lines+40(FP), R8
+	TESTQ R8, R8
+	JZ    aheadalnone
+
+aheadal:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       R8
+	JNZ        aheadal
+
+aheadalnone:
 	VMOVUPD      (AX), Y0
 	VMOVUPD      64(AX), Y1
 	VMOVUPD      512(AX), Y2
@@ -643,8 +1005,8 @@ loopaf:
 	VSUBPD       Y6, Y0, Y4
 	VADDPD       Y2, Y1, Y0
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y4, (SI)
-	VMOVUPD      Y1, 32(SI)
+	VMOVUPD      Y4, (DI)
+	VMOVUPD      Y1, 32(DI)
 	VMOVUPD      128(AX), Y1
 	VMOVUPD      192(AX), Y2
 	VBROADCASTSD (CX), Y4
@@ -665,8 +1027,8 @@ loopaf:
 	VSUBPD       Y8, Y6, Y6
 	VADDPD       Y2, Y1, Y5
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
 	VMOVUPD      256(AX), Y1
 	VMOVUPD      320(AX), Y2
 	VBROADCASTSD 16(CX), Y6
@@ -687,8 +1049,8 @@ loopaf:
 	VSUBPD       Y10, Y8, Y8
 	VADDPD       Y2, Y1, Y7
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y1, 160(SI)
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y1, 160(DI)
 	VMOVUPD      384(AX), Y1
 	VMOVUPD      448(AX), Y2
 	VBROADCASTSD 32(CX), Y8
@@ -709,8 +1071,8 @@ loopaf:
 	VSUBPD       Y12, Y10, Y10
 	VADDPD       Y2, Y1, Y9
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y10, 192(SI)
-	VMOVUPD      Y1, 224(SI)
+	VMOVUPD      Y10, 192(DI)
+	VMOVUPD      Y1, 224(DI)
 	VADDPD       Y6, Y3, Y1
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y7, Y0, Y2
@@ -743,22 +1105,22 @@ loopaf:
 	VPERM2F128   $0x31, Y2, Y6, Y2
 	VPERM2F128   $0x20, Y0, Y1, Y6
 	VPERM2F128   $0x31, Y0, Y1, Y0
-	VMOVUPD      Y5, 256(SI)
-	VMOVUPD      Y3, 320(SI)
-	VMOVUPD      Y8, 384(SI)
-	VMOVUPD      Y6, 448(SI)
-	VMOVUPD      Y7, 512(SI)
-	VMOVUPD      Y2, 576(SI)
-	VMOVUPD      Y4, 640(SI)
-	VMOVUPD      Y0, 704(SI)
-	VMOVUPD      (SI), Y0
-	VMOVUPD      32(SI), Y1
-	VMOVUPD      64(SI), Y2
-	VMOVUPD      96(SI), Y3
-	VMOVUPD      128(SI), Y4
-	VMOVUPD      160(SI), Y5
-	VMOVUPD      192(SI), Y6
-	VMOVUPD      224(SI), Y7
+	VMOVUPD      Y5, 256(DI)
+	VMOVUPD      Y3, 320(DI)
+	VMOVUPD      Y8, 384(DI)
+	VMOVUPD      Y6, 448(DI)
+	VMOVUPD      Y7, 512(DI)
+	VMOVUPD      Y2, 576(DI)
+	VMOVUPD      Y4, 640(DI)
+	VMOVUPD      Y0, 704(DI)
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
 	VSUBPD       Y5, Y0, Y8
 	VADDPD       Y5, Y0, Y5
 	VADDPD       Y4, Y1, Y0
@@ -800,14 +1162,14 @@ loopaf:
 	VPERM2F128   $0x31, Y8, Y5, Y5
 	VPERM2F128   $0x20, Y1, Y0, Y8
 	VPERM2F128   $0x31, Y1, Y0, Y0
-	VMOVUPD      Y7, 288(SI)
-	VMOVUPD      Y3, 352(SI)
-	VMOVUPD      Y6, 416(SI)
-	VMOVUPD      Y8, 480(SI)
-	VMOVUPD      Y2, 544(SI)
-	VMOVUPD      Y5, 608(SI)
-	VMOVUPD      Y4, 672(SI)
-	VMOVUPD      Y0, 736(SI)
+	VMOVUPD      Y7, 288(DI)
+	VMOVUPD      Y3, 352(DI)
+	VMOVUPD      Y6, 416(DI)
+	VMOVUPD      Y8, 480(DI)
+	VMOVUPD      Y2, 544(DI)
+	VMOVUPD      Y5, 608(DI)
+	VMOVUPD      Y4, 672(DI)
+	VMOVUPD      Y0, 736(DI)
 	VMOVUPD      32(AX), Y0
 	VMOVUPD      96(AX), Y1
 	VMOVUPD      544(AX), Y2
@@ -822,8 +1184,8 @@ loopaf:
 	VSUBPD       Y6, Y0, Y4
 	VADDPD       Y2, Y1, Y0
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y4, (SI)
-	VMOVUPD      Y1, 32(SI)
+	VMOVUPD      Y4, (DI)
+	VMOVUPD      Y1, 32(DI)
 	VMOVUPD      160(AX), Y1
 	VMOVUPD      224(AX), Y2
 	VBROADCASTSD (CX), Y4
@@ -844,8 +1206,8 @@ loopaf:
 	VSUBPD       Y8, Y6, Y6
 	VADDPD       Y2, Y1, Y5
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
 	VMOVUPD      288(AX), Y1
 	VMOVUPD      352(AX), Y2
 	VBROADCASTSD 16(CX), Y6
@@ -866,8 +1228,8 @@ loopaf:
 	VSUBPD       Y10, Y8, Y8
 	VADDPD       Y2, Y1, Y7
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y1, 160(SI)
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y1, 160(DI)
 	VMOVUPD      416(AX), Y1
 	VMOVUPD      480(AX), Y2
 	VBROADCASTSD 32(CX), Y8
@@ -888,8 +1250,8 @@ loopaf:
 	VSUBPD       Y12, Y10, Y10
 	VADDPD       Y2, Y1, Y9
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y10, 192(SI)
-	VMOVUPD      Y1, 224(SI)
+	VMOVUPD      Y10, 192(DI)
+	VMOVUPD      Y1, 224(DI)
 	VADDPD       Y6, Y3, Y1
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y7, Y0, Y2
@@ -922,22 +1284,22 @@ loopaf:
 	VPERM2F128   $0x31, Y2, Y6, Y2
 	VPERM2F128   $0x20, Y0, Y1, Y6
 	VPERM2F128   $0x31, Y0, Y1, Y0
-	VMOVUPD      Y5, 768(SI)
-	VMOVUPD      Y3, 832(SI)
-	VMOVUPD      Y8, 896(SI)
-	VMOVUPD      Y6, 960(SI)
-	VMOVUPD      Y7, 1024(SI)
-	VMOVUPD      Y2, 1088(SI)
-	VMOVUPD      Y4, 1152(SI)
-	VMOVUPD      Y0, 1216(SI)
-	VMOVUPD      (SI), Y0
-	VMOVUPD      32(SI), Y1
-	VMOVUPD      64(SI), Y2
-	VMOVUPD      96(SI), Y3
-	VMOVUPD      128(SI), Y4
-	VMOVUPD      160(SI), Y5
-	VMOVUPD      192(SI), Y6
-	VMOVUPD      224(SI), Y7
+	VMOVUPD      Y5, 768(DI)
+	VMOVUPD      Y3, 832(DI)
+	VMOVUPD      Y8, 896(DI)
+	VMOVUPD      Y6, 960(DI)
+	VMOVUPD      Y7, 1024(DI)
+	VMOVUPD      Y2, 1088(DI)
+	VMOVUPD      Y4, 1152(DI)
+	VMOVUPD      Y0, 1216(DI)
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
 	VSUBPD       Y5, Y0, Y8
 	VADDPD       Y5, Y0, Y5
 	VADDPD       Y4, Y1, Y0
@@ -979,18 +1341,18 @@ loopaf:
 	VPERM2F128   $0x31, Y8, Y5, Y5
 	VPERM2F128   $0x20, Y1, Y0, Y8
 	VPERM2F128   $0x31, Y1, Y0, Y0
-	VMOVUPD      Y7, 800(SI)
-	VMOVUPD      Y3, 864(SI)
-	VMOVUPD      Y6, 928(SI)
-	VMOVUPD      Y8, 992(SI)
-	VMOVUPD      Y2, 1056(SI)
-	VMOVUPD      Y5, 1120(SI)
-	VMOVUPD      Y4, 1184(SI)
-	VMOVUPD      Y0, 1248(SI)
-	VMOVUPD      256(SI), Y0
-	VMOVUPD      320(SI), Y1
-	VMOVUPD      768(SI), Y2
-	VMOVUPD      832(SI), Y3
+	VMOVUPD      Y7, 800(DI)
+	VMOVUPD      Y3, 864(DI)
+	VMOVUPD      Y6, 928(DI)
+	VMOVUPD      Y8, 992(DI)
+	VMOVUPD      Y2, 1056(DI)
+	VMOVUPD      Y5, 1120(DI)
+	VMOVUPD      Y4, 1184(DI)
+	VMOVUPD      Y0, 1248(DI)
+	VMOVUPD      256(DI), Y0
+	VMOVUPD      320(DI), Y1
+	VMOVUPD      768(DI), Y2
+	VMOVUPD      832(DI), Y3
 	VMOVUPD      384(DX), Y4
 	VMOVUPD      448(DX), Y5
 	VMULPD       Y4, Y2, Y6
@@ -1001,18 +1363,18 @@ loopaf:
 	VSUBPD       Y6, Y0, Y4
 	VADDPD       Y2, Y1, Y0
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y4, (SI)
-	VMOVUPD      Y1, 32(SI)
-	VMOVUPD      384(SI), Y1
-	VMOVUPD      448(SI), Y2
+	VMOVUPD      Y4, (DI)
+	VMOVUPD      Y1, 32(DI)
+	VMOVUPD      384(DI), Y1
+	VMOVUPD      448(DI), Y2
 	VMOVUPD      (DX), Y4
 	VMOVUPD      64(DX), Y5
 	VMULPD       Y4, Y1, Y6
 	VMULPD       Y5, Y1, Y1
 	VFNMADD231PD Y5, Y2, Y6
 	VFMADD231PD  Y4, Y2, Y1
-	VMOVUPD      896(SI), Y2
-	VMOVUPD      960(SI), Y4
+	VMOVUPD      896(DI), Y2
+	VMOVUPD      960(DI), Y4
 	VMOVUPD      512(DX), Y5
 	VMOVUPD      576(DX), Y7
 	VMULPD       Y5, Y2, Y8
@@ -1023,18 +1385,18 @@ loopaf:
 	VSUBPD       Y8, Y6, Y6
 	VADDPD       Y2, Y1, Y5
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      512(SI), Y1
-	VMOVUPD      576(SI), Y2
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      512(DI), Y1
+	VMOVUPD      576(DI), Y2
 	VMOVUPD      128(DX), Y6
 	VMOVUPD      192(DX), Y7
 	VMULPD       Y6, Y1, Y8
 	VMULPD       Y7, Y1, Y1
 	VFNMADD231PD Y7, Y2, Y8
 	VFMADD231PD  Y6, Y2, Y1
-	VMOVUPD      1024(SI), Y2
-	VMOVUPD      1088(SI), Y6
+	VMOVUPD      1024(DI), Y2
+	VMOVUPD      1088(DI), Y6
 	VMOVUPD      640(DX), Y7
 	VMOVUPD      704(DX), Y9
 	VMULPD       Y7, Y2, Y10
@@ -1045,18 +1407,18 @@ loopaf:
 	VSUBPD       Y10, Y8, Y8
 	VADDPD       Y2, Y1, Y7
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y1, 160(SI)
-	VMOVUPD      640(SI), Y1
-	VMOVUPD      704(SI), Y2
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y1, 160(DI)
+	VMOVUPD      640(DI), Y1
+	VMOVUPD      704(DI), Y2
 	VMOVUPD      256(DX), Y8
 	VMOVUPD      320(DX), Y9
 	VMULPD       Y8, Y1, Y10
 	VMULPD       Y9, Y1, Y1
 	VFNMADD231PD Y9, Y2, Y10
 	VFMADD231PD  Y8, Y2, Y1
-	VMOVUPD      1152(SI), Y2
-	VMOVUPD      1216(SI), Y8
+	VMOVUPD      1152(DI), Y2
+	VMOVUPD      1216(DI), Y8
 	VMOVUPD      768(DX), Y9
 	VMOVUPD      832(DX), Y11
 	VMULPD       Y9, Y2, Y12
@@ -1067,8 +1429,8 @@ loopaf:
 	VSUBPD       Y12, Y10, Y10
 	VADDPD       Y2, Y1, Y9
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y10, 192(SI)
-	VMOVUPD      Y1, 224(SI)
+	VMOVUPD      Y10, 192(DI)
+	VMOVUPD      Y1, 224(DI)
 	VADDPD       Y6, Y3, Y1
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y7, Y0, Y2
@@ -1093,14 +1455,14 @@ loopaf:
 	VMOVUPD      Y3, 320(AX)
 	VMOVUPD      Y5, 384(AX)
 	VMOVUPD      Y0, 448(AX)
-	VMOVUPD      (SI), Y0
-	VMOVUPD      32(SI), Y1
-	VMOVUPD      64(SI), Y2
-	VMOVUPD      96(SI), Y3
-	VMOVUPD      128(SI), Y4
-	VMOVUPD      160(SI), Y5
-	VMOVUPD      192(SI), Y6
-	VMOVUPD      224(SI), Y7
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
 	VSUBPD       Y5, Y0, Y8
 	VADDPD       Y5, Y0, Y5
 	VADDPD       Y4, Y1, Y0
@@ -1134,10 +1496,10 @@ loopaf:
 	VMOVUPD      Y3, 832(AX)
 	VMOVUPD      Y7, 896(AX)
 	VMOVUPD      Y1, 960(AX)
-	VMOVUPD      288(SI), Y0
-	VMOVUPD      352(SI), Y1
-	VMOVUPD      800(SI), Y2
-	VMOVUPD      864(SI), Y3
+	VMOVUPD      288(DI), Y0
+	VMOVUPD      352(DI), Y1
+	VMOVUPD      800(DI), Y2
+	VMOVUPD      864(DI), Y3
 	VMOVUPD      416(DX), Y4
 	VMOVUPD      480(DX), Y5
 	VMULPD       Y4, Y2, Y6
@@ -1148,18 +1510,18 @@ loopaf:
 	VSUBPD       Y6, Y0, Y4
 	VADDPD       Y2, Y1, Y0
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y4, (SI)
-	VMOVUPD      Y1, 32(SI)
-	VMOVUPD      416(SI), Y1
-	VMOVUPD      480(SI), Y2
+	VMOVUPD      Y4, (DI)
+	VMOVUPD      Y1, 32(DI)
+	VMOVUPD      416(DI), Y1
+	VMOVUPD      480(DI), Y2
 	VMOVUPD      32(DX), Y4
 	VMOVUPD      96(DX), Y5
 	VMULPD       Y4, Y1, Y6
 	VMULPD       Y5, Y1, Y1
 	VFNMADD231PD Y5, Y2, Y6
 	VFMADD231PD  Y4, Y2, Y1
-	VMOVUPD      928(SI), Y2
-	VMOVUPD      992(SI), Y4
+	VMOVUPD      928(DI), Y2
+	VMOVUPD      992(DI), Y4
 	VMOVUPD      544(DX), Y5
 	VMOVUPD      608(DX), Y7
 	VMULPD       Y5, Y2, Y8
@@ -1170,18 +1532,18 @@ loopaf:
 	VSUBPD       Y8, Y6, Y6
 	VADDPD       Y2, Y1, Y5
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      544(SI), Y1
-	VMOVUPD      608(SI), Y2
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      544(DI), Y1
+	VMOVUPD      608(DI), Y2
 	VMOVUPD      160(DX), Y6
 	VMOVUPD      224(DX), Y7
 	VMULPD       Y6, Y1, Y8
 	VMULPD       Y7, Y1, Y1
 	VFNMADD231PD Y7, Y2, Y8
 	VFMADD231PD  Y6, Y2, Y1
-	VMOVUPD      1056(SI), Y2
-	VMOVUPD      1120(SI), Y6
+	VMOVUPD      1056(DI), Y2
+	VMOVUPD      1120(DI), Y6
 	VMOVUPD      672(DX), Y7
 	VMOVUPD      736(DX), Y9
 	VMULPD       Y7, Y2, Y10
@@ -1192,18 +1554,18 @@ loopaf:
 	VSUBPD       Y10, Y8, Y8
 	VADDPD       Y2, Y1, Y7
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y1, 160(SI)
-	VMOVUPD      672(SI), Y1
-	VMOVUPD      736(SI), Y2
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y1, 160(DI)
+	VMOVUPD      672(DI), Y1
+	VMOVUPD      736(DI), Y2
 	VMOVUPD      288(DX), Y8
 	VMOVUPD      352(DX), Y9
 	VMULPD       Y8, Y1, Y10
 	VMULPD       Y9, Y1, Y1
 	VFNMADD231PD Y9, Y2, Y10
 	VFMADD231PD  Y8, Y2, Y1
-	VMOVUPD      1184(SI), Y2
-	VMOVUPD      1248(SI), Y8
+	VMOVUPD      1184(DI), Y2
+	VMOVUPD      1248(DI), Y8
 	VMOVUPD      800(DX), Y9
 	VMOVUPD      864(DX), Y11
 	VMULPD       Y9, Y2, Y12
@@ -1214,8 +1576,8 @@ loopaf:
 	VSUBPD       Y12, Y10, Y10
 	VADDPD       Y2, Y1, Y9
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y10, 192(SI)
-	VMOVUPD      Y1, 224(SI)
+	VMOVUPD      Y10, 192(DI)
+	VMOVUPD      Y1, 224(DI)
 	VADDPD       Y6, Y3, Y1
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y7, Y0, Y2
@@ -1240,14 +1602,14 @@ loopaf:
 	VMOVUPD      Y3, 352(AX)
 	VMOVUPD      Y5, 416(AX)
 	VMOVUPD      Y0, 480(AX)
-	VMOVUPD      (SI), Y0
-	VMOVUPD      32(SI), Y1
-	VMOVUPD      64(SI), Y2
-	VMOVUPD      96(SI), Y3
-	VMOVUPD      128(SI), Y4
-	VMOVUPD      160(SI), Y5
-	VMOVUPD      192(SI), Y6
-	VMOVUPD      224(SI), Y7
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
 	VSUBPD       Y5, Y0, Y8
 	VADDPD       Y5, Y0, Y5
 	VADDPD       Y4, Y1, Y0
@@ -1285,21 +1647,33 @@ loopaf:
 	ADDQ         $0x00000070, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopaf
+	JNZ          loopak
 	VZEROUPPER
 	RET
 
-// func leaves32AVX2(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, FMA3
-TEXT ·leaves32AVX2(SB), $1312-32
+// func leaves32AVX2(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·leaves32AVX2(SB), $1312-48
 	MOVQ x+0(FP), AX
 	MOVQ group+8(FP), CX
 	MOVQ lane+16(FP), DX
 	MOVQ groups+24(FP), BX
-	LEAQ 31(SP), SI
-	ANDQ $-32, SI
+	MOVQ ahead+32(FP), SI
+	LEAQ 31(SP), DI
+	ANDQ $-32, DI
 
-loopag:
+loopam:
+	MOVQ  lines+40(FP), R8
+	TESTQ R8, R8
+	JZ    aheadannone
+
+aheadan:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       R8
+	JNZ        aheadan
+
+aheadannone:
 	VMOVUPD      128(AX), Y0
 	VMOVUPD      192(AX), Y1
 	VBROADCASTSD (CX), Y2
@@ -1358,14 +1732,14 @@ loopag:
 	VPERM2F128   $0x31, Y3, Y6, Y3
 	VPERM2F128   $0x20, Y0, Y2, Y6
 	VPERM2F128   $0x31, Y0, Y2, Y0
-	VMOVUPD      Y8, 256(SI)
-	VMOVUPD      Y1, 320(SI)
-	VMOVUPD      Y7, 384(SI)
-	VMOVUPD      Y6, 448(SI)
-	VMOVUPD      Y4, 512(SI)
-	VMOVUPD      Y3, 576(SI)
-	VMOVUPD      Y5, 640(SI)
-	VMOVUPD      Y0, 704(SI)
+	VMOVUPD      Y8, 256(DI)
+	VMOVUPD      Y1, 320(DI)
+	VMOVUPD      Y7, 384(DI)
+	VMOVUPD      Y6, 448(DI)
+	VMOVUPD      Y4, 512(DI)
+	VMOVUPD      Y3, 576(DI)
+	VMOVUPD      Y5, 640(DI)
+	VMOVUPD      Y0, 704(DI)
 	VMOVUPD      640(AX), Y0
 	VMOVUPD      704(AX), Y1
 	VBROADCASTSD 48(CX), Y2
@@ -1424,14 +1798,14 @@ loopag:
 	VPERM2F128   $0x31, Y3, Y6, Y3
 	VPERM2F128   $0x20, Y0, Y2, Y6
 	VPERM2F128   $0x31, Y0, Y2, Y0
-	VMOVUPD      Y8, 288(SI)
-	VMOVUPD      Y1, 352(SI)
-	VMOVUPD      Y7, 416(SI)
-	VMOVUPD      Y6, 480(SI)
-	VMOVUPD      Y4, 544(SI)
-	VMOVUPD      Y3, 608(SI)
-	VMOVUPD      Y5, 672(SI)
-	VMOVUPD      Y0, 736(SI)
+	VMOVUPD      Y8, 288(DI)
+	VMOVUPD      Y1, 352(DI)
+	VMOVUPD      Y7, 416(DI)
+	VMOVUPD      Y6, 480(DI)
+	VMOVUPD      Y4, 544(DI)
+	VMOVUPD      Y3, 608(DI)
+	VMOVUPD      Y5, 672(DI)
+	VMOVUPD      Y0, 736(DI)
 	VMOVUPD      160(AX), Y0
 	VMOVUPD      224(AX), Y1
 	VBROADCASTSD (CX), Y2
@@ -1490,14 +1864,14 @@ loopag:
 	VPERM2F128   $0x31, Y3, Y6, Y3
 	VPERM2F128   $0x20, Y0, Y2, Y6
 	VPERM2F128   $0x31, Y0, Y2, Y0
-	VMOVUPD      Y8, 768(SI)
-	VMOVUPD      Y1, 832(SI)
-	VMOVUPD      Y7, 896(SI)
-	VMOVUPD      Y6, 960(SI)
-	VMOVUPD      Y4, 1024(SI)
-	VMOVUPD      Y3, 1088(SI)
-	VMOVUPD      Y5, 1152(SI)
-	VMOVUPD      Y0, 1216(SI)
+	VMOVUPD      Y8, 768(DI)
+	VMOVUPD      Y1, 832(DI)
+	VMOVUPD      Y7, 896(DI)
+	VMOVUPD      Y6, 960(DI)
+	VMOVUPD      Y4, 1024(DI)
+	VMOVUPD      Y3, 1088(DI)
+	VMOVUPD      Y5, 1152(DI)
+	VMOVUPD      Y0, 1216(DI)
 	VMOVUPD      672(AX), Y0
 	VMOVUPD      736(AX), Y1
 	VBROADCASTSD 48(CX), Y2
@@ -1556,18 +1930,18 @@ loopag:
 	VPERM2F128   $0x31, Y3, Y6, Y3
 	VPERM2F128   $0x20, Y0, Y2, Y6
 	VPERM2F128   $0x31, Y0, Y2, Y0
-	VMOVUPD      Y8, 800(SI)
-	VMOVUPD      Y1, 864(SI)
-	VMOVUPD      Y7, 928(SI)
-	VMOVUPD      Y6, 992(SI)
-	VMOVUPD      Y4, 1056(SI)
-	VMOVUPD      Y3, 1120(SI)
-	VMOVUPD      Y5, 1184(SI)
-	VMOVUPD      Y0, 1248(SI)
-	VMOVUPD      256(SI), Y0
-	VMOVUPD      320(SI), Y1
-	VMOVUPD      768(SI), Y2
-	VMOVUPD      832(SI), Y3
+	VMOVUPD      Y8, 800(DI)
+	VMOVUPD      Y1, 864(DI)
+	VMOVUPD      Y7, 928(DI)
+	VMOVUPD      Y6, 992(DI)
+	VMOVUPD      Y4, 1056(DI)
+	VMOVUPD      Y3, 1120(DI)
+	VMOVUPD      Y5, 1184(DI)
+	VMOVUPD      Y0, 1248(DI)
+	VMOVUPD      256(DI), Y0
+	VMOVUPD      320(DI), Y1
+	VMOVUPD      768(DI), Y2
+	VMOVUPD      832(DI), Y3
 	VMOVUPD      384(DX), Y4
 	VMOVUPD      448(DX), Y5
 	VMULPD       Y4, Y2, Y6
@@ -1578,18 +1952,18 @@ loopag:
 	VSUBPD       Y6, Y0, Y4
 	VADDPD       Y2, Y1, Y0
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y4, (SI)
-	VMOVUPD      Y1, 32(SI)
-	VMOVUPD      384(SI), Y1
-	VMOVUPD      448(SI), Y2
+	VMOVUPD      Y4, (DI)
+	VMOVUPD      Y1, 32(DI)
+	VMOVUPD      384(DI), Y1
+	VMOVUPD      448(DI), Y2
 	VMOVUPD      (DX), Y4
 	VMOVUPD      64(DX), Y5
 	VMULPD       Y4, Y1, Y6
 	VMULPD       Y5, Y1, Y1
 	VFNMADD231PD Y5, Y2, Y6
 	VFMADD231PD  Y4, Y2, Y1
-	VMOVUPD      896(SI), Y2
-	VMOVUPD      960(SI), Y4
+	VMOVUPD      896(DI), Y2
+	VMOVUPD      960(DI), Y4
 	VMOVUPD      512(DX), Y5
 	VMOVUPD      576(DX), Y7
 	VMULPD       Y5, Y2, Y8
@@ -1600,18 +1974,18 @@ loopag:
 	VSUBPD       Y8, Y6, Y6
 	VADDPD       Y2, Y1, Y5
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      512(SI), Y1
-	VMOVUPD      576(SI), Y2
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      512(DI), Y1
+	VMOVUPD      576(DI), Y2
 	VMOVUPD      128(DX), Y6
 	VMOVUPD      192(DX), Y7
 	VMULPD       Y6, Y1, Y8
 	VMULPD       Y7, Y1, Y1
 	VFNMADD231PD Y7, Y2, Y8
 	VFMADD231PD  Y6, Y2, Y1
-	VMOVUPD      1024(SI), Y2
-	VMOVUPD      1088(SI), Y6
+	VMOVUPD      1024(DI), Y2
+	VMOVUPD      1088(DI), Y6
 	VMOVUPD      640(DX), Y7
 	VMOVUPD      704(DX), Y9
 	VMULPD       Y7, Y2, Y10
@@ -1622,18 +1996,18 @@ loopag:
 	VSUBPD       Y10, Y8, Y8
 	VADDPD       Y2, Y1, Y7
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y1, 160(SI)
-	VMOVUPD      640(SI), Y1
-	VMOVUPD      704(SI), Y2
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y1, 160(DI)
+	VMOVUPD      640(DI), Y1
+	VMOVUPD      704(DI), Y2
 	VMOVUPD      256(DX), Y8
 	VMOVUPD      320(DX), Y9
 	VMULPD       Y8, Y1, Y10
 	VMULPD       Y9, Y1, Y1
 	VFNMADD231PD Y9, Y2, Y10
 	VFMADD231PD  Y8, Y2, Y1
-	VMOVUPD      1152(SI), Y2
-	VMOVUPD      1216(SI), Y8
+	VMOVUPD      1152(DI), Y2
+	VMOVUPD      1216(DI), Y8
 	VMOVUPD      768(DX), Y9
 	VMOVUPD      832(DX), Y11
 	VMULPD       Y9, Y2, Y12
@@ -1644,8 +2018,8 @@ loopag:
 	VSUBPD       Y12, Y10, Y10
 	VADDPD       Y2, Y1, Y9
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y10, 192(SI)
-	VMOVUPD      Y1, 224(SI)
+	VMOVUPD      Y10, 192(DI)
+	VMOVUPD      Y1, 224(DI)
 	VADDPD       Y6, Y3, Y1
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y7, Y0, Y2
@@ -1670,14 +2044,14 @@ loopag:
 	VMOVUPD      Y3, 320(AX)
 	VMOVUPD      Y5, 384(AX)
 	VMOVUPD      Y0, 448(AX)
-	VMOVUPD      (SI), Y0
-	VMOVUPD      32(SI), Y1
-	VMOVUPD      64(SI), Y2
-	VMOVUPD      96(SI), Y3
-	VMOVUPD      128(SI), Y4
-	VMOVUPD      160(SI), Y5
-	VMOVUPD      192(SI), Y6
-	VMOVUPD      224(SI), Y7
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
 	VSUBPD       Y5, Y0, Y8
 	VADDPD       Y5, Y0, Y5
 	VADDPD       Y4, Y1, Y0
@@ -1711,10 +2085,10 @@ loopag:
 	VMOVUPD      Y3, 832(AX)
 	VMOVUPD      Y7, 896(AX)
 	VMOVUPD      Y1, 960(AX)
-	VMOVUPD      288(SI), Y0
-	VMOVUPD      352(SI), Y1
-	VMOVUPD      800(SI), Y2
-	VMOVUPD      864(SI), Y3
+	VMOVUPD      288(DI), Y0
+	VMOVUPD      352(DI), Y1
+	VMOVUPD      800(DI), Y2
+	VMOVUPD      864(DI), Y3
 	VMOVUPD      416(DX), Y4
 	VMOVUPD      480(DX), Y5
 	VMULPD       Y4, Y2, Y6
@@ -1725,18 +2099,18 @@ loopag:
 	VSUBPD       Y6, Y0, Y4
 	VADDPD       Y2, Y1, Y0
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y4, (SI)
-	VMOVUPD      Y1, 32(SI)
-	VMOVUPD      416(SI), Y1
-	VMOVUPD      480(SI), Y2
+	VMOVUPD      Y4, (DI)
+	VMOVUPD      Y1, 32(DI)
+	VMOVUPD      416(DI), Y1
+	VMOVUPD      480(DI), Y2
 	VMOVUPD      32(DX), Y4
 	VMOVUPD      96(DX), Y5
 	VMULPD       Y4, Y1, Y6
 	VMULPD       Y5, Y1, Y1
 	VFNMADD231PD Y5, Y2, Y6
 	VFMADD231PD  Y4, Y2, Y1
-	VMOVUPD      928(SI), Y2
-	VMOVUPD      992(SI), Y4
+	VMOVUPD      928(DI), Y2
+	VMOVUPD      992(DI), Y4
 	VMOVUPD      544(DX), Y5
 	VMOVUPD      608(DX), Y7
 	VMULPD       Y5, Y2, Y8
@@ -1747,18 +2121,18 @@ loopag:
 	VSUBPD       Y8, Y6, Y6
 	VADDPD       Y2, Y1, Y5
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      544(SI), Y1
-	VMOVUPD      608(SI), Y2
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      544(DI), Y1
+	VMOVUPD      608(DI), Y2
 	VMOVUPD      160(DX), Y6
 	VMOVUPD      224(DX), Y7
 	VMULPD       Y6, Y1, Y8
 	VMULPD       Y7, Y1, Y1
 	VFNMADD231PD Y7, Y2, Y8
 	VFMADD231PD  Y6, Y2, Y1
-	VMOVUPD      1056(SI), Y2
-	VMOVUPD      1120(SI), Y6
+	VMOVUPD      1056(DI), Y2
+	VMOVUPD      1120(DI), Y6
 	VMOVUPD      672(DX), Y7
 	VMOVUPD      736(DX), Y9
 	VMULPD       Y7, Y2, Y10
@@ -1769,18 +2143,18 @@ loopag:
 	VSUBPD       Y10, Y8, Y8
 	VADDPD       Y2, Y1, Y7
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y1, 160(SI)
-	VMOVUPD      672(SI), Y1
-	VMOVUPD      736(SI), Y2
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y1, 160(DI)
+	VMOVUPD      672(DI), Y1
+	VMOVUPD      736(DI), Y2
 	VMOVUPD      288(DX), Y8
 	VMOVUPD      352(DX), Y9
 	VMULPD       Y8, Y1, Y10
 	VMULPD       Y9, Y1, Y1
 	VFNMADD231PD Y9, Y2, Y10
 	VFMADD231PD  Y8, Y2, Y1
-	VMOVUPD      1184(SI), Y2
-	VMOVUPD      1248(SI), Y8
+	VMOVUPD      1184(DI), Y2
+	VMOVUPD      1248(DI), Y8
 	VMOVUPD      800(DX), Y9
 	VMOVUPD      864(DX), Y11
 	VMULPD       Y9, Y2, Y12
@@ -1791,8 +2165,8 @@ loopag:
 	VSUBPD       Y12, Y10, Y10
 	VADDPD       Y2, Y1, Y9
 	VSUBPD       Y2, Y1, Y1
-	VMOVUPD      Y10, 192(SI)
-	VMOVUPD      Y1, 224(SI)
+	VMOVUPD      Y10, 192(DI)
+	VMOVUPD      Y1, 224(DI)
 	VADDPD       Y6, Y3, Y1
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y7, Y0, Y2
@@ -1817,14 +2191,14 @@ loopag:
 	VMOVUPD      Y3, 352(AX)
 	VMOVUPD      Y5, 416(AX)
 	VMOVUPD      Y0, 480(AX)
-	VMOVUPD      (SI), Y0
-	VMOVUPD      32(SI), Y1
-	VMOVUPD      64(SI), Y2
-	VMOVUPD      96(SI), Y3
-	VMOVUPD      128(SI), Y4
-	VMOVUPD      160(SI), Y5
-	VMOVUPD      192(SI), Y6
-	VMOVUPD      224(SI), Y7
+	VMOVUPD      (DI), Y0
+	VMOVUPD      32(DI), Y1
+	VMOVUPD      64(DI), Y2
+	VMOVUPD      96(DI), Y3
+	VMOVUPD      128(DI), Y4
+	VMOVUPD      160(DI), Y5
+	VMOVUPD      192(DI), Y6
+	VMOVUPD      224(DI), Y7
 	VSUBPD       Y5, Y0, Y8
 	VADDPD       Y5, Y0, Y5
 	VADDPD       Y4, Y1, Y0
@@ -1862,21 +2236,33 @@ loopag:
 	ADDQ         $0x00000060, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopag
+	JNZ          loopam
 	VZEROUPPER
 	RET
 
-// func join64AVX2(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, FMA3
-TEXT ·join64AVX2(SB), $1312-32
+// func join64AVX2(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·join64AVX2(SB), $1312-48
 	MOVQ x+0(FP), AX
 	MOVQ group+8(FP), CX
 	MOVQ lane+16(FP), DX
 	MOVQ groups+24(FP), BX
-	LEAQ 31(SP), SI
-	ANDQ $-32, SI
+	MOVQ ahead+32(FP), SI
+	LEAQ 31(SP), DI
+	ANDQ $-32, DI
 
-loopah:
+loopao:
+	MOVQ  lines+40(FP), R8
+	TESTQ R8, R8
+	JZ    aheadapnone
+
+aheadap:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       R8
+	JNZ        aheadap
+
+aheadapnone:
 	VMOVUPD      512(AX), Y0
 	VMOVUPD      576(AX), Y1
 	VMOVUPD      640(AX), Y2
@@ -1905,14 +2291,14 @@ loopah:
 	VSUBPD       Y5, Y1, Y1
 	VSUBPD       Y4, Y2, Y5
 	VADDPD       Y2, Y4, Y2
-	VMOVUPD      Y7, (SI)
-	VMOVUPD      Y3, 32(SI)
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y0, 160(SI)
-	VMOVUPD      Y5, 192(SI)
-	VMOVUPD      Y2, 224(SI)
+	VMOVUPD      Y7, (DI)
+	VMOVUPD      Y3, 32(DI)
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y0, 160(DI)
+	VMOVUPD      Y5, 192(DI)
+	VMOVUPD      Y2, 224(DI)
 	VMOVUPD      (AX), Y0
 	VMOVUPD      64(AX), Y1
 	VMOVUPD      128(AX), Y2
@@ -1938,24 +2324,24 @@ loopah:
 	VADDPD       Y6, Y1, Y2
 	VSUBPD       Y6, Y1, Y1
 	VMOVUPD      rootHalfAVX2<>+0(SB), Y6
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI), Y10
+	VMOVUPD      (DI), Y9
+	VMOVUPD      32(DI), Y10
 	VADDPD       Y9, Y7, Y11
 	VSUBPD       Y9, Y7, Y9
 	VADDPD       Y10, Y3, Y7
 	VSUBPD       Y10, Y3, Y3
-	VMOVUPD      Y11, 256(SI)
-	VMOVUPD      Y7, 320(SI)
+	VMOVUPD      Y11, 256(DI)
+	VMOVUPD      Y7, 320(DI)
 	VMOVUPD      384(DX), Y7
 	VMOVUPD      448(DX), Y10
 	VMULPD       Y7, Y9, Y11
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 768(SI)
-	VMOVUPD      Y7, 832(SI)
-	VMOVUPD      64(SI), Y3
-	VMOVUPD      96(SI), Y7
+	VMOVUPD      Y11, 768(DI)
+	VMOVUPD      Y7, 832(DI)
+	VMOVUPD      64(DI), Y3
+	VMOVUPD      96(DI), Y7
 	VMOVAPD      Y5, Y9
 	VFMADD231PD  Y6, Y3, Y9
 	VFNMADD231PD Y6, Y3, Y5
@@ -1968,18 +2354,18 @@ loopah:
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 384(SI)
-	VMOVUPD      Y7, 448(SI)
+	VMOVUPD      Y11, 384(DI)
+	VMOVUPD      Y7, 448(DI)
 	VMOVUPD      512(DX), Y3
 	VMOVUPD      576(DX), Y7
 	VMULPD       Y3, Y5, Y9
 	VMULPD       Y3, Y1, Y3
 	VFMADD231PD  Y7, Y1, Y9
 	VFNMADD231PD Y7, Y5, Y3
-	VMOVUPD      Y9, 896(SI)
-	VMOVUPD      Y3, 960(SI)
-	VMOVUPD      128(SI), Y1
-	VMOVUPD      160(SI), Y3
+	VMOVUPD      Y9, 896(DI)
+	VMOVUPD      Y3, 960(DI)
+	VMOVUPD      128(DI), Y1
+	VMOVUPD      160(DI), Y3
 	VSUBPD       Y3, Y8, Y5
 	VADDPD       Y3, Y8, Y7
 	VADDPD       Y1, Y0, Y3
@@ -1990,18 +2376,18 @@ loopah:
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y8, Y0, Y9
 	VFNMADD231PD Y8, Y7, Y1
-	VMOVUPD      Y9, 512(SI)
-	VMOVUPD      Y1, 576(SI)
+	VMOVUPD      Y9, 512(DI)
+	VMOVUPD      Y1, 576(DI)
 	VMOVUPD      640(DX), Y0
 	VMOVUPD      704(DX), Y1
 	VMULPD       Y0, Y5, Y7
 	VMULPD       Y0, Y3, Y0
 	VFMADD231PD  Y1, Y3, Y7
 	VFNMADD231PD Y1, Y5, Y0
-	VMOVUPD      Y7, 1024(SI)
-	VMOVUPD      Y0, 1088(SI)
-	VMOVUPD      192(SI), Y0
-	VMOVUPD      224(SI), Y1
+	VMOVUPD      Y7, 1024(DI)
+	VMOVUPD      Y0, 1088(DI)
+	VMOVUPD      192(DI), Y0
+	VMOVUPD      224(DI), Y1
 	VMOVAPD      Y4, Y3
 	VFMADD231PD  Y6, Y0, Y3
 	VFNMADD231PD Y6, Y0, Y4
@@ -2014,16 +2400,16 @@ loopah:
 	VMULPD       Y1, Y2, Y1
 	VFMADD231PD  Y5, Y2, Y6
 	VFNMADD231PD Y5, Y3, Y1
-	VMOVUPD      Y6, 640(SI)
-	VMOVUPD      Y1, 704(SI)
+	VMOVUPD      Y6, 640(DI)
+	VMOVUPD      Y1, 704(DI)
 	VMOVUPD      768(DX), Y1
 	VMOVUPD      832(DX), Y2
 	VMULPD       Y1, Y4, Y3
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y2, Y0, Y3
 	VFNMADD231PD Y2, Y4, Y1
-	VMOVUPD      Y3, 1152(SI)
-	VMOVUPD      Y1, 1216(SI)
+	VMOVUPD      Y3, 1152(DI)
+	VMOVUPD      Y1, 1216(DI)
 	VMOVUPD      544(AX), Y0
 	VMOVUPD      608(AX), Y1
 	VMOVUPD      672(AX), Y2
@@ -2052,14 +2438,14 @@ loopah:
 	VSUBPD       Y5, Y1, Y1
 	VSUBPD       Y4, Y2, Y5
 	VADDPD       Y2, Y4, Y2
-	VMOVUPD      Y7, (SI)
-	VMOVUPD      Y3, 32(SI)
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y0, 160(SI)
-	VMOVUPD      Y5, 192(SI)
-	VMOVUPD      Y2, 224(SI)
+	VMOVUPD      Y7, (DI)
+	VMOVUPD      Y3, 32(DI)
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y0, 160(DI)
+	VMOVUPD      Y5, 192(DI)
+	VMOVUPD      Y2, 224(DI)
 	VMOVUPD      32(AX), Y0
 	VMOVUPD      96(AX), Y1
 	VMOVUPD      160(AX), Y2
@@ -2085,24 +2471,24 @@ loopah:
 	VADDPD       Y6, Y1, Y2
 	VSUBPD       Y6, Y1, Y1
 	VMOVUPD      rootHalfAVX2<>+0(SB), Y6
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI), Y10
+	VMOVUPD      (DI), Y9
+	VMOVUPD      32(DI), Y10
 	VADDPD       Y9, Y7, Y11
 	VSUBPD       Y9, Y7, Y9
 	VADDPD       Y10, Y3, Y7
 	VSUBPD       Y10, Y3, Y3
-	VMOVUPD      Y11, 288(SI)
-	VMOVUPD      Y7, 352(SI)
+	VMOVUPD      Y11, 288(DI)
+	VMOVUPD      Y7, 352(DI)
 	VMOVUPD      416(DX), Y7
 	VMOVUPD      480(DX), Y10
 	VMULPD       Y7, Y9, Y11
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 800(SI)
-	VMOVUPD      Y7, 864(SI)
-	VMOVUPD      64(SI), Y3
-	VMOVUPD      96(SI), Y7
+	VMOVUPD      Y11, 800(DI)
+	VMOVUPD      Y7, 864(DI)
+	VMOVUPD      64(DI), Y3
+	VMOVUPD      96(DI), Y7
 	VMOVAPD      Y5, Y9
 	VFMADD231PD  Y6, Y3, Y9
 	VFNMADD231PD Y6, Y3, Y5
@@ -2115,18 +2501,18 @@ loopah:
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 416(SI)
-	VMOVUPD      Y7, 480(SI)
+	VMOVUPD      Y11, 416(DI)
+	VMOVUPD      Y7, 480(DI)
 	VMOVUPD      544(DX), Y3
 	VMOVUPD      608(DX), Y7
 	VMULPD       Y3, Y5, Y9
 	VMULPD       Y3, Y1, Y3
 	VFMADD231PD  Y7, Y1, Y9
 	VFNMADD231PD Y7, Y5, Y3
-	VMOVUPD      Y9, 928(SI)
-	VMOVUPD      Y3, 992(SI)
-	VMOVUPD      128(SI), Y1
-	VMOVUPD      160(SI), Y3
+	VMOVUPD      Y9, 928(DI)
+	VMOVUPD      Y3, 992(DI)
+	VMOVUPD      128(DI), Y1
+	VMOVUPD      160(DI), Y3
 	VSUBPD       Y3, Y8, Y5
 	VADDPD       Y3, Y8, Y7
 	VADDPD       Y1, Y0, Y3
@@ -2137,18 +2523,18 @@ loopah:
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y8, Y0, Y9
 	VFNMADD231PD Y8, Y7, Y1
-	VMOVUPD      Y9, 544(SI)
-	VMOVUPD      Y1, 608(SI)
+	VMOVUPD      Y9, 544(DI)
+	VMOVUPD      Y1, 608(DI)
 	VMOVUPD      672(DX), Y0
 	VMOVUPD      736(DX), Y1
 	VMULPD       Y0, Y5, Y7
 	VMULPD       Y0, Y3, Y0
 	VFMADD231PD  Y1, Y3, Y7
 	VFNMADD231PD Y1, Y5, Y0
-	VMOVUPD      Y7, 1056(SI)
-	VMOVUPD      Y0, 1120(SI)
-	VMOVUPD      192(SI), Y0
-	VMOVUPD      224(SI), Y1
+	VMOVUPD      Y7, 1056(DI)
+	VMOVUPD      Y0, 1120(DI)
+	VMOVUPD      192(DI), Y0
+	VMOVUPD      224(DI), Y1
 	VMOVAPD      Y4, Y3
 	VFMADD231PD  Y6, Y0, Y3
 	VFNMADD231PD Y6, Y0, Y4
@@ -2161,24 +2547,24 @@ loopah:
 	VMULPD       Y1, Y2, Y1
 	VFMADD231PD  Y5, Y2, Y6
 	VFNMADD231PD Y5, Y3, Y1
-	VMOVUPD      Y6, 672(SI)
-	VMOVUPD      Y1, 736(SI)
+	VMOVUPD      Y6, 672(DI)
+	VMOVUPD      Y1, 736(DI)
 	VMOVUPD      800(DX), Y1
 	VMOVUPD      864(DX), Y2
 	VMULPD       Y1, Y4, Y3
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y2, Y0, Y3
 	VFNMADD231PD Y2, Y4, Y1
-	VMOVUPD      Y3, 1184(SI)
-	VMOVUPD      Y1, 1248(SI)
-	VMOVUPD      288(SI), Y0
-	VMOVUPD      352(SI), Y1
-	VMOVUPD      416(SI), Y2
-	VMOVUPD      480(SI), Y3
-	VMOVUPD      544(SI), Y4
-	VMOVUPD      608(SI), Y5
-	VMOVUPD      672(SI), Y6
-	VMOVUPD      736(SI), Y7
+	VMOVUPD      Y3, 1184(DI)
+	VMOVUPD      Y1, 1248(DI)
+	VMOVUPD      288(DI), Y0
+	VMOVUPD      352(DI), Y1
+	VMOVUPD      416(DI), Y2
+	VMOVUPD      480(DI), Y3
+	VMOVUPD      544(DI), Y4
+	VMOVUPD      608(DI), Y5
+	VMOVUPD      672(DI), Y6
+	VMOVUPD      736(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -2215,22 +2601,22 @@ loopah:
 	VSUBPD       Y8, Y2, Y2
 	VSUBPD       Y6, Y1, Y8
 	VADDPD       Y1, Y6, Y1
-	VMOVUPD      Y3, (SI)
-	VMOVUPD      Y5, 32(SI)
-	VMOVUPD      Y4, 64(SI)
-	VMOVUPD      Y2, 96(SI)
-	VMOVUPD      Y7, 128(SI)
-	VMOVUPD      Y0, 160(SI)
-	VMOVUPD      Y8, 192(SI)
-	VMOVUPD      Y1, 224(SI)
-	VMOVUPD      256(SI), Y0
-	VMOVUPD      320(SI), Y1
-	VMOVUPD      384(SI), Y2
-	VMOVUPD      448(SI), Y3
-	VMOVUPD      512(SI), Y4
-	VMOVUPD      576(SI), Y5
-	VMOVUPD      640(SI), Y6
-	VMOVUPD      704(SI), Y7
+	VMOVUPD      Y3, (DI)
+	VMOVUPD      Y5, 32(DI)
+	VMOVUPD      Y4, 64(DI)
+	VMOVUPD      Y2, 96(DI)
+	VMOVUPD      Y7, 128(DI)
+	VMOVUPD      Y0, 160(DI)
+	VMOVUPD      Y8, 192(DI)
+	VMOVUPD      Y1, 224(DI)
+	VMOVUPD      256(DI), Y0
+	VMOVUPD      320(DI), Y1
+	VMOVUPD      384(DI), Y2
+	VMOVUPD      448(DI), Y3
+	VMOVUPD      512(DI), Y4
+	VMOVUPD      576(DI), Y5
+	VMOVUPD      640(DI), Y6
+	VMOVUPD      704(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -2264,8 +2650,8 @@ loopah:
 	VADDPD       Y2, Y4, Y1
 	VSUBPD       Y2, Y4, Y2
 	VMOVUPD      rootHalfAVX2<>+0(SB), Y4
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI), Y10
+	VMOVUPD      (DI), Y9
+	VMOVUPD      32(DI), Y10
 	VADDPD       Y9, Y3, Y11
 	VSUBPD       Y9, Y3, Y9
 	VADDPD       Y10, Y5, Y3
@@ -2280,8 +2666,8 @@ loopah:
 	VFNMADD231PD Y10, Y9, Y3
 	VMOVUPD      Y11, 512(AX)
 	VMOVUPD      Y3, 576(AX)
-	VMOVUPD      64(SI), Y3
-	VMOVUPD      96(SI), Y5
+	VMOVUPD      64(DI), Y3
+	VMOVUPD      96(DI), Y5
 	VMOVAPD      Y8, Y9
 	VFMADD231PD  Y4, Y3, Y9
 	VFNMADD231PD Y4, Y3, Y8
@@ -2304,8 +2690,8 @@ loopah:
 	VFNMADD231PD Y5, Y8, Y3
 	VMOVUPD      Y9, 640(AX)
 	VMOVUPD      Y3, 704(AX)
-	VMOVUPD      128(SI), Y2
-	VMOVUPD      160(SI), Y3
+	VMOVUPD      128(DI), Y2
+	VMOVUPD      160(DI), Y3
 	VSUBPD       Y3, Y7, Y5
 	VADDPD       Y3, Y7, Y7
 	VADDPD       Y2, Y0, Y3
@@ -2326,8 +2712,8 @@ loopah:
 	VFNMADD231PD Y2, Y5, Y0
 	VMOVUPD      Y7, 768(AX)
 	VMOVUPD      Y0, 832(AX)
-	VMOVUPD      192(SI), Y0
-	VMOVUPD      224(SI), Y2
+	VMOVUPD      192(DI), Y0
+	VMOVUPD      224(DI), Y2
 	VMOVAPD      Y6, Y3
 	VFMADD231PD  Y4, Y0, Y3
 	VFNMADD231PD Y4, Y0, Y6
@@ -2350,14 +2736,14 @@ loopah:
 	VFNMADD231PD Y2, Y6, Y1
 	VMOVUPD      Y3, 896(AX)
 	VMOVUPD      Y1, 960(AX)
-	VMOVUPD      800(SI), Y0
-	VMOVUPD      864(SI), Y1
-	VMOVUPD      928(SI), Y2
-	VMOVUPD      992(SI), Y3
-	VMOVUPD      1056(SI), Y4
-	VMOVUPD      1120(SI), Y5
-	VMOVUPD      1184(SI), Y6
-	VMOVUPD      1248(SI), Y7
+	VMOVUPD      800(DI), Y0
+	VMOVUPD      864(DI), Y1
+	VMOVUPD      928(DI), Y2
+	VMOVUPD      992(DI), Y3
+	VMOVUPD      1056(DI), Y4
+	VMOVUPD      1120(DI), Y5
+	VMOVUPD      1184(DI), Y6
+	VMOVUPD      1248(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -2394,22 +2780,22 @@ loopah:
 	VSUBPD       Y8, Y2, Y2
 	VSUBPD       Y6, Y1, Y8
 	VADDPD       Y1, Y6, Y1
-	VMOVUPD      Y3, (SI)
-	VMOVUPD      Y5, 32(SI)
-	VMOVUPD      Y4, 64(SI)
-	VMOVUPD      Y2, 96(SI)
-	VMOVUPD      Y7, 128(SI)
-	VMOVUPD      Y0, 160(SI)
-	VMOVUPD      Y8, 192(SI)
-	VMOVUPD      Y1, 224(SI)
-	VMOVUPD      768(SI), Y0
-	VMOVUPD      832(SI), Y1
-	VMOVUPD      896(SI), Y2
-	VMOVUPD      960(SI), Y3
-	VMOVUPD      1024(SI), Y4
-	VMOVUPD      1088(SI), Y5
-	VMOVUPD      1152(SI), Y6
-	VMOVUPD      1216(SI), Y7
+	VMOVUPD      Y3, (DI)
+	VMOVUPD      Y5, 32(DI)
+	VMOVUPD      Y4, 64(DI)
+	VMOVUPD      Y2, 96(DI)
+	VMOVUPD      Y7, 128(DI)
+	VMOVUPD      Y0, 160(DI)
+	VMOVUPD      Y8, 192(DI)
+	VMOVUPD      Y1, 224(DI)
+	VMOVUPD      768(DI), Y0
+	VMOVUPD      832(DI), Y1
+	VMOVUPD      896(DI), Y2
+	VMOVUPD      960(DI), Y3
+	VMOVUPD      1024(DI), Y4
+	VMOVUPD      1088(DI), Y5
+	VMOVUPD      1152(DI), Y6
+	VMOVUPD      1216(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -2443,8 +2829,8 @@ loopah:
 	VADDPD       Y2, Y4, Y1
 	VSUBPD       Y2, Y4, Y2
 	VMOVUPD      rootHalfAVX2<>+0(SB), Y4
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI), Y10
+	VMOVUPD      (DI), Y9
+	VMOVUPD      32(DI), Y10
 	VADDPD       Y9, Y3, Y11
 	VSUBPD       Y9, Y3, Y9
 	VADDPD       Y10, Y5, Y3
@@ -2459,8 +2845,8 @@ loopah:
 	VFNMADD231PD Y10, Y9, Y3
 	VMOVUPD      Y11, 544(AX)
 	VMOVUPD      Y3, 608(AX)
-	VMOVUPD      64(SI), Y3
-	VMOVUPD      96(SI), Y5
+	VMOVUPD      64(DI), Y3
+	VMOVUPD      96(DI), Y5
 	VMOVAPD      Y8, Y9
 	VFMADD231PD  Y4, Y3, Y9
 	VFNMADD231PD Y4, Y3, Y8
@@ -2483,8 +2869,8 @@ loopah:
 	VFNMADD231PD Y5, Y8, Y3
 	VMOVUPD      Y9, 672(AX)
 	VMOVUPD      Y3, 736(AX)
-	VMOVUPD      128(SI), Y2
-	VMOVUPD      160(SI), Y3
+	VMOVUPD      128(DI), Y2
+	VMOVUPD      160(DI), Y3
 	VSUBPD       Y3, Y7, Y5
 	VADDPD       Y3, Y7, Y7
 	VADDPD       Y2, Y0, Y3
@@ -2505,8 +2891,8 @@ loopah:
 	VFNMADD231PD Y2, Y5, Y0
 	VMOVUPD      Y7, 800(AX)
 	VMOVUPD      Y0, 864(AX)
-	VMOVUPD      192(SI), Y0
-	VMOVUPD      224(SI), Y2
+	VMOVUPD      192(DI), Y0
+	VMOVUPD      224(DI), Y2
 	VMOVAPD      Y6, Y3
 	VFMADD231PD  Y4, Y0, Y3
 	VFNMADD231PD Y4, Y0, Y6
@@ -2533,21 +2919,33 @@ loopah:
 	ADDQ         $0x00000070, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopah
+	JNZ          loopao
 	VZEROUPPER
 	RET
 
-// func join32AVX2(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, FMA3
-TEXT ·join32AVX2(SB), $1312-32
+// func join32AVX2(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·join32AVX2(SB), $1312-48
 	MOVQ x+0(FP), AX
 	MOVQ group+8(FP), CX
 	MOVQ lane+16(FP), DX
 	MOVQ groups+24(FP), BX
-	LEAQ 31(SP), SI
-	ANDQ $-32, SI
+	MOVQ ahead+32(FP), SI
+	LEAQ 31(SP), DI
+	ANDQ $-32, DI
 
-loopai:
+loopaq:
+	MOVQ  lines+40(FP), R8
+	TESTQ R8, R8
+	JZ    aheadarnone
+
+aheadar:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       R8
+	JNZ        aheadar
+
+aheadarnone:
 	VMOVUPD      512(AX), Y0
 	VMOVUPD      576(AX), Y1
 	VMOVUPD      640(AX), Y2
@@ -2576,14 +2974,14 @@ loopai:
 	VSUBPD       Y5, Y1, Y1
 	VSUBPD       Y4, Y2, Y5
 	VADDPD       Y2, Y4, Y2
-	VMOVUPD      Y7, (SI)
-	VMOVUPD      Y3, 32(SI)
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y0, 160(SI)
-	VMOVUPD      Y5, 192(SI)
-	VMOVUPD      Y2, 224(SI)
+	VMOVUPD      Y7, (DI)
+	VMOVUPD      Y3, 32(DI)
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y0, 160(DI)
+	VMOVUPD      Y5, 192(DI)
+	VMOVUPD      Y2, 224(DI)
 	VMOVUPD      (AX), Y0
 	VMOVUPD      64(AX), Y1
 	VMOVUPD      128(AX), Y2
@@ -2609,24 +3007,24 @@ loopai:
 	VADDPD       Y6, Y1, Y2
 	VSUBPD       Y6, Y1, Y1
 	VMOVUPD      rootHalfAVX2<>+0(SB), Y6
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI), Y10
+	VMOVUPD      (DI), Y9
+	VMOVUPD      32(DI), Y10
 	VADDPD       Y9, Y7, Y11
 	VSUBPD       Y9, Y7, Y9
 	VADDPD       Y10, Y3, Y7
 	VSUBPD       Y10, Y3, Y3
-	VMOVUPD      Y11, 256(SI)
-	VMOVUPD      Y7, 320(SI)
+	VMOVUPD      Y11, 256(DI)
+	VMOVUPD      Y7, 320(DI)
 	VMOVUPD      384(DX), Y7
 	VMOVUPD      448(DX), Y10
 	VMULPD       Y7, Y9, Y11
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 768(SI)
-	VMOVUPD      Y7, 832(SI)
-	VMOVUPD      64(SI), Y3
-	VMOVUPD      96(SI), Y7
+	VMOVUPD      Y11, 768(DI)
+	VMOVUPD      Y7, 832(DI)
+	VMOVUPD      64(DI), Y3
+	VMOVUPD      96(DI), Y7
 	VMOVAPD      Y5, Y9
 	VFMADD231PD  Y6, Y3, Y9
 	VFNMADD231PD Y6, Y3, Y5
@@ -2639,18 +3037,18 @@ loopai:
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 384(SI)
-	VMOVUPD      Y7, 448(SI)
+	VMOVUPD      Y11, 384(DI)
+	VMOVUPD      Y7, 448(DI)
 	VMOVUPD      512(DX), Y3
 	VMOVUPD      576(DX), Y7
 	VMULPD       Y3, Y5, Y9
 	VMULPD       Y3, Y1, Y3
 	VFMADD231PD  Y7, Y1, Y9
 	VFNMADD231PD Y7, Y5, Y3
-	VMOVUPD      Y9, 896(SI)
-	VMOVUPD      Y3, 960(SI)
-	VMOVUPD      128(SI), Y1
-	VMOVUPD      160(SI), Y3
+	VMOVUPD      Y9, 896(DI)
+	VMOVUPD      Y3, 960(DI)
+	VMOVUPD      128(DI), Y1
+	VMOVUPD      160(DI), Y3
 	VSUBPD       Y3, Y8, Y5
 	VADDPD       Y3, Y8, Y7
 	VADDPD       Y1, Y0, Y3
@@ -2661,18 +3059,18 @@ loopai:
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y8, Y0, Y9
 	VFNMADD231PD Y8, Y7, Y1
-	VMOVUPD      Y9, 512(SI)
-	VMOVUPD      Y1, 576(SI)
+	VMOVUPD      Y9, 512(DI)
+	VMOVUPD      Y1, 576(DI)
 	VMOVUPD      640(DX), Y0
 	VMOVUPD      704(DX), Y1
 	VMULPD       Y0, Y5, Y7
 	VMULPD       Y0, Y3, Y0
 	VFMADD231PD  Y1, Y3, Y7
 	VFNMADD231PD Y1, Y5, Y0
-	VMOVUPD      Y7, 1024(SI)
-	VMOVUPD      Y0, 1088(SI)
-	VMOVUPD      192(SI), Y0
-	VMOVUPD      224(SI), Y1
+	VMOVUPD      Y7, 1024(DI)
+	VMOVUPD      Y0, 1088(DI)
+	VMOVUPD      192(DI), Y0
+	VMOVUPD      224(DI), Y1
 	VMOVAPD      Y4, Y3
 	VFMADD231PD  Y6, Y0, Y3
 	VFNMADD231PD Y6, Y0, Y4
@@ -2685,16 +3083,16 @@ loopai:
 	VMULPD       Y1, Y2, Y1
 	VFMADD231PD  Y5, Y2, Y6
 	VFNMADD231PD Y5, Y3, Y1
-	VMOVUPD      Y6, 640(SI)
-	VMOVUPD      Y1, 704(SI)
+	VMOVUPD      Y6, 640(DI)
+	VMOVUPD      Y1, 704(DI)
 	VMOVUPD      768(DX), Y1
 	VMOVUPD      832(DX), Y2
 	VMULPD       Y1, Y4, Y3
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y2, Y0, Y3
 	VFNMADD231PD Y2, Y4, Y1
-	VMOVUPD      Y3, 1152(SI)
-	VMOVUPD      Y1, 1216(SI)
+	VMOVUPD      Y3, 1152(DI)
+	VMOVUPD      Y1, 1216(DI)
 	VMOVUPD      544(AX), Y0
 	VMOVUPD      608(AX), Y1
 	VMOVUPD      672(AX), Y2
@@ -2723,14 +3121,14 @@ loopai:
 	VSUBPD       Y5, Y1, Y1
 	VSUBPD       Y4, Y2, Y5
 	VADDPD       Y2, Y4, Y2
-	VMOVUPD      Y7, (SI)
-	VMOVUPD      Y3, 32(SI)
-	VMOVUPD      Y6, 64(SI)
-	VMOVUPD      Y1, 96(SI)
-	VMOVUPD      Y8, 128(SI)
-	VMOVUPD      Y0, 160(SI)
-	VMOVUPD      Y5, 192(SI)
-	VMOVUPD      Y2, 224(SI)
+	VMOVUPD      Y7, (DI)
+	VMOVUPD      Y3, 32(DI)
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y1, 96(DI)
+	VMOVUPD      Y8, 128(DI)
+	VMOVUPD      Y0, 160(DI)
+	VMOVUPD      Y5, 192(DI)
+	VMOVUPD      Y2, 224(DI)
 	VMOVUPD      32(AX), Y0
 	VMOVUPD      96(AX), Y1
 	VMOVUPD      160(AX), Y2
@@ -2756,24 +3154,24 @@ loopai:
 	VADDPD       Y6, Y1, Y2
 	VSUBPD       Y6, Y1, Y1
 	VMOVUPD      rootHalfAVX2<>+0(SB), Y6
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI), Y10
+	VMOVUPD      (DI), Y9
+	VMOVUPD      32(DI), Y10
 	VADDPD       Y9, Y7, Y11
 	VSUBPD       Y9, Y7, Y9
 	VADDPD       Y10, Y3, Y7
 	VSUBPD       Y10, Y3, Y3
-	VMOVUPD      Y11, 288(SI)
-	VMOVUPD      Y7, 352(SI)
+	VMOVUPD      Y11, 288(DI)
+	VMOVUPD      Y7, 352(DI)
 	VMOVUPD      416(DX), Y7
 	VMOVUPD      480(DX), Y10
 	VMULPD       Y7, Y9, Y11
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 800(SI)
-	VMOVUPD      Y7, 864(SI)
-	VMOVUPD      64(SI), Y3
-	VMOVUPD      96(SI), Y7
+	VMOVUPD      Y11, 800(DI)
+	VMOVUPD      Y7, 864(DI)
+	VMOVUPD      64(DI), Y3
+	VMOVUPD      96(DI), Y7
 	VMOVAPD      Y5, Y9
 	VFMADD231PD  Y6, Y3, Y9
 	VFNMADD231PD Y6, Y3, Y5
@@ -2786,18 +3184,18 @@ loopai:
 	VMULPD       Y7, Y3, Y7
 	VFMADD231PD  Y10, Y3, Y11
 	VFNMADD231PD Y10, Y9, Y7
-	VMOVUPD      Y11, 416(SI)
-	VMOVUPD      Y7, 480(SI)
+	VMOVUPD      Y11, 416(DI)
+	VMOVUPD      Y7, 480(DI)
 	VMOVUPD      544(DX), Y3
 	VMOVUPD      608(DX), Y7
 	VMULPD       Y3, Y5, Y9
 	VMULPD       Y3, Y1, Y3
 	VFMADD231PD  Y7, Y1, Y9
 	VFNMADD231PD Y7, Y5, Y3
-	VMOVUPD      Y9, 928(SI)
-	VMOVUPD      Y3, 992(SI)
-	VMOVUPD      128(SI), Y1
-	VMOVUPD      160(SI), Y3
+	VMOVUPD      Y9, 928(DI)
+	VMOVUPD      Y3, 992(DI)
+	VMOVUPD      128(DI), Y1
+	VMOVUPD      160(DI), Y3
 	VSUBPD       Y3, Y8, Y5
 	VADDPD       Y3, Y8, Y7
 	VADDPD       Y1, Y0, Y3
@@ -2808,18 +3206,18 @@ loopai:
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y8, Y0, Y9
 	VFNMADD231PD Y8, Y7, Y1
-	VMOVUPD      Y9, 544(SI)
-	VMOVUPD      Y1, 608(SI)
+	VMOVUPD      Y9, 544(DI)
+	VMOVUPD      Y1, 608(DI)
 	VMOVUPD      672(DX), Y0
 	VMOVUPD      736(DX), Y1
 	VMULPD       Y0, Y5, Y7
 	VMULPD       Y0, Y3, Y0
 	VFMADD231PD  Y1, Y3, Y7
 	VFNMADD231PD Y1, Y5, Y0
-	VMOVUPD      Y7, 1056(SI)
-	VMOVUPD      Y0, 1120(SI)
-	VMOVUPD      192(SI), Y0
-	VMOVUPD      224(SI), Y1
+	VMOVUPD      Y7, 1056(DI)
+	VMOVUPD      Y0, 1120(DI)
+	VMOVUPD      192(DI), Y0
+	VMOVUPD      224(DI), Y1
 	VMOVAPD      Y4, Y3
 	VFMADD231PD  Y6, Y0, Y3
 	VFNMADD231PD Y6, Y0, Y4
@@ -2832,24 +3230,24 @@ loopai:
 	VMULPD       Y1, Y2, Y1
 	VFMADD231PD  Y5, Y2, Y6
 	VFNMADD231PD Y5, Y3, Y1
-	VMOVUPD      Y6, 672(SI)
-	VMOVUPD      Y1, 736(SI)
+	VMOVUPD      Y6, 672(DI)
+	VMOVUPD      Y1, 736(DI)
 	VMOVUPD      800(DX), Y1
 	VMOVUPD      864(DX), Y2
 	VMULPD       Y1, Y4, Y3
 	VMULPD       Y1, Y0, Y1
 	VFMADD231PD  Y2, Y0, Y3
 	VFNMADD231PD Y2, Y4, Y1
-	VMOVUPD      Y3, 1184(SI)
-	VMOVUPD      Y1, 1248(SI)
-	VMOVUPD      256(SI), Y0
-	VMOVUPD      320(SI), Y1
-	VMOVUPD      384(SI), Y2
-	VMOVUPD      448(SI), Y3
-	VMOVUPD      512(SI), Y4
-	VMOVUPD      576(SI), Y5
-	VMOVUPD      640(SI), Y6
-	VMOVUPD      704(SI), Y7
+	VMOVUPD      Y3, 1184(DI)
+	VMOVUPD      Y1, 1248(DI)
+	VMOVUPD      256(DI), Y0
+	VMOVUPD      320(DI), Y1
+	VMOVUPD      384(DI), Y2
+	VMOVUPD      448(DI), Y3
+	VMOVUPD      512(DI), Y4
+	VMOVUPD      576(DI), Y5
+	VMOVUPD      640(DI), Y6
+	VMOVUPD      704(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -2908,14 +3306,14 @@ loopai:
 	VFNMADD231PD Y2, Y6, Y0
 	VMOVUPD      Y3, 384(AX)
 	VMOVUPD      Y0, 448(AX)
-	VMOVUPD      288(SI), Y0
-	VMOVUPD      352(SI), Y1
-	VMOVUPD      416(SI), Y2
-	VMOVUPD      480(SI), Y3
-	VMOVUPD      544(SI), Y4
-	VMOVUPD      608(SI), Y5
-	VMOVUPD      672(SI), Y6
-	VMOVUPD      736(SI), Y7
+	VMOVUPD      288(DI), Y0
+	VMOVUPD      352(DI), Y1
+	VMOVUPD      416(DI), Y2
+	VMOVUPD      480(DI), Y3
+	VMOVUPD      544(DI), Y4
+	VMOVUPD      608(DI), Y5
+	VMOVUPD      672(DI), Y6
+	VMOVUPD      736(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -2974,14 +3372,14 @@ loopai:
 	VFNMADD231PD Y2, Y6, Y0
 	VMOVUPD      Y3, 896(AX)
 	VMOVUPD      Y0, 960(AX)
-	VMOVUPD      768(SI), Y0
-	VMOVUPD      832(SI), Y1
-	VMOVUPD      896(SI), Y2
-	VMOVUPD      960(SI), Y3
-	VMOVUPD      1024(SI), Y4
-	VMOVUPD      1088(SI), Y5
-	VMOVUPD      1152(SI), Y6
-	VMOVUPD      1216(SI), Y7
+	VMOVUPD      768(DI), Y0
+	VMOVUPD      832(DI), Y1
+	VMOVUPD      896(DI), Y2
+	VMOVUPD      960(DI), Y3
+	VMOVUPD      1024(DI), Y4
+	VMOVUPD      1088(DI), Y5
+	VMOVUPD      1152(DI), Y6
+	VMOVUPD      1216(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -3040,14 +3438,14 @@ loopai:
 	VFNMADD231PD Y2, Y6, Y0
 	VMOVUPD      Y3, 416(AX)
 	VMOVUPD      Y0, 480(AX)
-	VMOVUPD      800(SI), Y0
-	VMOVUPD      864(SI), Y1
-	VMOVUPD      928(SI), Y2
-	VMOVUPD      992(SI), Y3
-	VMOVUPD      1056(SI), Y4
-	VMOVUPD      1120(SI), Y5
-	VMOVUPD      1184(SI), Y6
-	VMOVUPD      1248(SI), Y7
+	VMOVUPD      800(DI), Y0
+	VMOVUPD      864(DI), Y1
+	VMOVUPD      928(DI), Y2
+	VMOVUPD      992(DI), Y3
+	VMOVUPD      1056(DI), Y4
+	VMOVUPD      1120(DI), Y5
+	VMOVUPD      1184(DI), Y6
+	VMOVUPD      1248(DI), Y7
 	VUNPCKLPD    Y2, Y0, Y8
 	VUNPCKHPD    Y2, Y0, Y0
 	VUNPCKLPD    Y6, Y4, Y2
@@ -3110,33 +3508,45 @@ loopai:
 	ADDQ         $0x00000060, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopai
+	JNZ          loopaq
 	VZEROUPPER
 	RET
 
-// func ascend4AVX2(x *float64, w *float64, nodes int, size int)
-// Requires: AVX, FMA3
-TEXT ·ascend4AVX2(SB), NOSPLIT, $0-32
+// func ascend4AVX2(x *float64, w *float64, nodes int, size int, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·ascend4AVX2(SB), NOSPLIT, $0-48
 	MOVQ x+0(FP), AX
 	MOVQ w+8(FP), CX
 	MOVQ nodes+16(FP), DX
 	MOVQ size+24(FP), BX
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
+	MOVQ ahead+32(FP), R8
 	LEAQ (SI)(BX*1), DI
 	SUBQ BX, DI
 
-loopaj:
+loopas:
 	VBROADCASTSD (CX), Y0
 	VBROADCASTSD 8(CX), Y1
 	VBROADCASTSD 16(CX), Y2
 	VBROADCASTSD 24(CX), Y3
 	VBROADCASTSD 32(CX), Y4
 	VBROADCASTSD 40(CX), Y5
-	MOVQ         BX, R8
-	SHRQ         $0x07, R8
+	MOVQ         BX, R9
+	SHRQ         $0x07, R9
 
-loopak:
+loopat:
+	MOVQ  lines+40(FP), R10
+	TESTQ R10, R10
+	JZ    aheadaunone
+
+aheadau:
+	PREFETCHT1 (R8)
+	ADDQ       $0x40, R8
+	DECQ       R10
+	JNZ        aheadau
+
+aheadaunone:
 	VMOVUPD      (AX), Y6
 	VMOVUPD      64(AX), Y7
 	VMOVUPD      (AX)(BX*1), Y8
@@ -3226,12 +3636,12 @@ loopak:
 	VMOVUPD      Y6, 32(AX)(SI*1)
 	VMOVUPD      Y7, 96(AX)(SI*1)
 	ADDQ         $0x00000080, AX
-	DECQ         R8
-	JNZ          loopak
+	DECQ         R9
+	JNZ          loopat
 	ADDQ         DI, AX
 	ADDQ         $0x30, CX
 	DECQ         DX
-	JNZ          loopaj
+	JNZ          loopas
 	VZEROUPPER
 	RET
 
@@ -3257,7 +3667,7 @@ TEXT ·unfoldAddAVX2(SB), NOSPLIT, $64-40
 	MOVQ         DX, R8
 	SHRQ         $0x06, R8
 
-loopal:
+loopav:
 	VMOVUPD      (CX), Y6
 	VMOVUPD      64(CX), Y7
 	VMOVUPD      (CX)(DX*2), Y8
@@ -3482,7 +3892,7 @@ loopal:
 	ADDQ         $0x40, DI
 	ADDQ         $0x00000080, CX
 	DECQ         R8
-	JNZ          loopal
+	JNZ          loopav
 	VZEROUPPER
 	RET
 
@@ -3508,7 +3918,7 @@ TEXT ·unfoldSetAVX2(SB), NOSPLIT, $64-40
 	MOVQ         DX, R8
 	SHRQ         $0x06, R8
 
-loopam:
+loopaw:
 	VMOVUPD      (CX), Y6
 	VMOVUPD      64(CX), Y7
 	VMOVUPD      (CX)(DX*2), Y8
@@ -3717,7 +4127,182 @@ loopam:
 	ADDQ         $0x40, DI
 	ADDQ         $0x00000080, CX
 	DECQ         R8
-	JNZ          loopam
+	JNZ          loopaw
+	VZEROUPPER
+	RET
+
+// func unfoldTurnAVX2(dst *float64, src *float64, w *float64, n int, ahead *float64, lines int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·unfoldTurnAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         w+16(FP), DX
+	VBROADCASTSD (DX), Y0
+	VBROADCASTSD 8(DX), Y1
+	VBROADCASTSD 16(DX), Y2
+	VBROADCASTSD 24(DX), Y3
+	VBROADCASTSD 32(DX), Y4
+	VBROADCASTSD 40(DX), Y5
+	MOVQ         n+24(FP), DX
+	MOVQ         ahead+32(FP), BX
+	LEAQ         (DX)(DX*2), SI
+	LEAQ         (AX)(DX*4), DI
+	MOVQ         DX, R8
+	SHRQ         $0x06, R8
+
+loopax:
+	MOVQ  lines+40(FP), R9
+	TESTQ R9, R9
+	JZ    aheadaynone
+
+aheaday:
+	PREFETCHT1 (BX)
+	ADDQ       $0x40, BX
+	DECQ       R9
+	JNZ        aheaday
+
+aheadaynone:
+	VMOVUPD      (CX), Y6
+	VMOVUPD      64(CX), Y7
+	VMOVUPD      (CX)(DX*2), Y8
+	VMOVUPD      64(CX)(DX*2), Y9
+	VMOVUPD      (CX)(DX*4), Y10
+	VMOVUPD      64(CX)(DX*4), Y11
+	VMOVUPD      (CX)(SI*2), Y12
+	VMOVUPD      64(CX)(SI*2), Y13
+	VADDPD       Y8, Y6, Y14
+	VSUBPD       Y8, Y6, Y8
+	VADDPD       Y9, Y7, Y6
+	VSUBPD       Y9, Y7, Y7
+	VADDPD       Y12, Y10, Y9
+	VSUBPD       Y12, Y10, Y12
+	VADDPD       Y13, Y11, Y10
+	VSUBPD       Y13, Y11, Y11
+	VADDPD       Y9, Y14, Y13
+	VSUBPD       Y9, Y14, Y14
+	VADDPD       Y10, Y6, Y9
+	VSUBPD       Y10, Y6, Y6
+	VSUBPD       Y11, Y8, Y10
+	VADDPD       Y11, Y8, Y11
+	VADDPD       Y12, Y7, Y8
+	VSUBPD       Y12, Y7, Y7
+	VADDPD       (AX), Y13, Y13
+	VROUNDPD     $0x08, Y13, Y12
+	VSUBPD       Y12, Y13, Y13
+	VMOVUPD      Y13, (AX)
+	VADDPD       (DI), Y9, Y9
+	VROUNDPD     $0x08, Y9, Y12
+	VSUBPD       Y12, Y9, Y9
+	VMOVUPD      Y9, (DI)
+	VMULPD       Y0, Y11, Y9
+	VMULPD       Y0, Y7, Y12
+	VFMADD231PD  Y1, Y7, Y9
+	VFNMADD231PD Y1, Y11, Y12
+	VADDPD       (AX)(DX*1), Y9, Y9
+	VROUNDPD     $0x08, Y9, Y7
+	VSUBPD       Y7, Y9, Y9
+	VMOVUPD      Y9, (AX)(DX*1)
+	VADDPD       (DI)(DX*1), Y12, Y12
+	VROUNDPD     $0x08, Y12, Y7
+	VSUBPD       Y7, Y12, Y12
+	VMOVUPD      Y12, (DI)(DX*1)
+	VMULPD       Y2, Y14, Y7
+	VMULPD       Y2, Y6, Y9
+	VFMADD231PD  Y3, Y6, Y7
+	VFNMADD231PD Y3, Y14, Y9
+	VADDPD       (AX)(DX*2), Y7, Y7
+	VROUNDPD     $0x08, Y7, Y6
+	VSUBPD       Y6, Y7, Y7
+	VMOVUPD      Y7, (AX)(DX*2)
+	VADDPD       (DI)(DX*2), Y9, Y9
+	VROUNDPD     $0x08, Y9, Y6
+	VSUBPD       Y6, Y9, Y9
+	VMOVUPD      Y9, (DI)(DX*2)
+	VMULPD       Y4, Y10, Y6
+	VMULPD       Y4, Y8, Y7
+	VFMADD231PD  Y5, Y8, Y6
+	VFNMADD231PD Y5, Y10, Y7
+	VADDPD       (AX)(SI*1), Y6, Y6
+	VROUNDPD     $0x08, Y6, Y8
+	VSUBPD       Y8, Y6, Y6
+	VMOVUPD      Y6, (AX)(SI*1)
+	VADDPD       (DI)(SI*1), Y7, Y7
+	VROUNDPD     $0x08, Y7, Y6
+	VSUBPD       Y6, Y7, Y7
+	VMOVUPD      Y7, (DI)(SI*1)
+	VMOVUPD      32(CX), Y6
+	VMOVUPD      96(CX), Y7
+	VMOVUPD      32(CX)(DX*2), Y8
+	VMOVUPD      96(CX)(DX*2), Y9
+	VMOVUPD      32(CX)(DX*4), Y10
+	VMOVUPD      96(CX)(DX*4), Y11
+	VMOVUPD      32(CX)(SI*2), Y12
+	VMOVUPD      96(CX)(SI*2), Y13
+	VADDPD       Y8, Y6, Y14
+	VSUBPD       Y8, Y6, Y8
+	VADDPD       Y9, Y7, Y6
+	VSUBPD       Y9, Y7, Y7
+	VADDPD       Y12, Y10, Y9
+	VSUBPD       Y12, Y10, Y12
+	VADDPD       Y13, Y11, Y10
+	VSUBPD       Y13, Y11, Y11
+	VADDPD       Y9, Y14, Y13
+	VSUBPD       Y9, Y14, Y14
+	VADDPD       Y10, Y6, Y9
+	VSUBPD       Y10, Y6, Y6
+	VSUBPD       Y11, Y8, Y10
+	VADDPD       Y11, Y8, Y11
+	VADDPD       Y12, Y7, Y8
+	VSUBPD       Y12, Y7, Y7
+	VADDPD       32(AX), Y13, Y13
+	VROUNDPD     $0x08, Y13, Y12
+	VSUBPD       Y12, Y13, Y13
+	VMOVUPD      Y13, 32(AX)
+	VADDPD       32(DI), Y9, Y9
+	VROUNDPD     $0x08, Y9, Y12
+	VSUBPD       Y12, Y9, Y9
+	VMOVUPD      Y9, 32(DI)
+	VMULPD       Y0, Y11, Y9
+	VMULPD       Y0, Y7, Y12
+	VFMADD231PD  Y1, Y7, Y9
+	VFNMADD231PD Y1, Y11, Y12
+	VADDPD       32(AX)(DX*1), Y9, Y9
+	VROUNDPD     $0x08, Y9, Y7
+	VSUBPD       Y7, Y9, Y9
+	VMOVUPD      Y9, 32(AX)(DX*1)
+	VADDPD       32(DI)(DX*1), Y12, Y12
+	VROUNDPD     $0x08, Y12, Y7
+	VSUBPD       Y7, Y12, Y12
+	VMOVUPD      Y12, 32(DI)(DX*1)
+	VMULPD       Y2, Y14, Y7
+	VMULPD       Y2, Y6, Y9
+	VFMADD231PD  Y3, Y6, Y7
+	VFNMADD231PD Y3, Y14, Y9
+	VADDPD       32(AX)(DX*2), Y7, Y7
+	VROUNDPD     $0x08, Y7, Y6
+	VSUBPD       Y6, Y7, Y7
+	VMOVUPD      Y7, 32(AX)(DX*2)
+	VADDPD       32(DI)(DX*2), Y9, Y9
+	VROUNDPD     $0x08, Y9, Y6
+	VSUBPD       Y6, Y9, Y9
+	VMOVUPD      Y9, 32(DI)(DX*2)
+	VMULPD       Y4, Y10, Y6
+	VMULPD       Y4, Y8, Y7
+	VFMADD231PD  Y5, Y8, Y6
+	VFNMADD231PD Y5, Y10, Y7
+	VADDPD       32(AX)(SI*1), Y6, Y6
+	VROUNDPD     $0x08, Y6, Y8
+	VSUBPD       Y8, Y6, Y6
+	VMOVUPD      Y6, 32(AX)(SI*1)
+	VADDPD       32(DI)(SI*1), Y7, Y7
+	VROUNDPD     $0x08, Y7, Y6
+	VSUBPD       Y6, Y7, Y7
+	VMOVUPD      Y7, 32(DI)(SI*1)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000080, CX
+	DECQ         R8
+	JNZ          loopax
 	VZEROUPPER
 	RET
 
@@ -3730,7 +4315,7 @@ TEXT ·mulAVX2(SB), NOSPLIT, $0-32
 	MOVQ n+24(FP), BX
 	XORQ SI, SI
 
-loopan:
+loopaz:
 	VMOVUPD      (CX)(SI*1), Y0
 	VMOVUPD      64(CX)(SI*1), Y1
 	VMOVUPD      (DX)(SI*1), Y2
@@ -3753,7 +4338,7 @@ loopan:
 	VMOVUPD      Y0, 96(AX)(SI*1)
 	ADDQ         $0x00000080, SI
 	DECQ         BX
-	JNZ          loopan
+	JNZ          loopaz
 	VZEROUPPER
 	RET
 
@@ -3766,7 +4351,7 @@ TEXT ·mulAddAVX2(SB), NOSPLIT, $0-32
 	MOVQ n+24(FP), BX
 	XORQ SI, SI
 
-loopao:
+loopba:
 	VMOVUPD      (AX)(SI*1), Y0
 	VMOVUPD      64(AX)(SI*1), Y1
 	VMOVUPD      (CX)(SI*1), Y2
@@ -3797,7 +4382,7 @@ loopao:
 	VMOVUPD      Y1, 96(AX)(SI*1)
 	ADDQ         $0x00000080, SI
 	DECQ         BX
-	JNZ          loopao
+	JNZ          loopba
 	VZEROUPPER
 	RET
 
@@ -3812,7 +4397,7 @@ TEXT ·mulAdd2AVX2(SB), NOSPLIT, $0-48
 	MOVQ n+40(FP), DI
 	XORQ R8, R8
 
-loopap:
+loopbb:
 	VMOVUPD      (AX)(R8*1), Y0
 	VMOVUPD      64(AX)(R8*1), Y1
 	VMOVUPD      (CX)(R8*1), Y2
@@ -3867,7 +4452,7 @@ loopap:
 	VMOVUPD      Y3, 96(CX)(R8*1)
 	ADDQ         $0x00000080, R8
 	DECQ         DI
-	JNZ          loopap
+	JNZ          loopbb
 	VZEROUPPER
 	RET
 
@@ -3879,7 +4464,7 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), DX
 	XORQ BX, BX
 
-loopaq:
+loopbc:
 	VMOVUPD (AX)(BX*1), Y0
 	VMOVUPD 64(AX)(BX*1), Y1
 	VADDPD  (CX)(BX*1), Y0, Y0
@@ -3894,7 +4479,7 @@ loopaq:
 	VMOVUPD Y1, 96(AX)(BX*1)
 	ADDQ    $0x00000080, BX
 	DECQ    DX
-	JNZ     loopaq
+	JNZ     loopbc
 	VZEROUPPER
 	RET
 
@@ -3906,7 +4491,7 @@ TEXT ·subAVX2(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), DX
 	XORQ BX, BX
 
-loopar:
+loopbd:
 	VMOVUPD (AX)(BX*1), Y0
 	VMOVUPD 64(AX)(BX*1), Y1
 	VSUBPD  (CX)(BX*1), Y0, Y0
@@ -3921,7 +4506,7 @@ loopar:
 	VMOVUPD Y1, 96(AX)(BX*1)
 	ADDQ    $0x00000080, BX
 	DECQ    DX
-	JNZ     loopar
+	JNZ     loopbd
 	VZEROUPPER
 	RET
 
@@ -3938,7 +4523,7 @@ TEXT ·mulRows2AVX2(SB), NOSPLIT, $0-48
 	MOVQ SI, R9
 	SHLQ $0x08, R9
 
-loopas:
+loopbe:
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3947,7 +4532,7 @@ loopas:
 	MOVQ   DX, R11
 	MOVQ   BX, R12
 
-loopat:
+loopbf:
 	MOVQ         (R11), R13
 	VMOVUPD      (R13)(R8*1), Y4
 	VMOVUPD      64(R13)(R8*1), Y5
@@ -3970,7 +4555,7 @@ loopat:
 	ADDQ         $0x18, R11
 	ADDQ         $0x00000100, R12
 	DECQ         R10
-	JNZ          loopat
+	JNZ          loopbf
 	VMOVUPD      Y0, (AX)(R8*1)
 	VMOVUPD      Y1, 64(AX)(R8*1)
 	VMOVUPD      Y2, (CX)(R8*1)
@@ -3983,7 +4568,7 @@ loopat:
 	MOVQ         DX, R11
 	MOVQ         BX, R12
 
-loopau:
+loopbg:
 	MOVQ         (R11), R13
 	VMOVUPD      32(R13)(R8*1), Y4
 	VMOVUPD      96(R13)(R8*1), Y5
@@ -4006,7 +4591,7 @@ loopau:
 	ADDQ         $0x18, R11
 	ADDQ         $0x00000100, R12
 	DECQ         R10
-	JNZ          loopau
+	JNZ          loopbg
 	VMOVUPD      Y0, 32(AX)(R8*1)
 	VMOVUPD      Y1, 96(AX)(R8*1)
 	VMOVUPD      Y2, 32(CX)(R8*1)
@@ -4014,7 +4599,7 @@ loopau:
 	ADDQ         R9, BX
 	ADDQ         $0x00000080, R8
 	DECQ         DI
-	JNZ          loopas
+	JNZ          loopbe
 	VZEROUPPER
 	RET
 
@@ -4031,7 +4616,7 @@ TEXT ·mulAddRows2AVX2(SB), NOSPLIT, $0-48
 	MOVQ SI, R9
 	SHLQ $0x08, R9
 
-loopav:
+loopbh:
 	VMOVUPD (AX)(R8*1), Y0
 	VMOVUPD 64(AX)(R8*1), Y1
 	VMOVUPD (CX)(R8*1), Y2
@@ -4040,7 +4625,7 @@ loopav:
 	MOVQ    DX, R11
 	MOVQ    BX, R12
 
-loopaw:
+loopbi:
 	MOVQ         (R11), R13
 	VMOVUPD      (R13)(R8*1), Y4
 	VMOVUPD      64(R13)(R8*1), Y5
@@ -4063,7 +4648,7 @@ loopaw:
 	ADDQ         $0x18, R11
 	ADDQ         $0x00000100, R12
 	DECQ         R10
-	JNZ          loopaw
+	JNZ          loopbi
 	VMOVUPD      Y0, (AX)(R8*1)
 	VMOVUPD      Y1, 64(AX)(R8*1)
 	VMOVUPD      Y2, (CX)(R8*1)
@@ -4076,7 +4661,7 @@ loopaw:
 	MOVQ         DX, R11
 	MOVQ         BX, R12
 
-loopax:
+loopbj:
 	MOVQ         (R11), R13
 	VMOVUPD      32(R13)(R8*1), Y4
 	VMOVUPD      96(R13)(R8*1), Y5
@@ -4099,7 +4684,7 @@ loopax:
 	ADDQ         $0x18, R11
 	ADDQ         $0x00000100, R12
 	DECQ         R10
-	JNZ          loopax
+	JNZ          loopbj
 	VMOVUPD      Y0, 32(AX)(R8*1)
 	VMOVUPD      Y1, 96(AX)(R8*1)
 	VMOVUPD      Y2, 32(CX)(R8*1)
@@ -4107,7 +4692,7 @@ loopax:
 	ADDQ         R9, BX
 	ADDQ         $0x00000080, R8
 	DECQ         DI
-	JNZ          loopav
+	JNZ          loopbh
 	VZEROUPPER
 	RET
 
@@ -4125,7 +4710,7 @@ TEXT ·mulXaAddAVX2(SB), NOSPLIT, $0-72
 	MOVQ    groups+64(FP), R10
 	VMOVUPD oneAVX2<>+0(SB), Y0
 
-loopay:
+loopbk:
 	MOVL         (SI), R11
 	IMULQ        DI, R11
 	ANDQ         BX, R11
@@ -4430,7 +5015,7 @@ loopay:
 	ADDQ         $0x00000400, CX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loopay
+	JNZ          loopbk
 	VZEROUPPER
 	RET
 
@@ -4448,7 +5033,7 @@ TEXT ·mulXaMinus1AddAVX2(SB), NOSPLIT, $0-72
 	MOVQ    groups+64(FP), R10
 	VMOVUPD oneAVX2<>+0(SB), Y0
 
-loopaz:
+loopbl:
 	MOVL         (SI), R11
 	IMULQ        DI, R11
 	ANDQ         BX, R11
@@ -4769,6 +5354,6 @@ loopaz:
 	ADDQ         $0x00000400, CX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loopaz
+	JNZ          loopbl
 	VZEROUPPER
 	RET

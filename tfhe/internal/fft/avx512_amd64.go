@@ -18,14 +18,32 @@ func foldInt64AVX512(dst *float64, src *int64, w *float64, n int)
 //go:noescape
 func foldDigitAVX512(dst *float64, src *uint64, w *float64, n int, offset uint64, shift uint64, mask uint64, half uint64)
 
+// foldRoundAVX512 is, in registers of 8 float64:
+//
+// foldRoundGo(dst[:n], src[:n], w, magic, before, false)
+// // with each step lines of 64 bytes from ahead on are asked for
+//
+//go:noescape
+func foldRoundAVX512(dst *float64, src *float64, w *float64, n int, magic float64, before float64, ahead *float64, lines int)
+
+// foldRoundNextAVX512 is, in registers of 8 float64:
+//
+// foldRoundGo(dst[:n], src[:n], w, magic, before, true)
+// // with each step lines of 64 bytes from ahead on are asked for
+//
+//go:noescape
+func foldRoundNextAVX512(dst *float64, src *float64, w *float64, n int, magic float64, before float64, ahead *float64, lines int)
+
 // descend4AVX512 is, in registers of 8 float64:
 //
 //	for i := range nodes {
 //		descend4(vectors(x[i*size:(i+1)*size]), &w[i])
 //	}
 //
+// // with each step lines of 64 bytes from ahead on are asked for
+//
 //go:noescape
-func descend4AVX512(x *float64, w *float64, nodes int, size int)
+func descend4AVX512(x *float64, w *float64, nodes int, size int, ahead *float64, lines int)
 
 // leaves64AVX512 is, in registers of 8 float64:
 //
@@ -36,10 +54,10 @@ func descend4AVX512(x *float64, w *float64, nodes int, size int)
 //		splitVectors(v[:], lane[112*g:], 8) // eight nodes of 8
 //	}
 //
-// where splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).
+// with each step lines of 64 bytes from ahead on are asked for; splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).
 //
 //go:noescape
-func leaves64AVX512(x *float64, group *float64, lane *float64, groups int)
+func leaves64AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
 
 // leaves32AVX512 is, in registers of 8 float64:
 //
@@ -51,24 +69,26 @@ func leaves64AVX512(x *float64, group *float64, lane *float64, groups int)
 //		splitVectors(v[:], lane[112*g:], 8) // eight nodes of 8
 //	}
 //
-// where splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).
+// with each step lines of 64 bytes from ahead on are asked for; splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).
 //
 //go:noescape
-func leaves32AVX512(x *float64, group *float64, lane *float64, groups int)
+func leaves32AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
 
 // join64AVX512 is, in registers of 8 float64:
 //
 // the inverse of leaves64 without its factor 1/64.
+// // with each step lines of 64 bytes from ahead on are asked for
 //
 //go:noescape
-func join64AVX512(x *float64, group *float64, lane *float64, groups int)
+func join64AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
 
 // join32AVX512 is, in registers of 8 float64:
 //
 // the inverse of leaves32 without its factor 1/32.
+// // with each step lines of 64 bytes from ahead on are asked for
 //
 //go:noescape
-func join32AVX512(x *float64, group *float64, lane *float64, groups int)
+func join32AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
 
 // ascend4AVX512 is, in registers of 8 float64:
 //
@@ -76,8 +96,10 @@ func join32AVX512(x *float64, group *float64, lane *float64, groups int)
 //		ascend4(vectors(x[i*size:(i+1)*size]), &w[i])
 //	}
 //
+// // with each step lines of 64 bytes from ahead on are asked for
+//
 //go:noescape
-func ascend4AVX512(x *float64, w *float64, nodes int, size int)
+func ascend4AVX512(x *float64, w *float64, nodes int, size int, ahead *float64, lines int)
 
 // unfoldAddAVX512 is, in registers of 8 float64:
 //
@@ -92,6 +114,14 @@ func unfoldAddAVX512(dst *uint64, src *float64, w *float64, n int, scale float64
 //
 //go:noescape
 func unfoldSetAVX512(dst *uint64, src *float64, w *float64, n int, scale float64)
+
+// unfoldTurnAVX512 is, in registers of 8 float64:
+//
+// unfoldTurnGo(dst[:n], src[:n], w) // but src stays
+// // with each step lines of 64 bytes from ahead on are asked for
+//
+//go:noescape
+func unfoldTurnAVX512(dst *float64, src *float64, w *float64, n int, ahead *float64, lines int)
 
 // mulAVX512 is, in registers of 8 float64:
 //

@@ -248,29 +248,253 @@ loopac:
 	VZEROUPPER
 	RET
 
-// func descend4AVX512(x *float64, w *float64, nodes int, size int)
-// Requires: AVX, AVX512F
-TEXT ·descend4AVX512(SB), NOSPLIT, $0-32
+// func foldRoundAVX512(dst *float64, src *float64, w *float64, n int, magic float64, before float64, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·foldRoundAVX512(SB), NOSPLIT, $0-64
+	VBROADCASTSD magic+32(FP), Z0
+	VBROADCASTSD before+40(FP), Z1
+	VMOVUPD      oneAVX512<>+0(SB), Z1
+	MOVQ         ahead+48(FP), AX
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         w+16(FP), BX
+	VBROADCASTSD (BX), Z2
+	VBROADCASTSD 8(BX), Z3
+	VBROADCASTSD 16(BX), Z4
+	VBROADCASTSD 24(BX), Z5
+	VBROADCASTSD 32(BX), Z6
+	VBROADCASTSD 40(BX), Z7
+	MOVQ         n+24(FP), BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (DX)(BX*4), DI
+	MOVQ         BX, R8
+	SHRQ         $0x06, R8
+
+loopad:
+	MOVQ  lines+56(FP), R9
+	TESTQ R9, R9
+	JZ    aheadaenone
+
+aheadae:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       R9
+	JNZ        aheadae
+
+aheadaenone:
+	VADDPD       (DX)(BX*1), Z0, Z8
+	VFMSUB213PD  Z0, Z1, Z8
+	VADDPD       (DI)(BX*1), Z0, Z9
+	VFMSUB213PD  Z0, Z1, Z9
+	VMULPD       Z2, Z8, Z10
+	VMULPD       Z3, Z8, Z8
+	VFNMADD231PD Z3, Z9, Z10
+	VFMADD231PD  Z2, Z9, Z8
+	VADDPD       (DX)(SI*1), Z0, Z9
+	VFMSUB213PD  Z0, Z1, Z9
+	VADDPD       (DI)(SI*1), Z0, Z11
+	VFMSUB213PD  Z0, Z1, Z11
+	VMULPD       Z6, Z9, Z12
+	VMULPD       Z7, Z9, Z9
+	VFNMADD231PD Z7, Z11, Z12
+	VFMADD231PD  Z6, Z11, Z9
+	VADDPD       Z12, Z10, Z11
+	VSUBPD       Z12, Z10, Z12
+	VADDPD       Z9, Z8, Z10
+	VSUBPD       Z9, Z8, Z8
+	VADDPD       (DX)(BX*2), Z0, Z9
+	VFMSUB213PD  Z0, Z1, Z9
+	VADDPD       (DI)(BX*2), Z0, Z13
+	VFMSUB213PD  Z0, Z1, Z13
+	VMULPD       Z4, Z9, Z14
+	VMULPD       Z5, Z9, Z9
+	VFNMADD231PD Z5, Z13, Z14
+	VFMADD231PD  Z4, Z13, Z9
+	VADDPD       (DX), Z0, Z13
+	VFMSUB213PD  Z0, Z1, Z13
+	VADDPD       (DI), Z0, Z15
+	VFMSUB213PD  Z0, Z1, Z15
+	VADDPD       Z14, Z13, Z16
+	VSUBPD       Z14, Z13, Z14
+	VADDPD       Z9, Z15, Z13
+	VSUBPD       Z9, Z15, Z9
+	VADDPD       Z11, Z16, Z15
+	VSUBPD       Z11, Z16, Z16
+	VADDPD       Z10, Z13, Z11
+	VSUBPD       Z10, Z13, Z10
+	VSUBPD       Z8, Z14, Z13
+	VADDPD       Z8, Z14, Z14
+	VADDPD       Z12, Z9, Z8
+	VSUBPD       Z12, Z9, Z9
+	VMOVUPD      Z15, (CX)
+	VMOVUPD      Z11, 64(CX)
+	VMOVUPD      Z16, (CX)(BX*2)
+	VMOVUPD      Z10, 64(CX)(BX*2)
+	VMOVUPD      Z13, (CX)(BX*4)
+	VMOVUPD      Z8, 64(CX)(BX*4)
+	VMOVUPD      Z14, (CX)(SI*2)
+	VMOVUPD      Z9, 64(CX)(SI*2)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000080, CX
+	DECQ         R8
+	JNZ          loopad
+	VZEROUPPER
+	RET
+
+// func foldRoundNextAVX512(dst *float64, src *float64, w *float64, n int, magic float64, before float64, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·foldRoundNextAVX512(SB), NOSPLIT, $0-64
+	VBROADCASTSD magic+32(FP), Z0
+	VBROADCASTSD before+40(FP), Z1
+	VMOVUPD      oneAVX512<>+0(SB), Z2
+	MOVQ         ahead+48(FP), AX
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         w+16(FP), BX
+	VBROADCASTSD (BX), Z3
+	VBROADCASTSD 8(BX), Z4
+	VBROADCASTSD 16(BX), Z5
+	VBROADCASTSD 24(BX), Z6
+	VBROADCASTSD 32(BX), Z7
+	VBROADCASTSD 40(BX), Z8
+	MOVQ         n+24(FP), BX
+	LEAQ         (BX)(BX*2), SI
+	LEAQ         (DX)(BX*4), DI
+	MOVQ         BX, R8
+	SHRQ         $0x06, R8
+
+loopaf:
+	MOVQ  lines+56(FP), R9
+	TESTQ R9, R9
+	JZ    aheadagnone
+
+aheadag:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       R9
+	JNZ        aheadag
+
+aheadagnone:
+	VADDPD       (DX)(BX*1), Z0, Z9
+	VFMSUB213PD  Z0, Z2, Z9
+	VADDPD       (DX)(BX*1), Z1, Z10
+	VFMSUB213PD  Z1, Z2, Z10
+	VSUBPD       Z10, Z9, Z9
+	VADDPD       (DI)(BX*1), Z0, Z10
+	VFMSUB213PD  Z0, Z2, Z10
+	VADDPD       (DI)(BX*1), Z1, Z11
+	VFMSUB213PD  Z1, Z2, Z11
+	VSUBPD       Z11, Z10, Z10
+	VMULPD       Z3, Z9, Z11
+	VMULPD       Z4, Z9, Z9
+	VFNMADD231PD Z4, Z10, Z11
+	VFMADD231PD  Z3, Z10, Z9
+	VADDPD       (DX)(SI*1), Z0, Z10
+	VFMSUB213PD  Z0, Z2, Z10
+	VADDPD       (DX)(SI*1), Z1, Z12
+	VFMSUB213PD  Z1, Z2, Z12
+	VSUBPD       Z12, Z10, Z10
+	VADDPD       (DI)(SI*1), Z0, Z12
+	VFMSUB213PD  Z0, Z2, Z12
+	VADDPD       (DI)(SI*1), Z1, Z13
+	VFMSUB213PD  Z1, Z2, Z13
+	VSUBPD       Z13, Z12, Z12
+	VMULPD       Z7, Z10, Z13
+	VMULPD       Z8, Z10, Z10
+	VFNMADD231PD Z8, Z12, Z13
+	VFMADD231PD  Z7, Z12, Z10
+	VADDPD       Z13, Z11, Z12
+	VSUBPD       Z13, Z11, Z13
+	VADDPD       Z10, Z9, Z11
+	VSUBPD       Z10, Z9, Z9
+	VADDPD       (DX)(BX*2), Z0, Z10
+	VFMSUB213PD  Z0, Z2, Z10
+	VADDPD       (DX)(BX*2), Z1, Z14
+	VFMSUB213PD  Z1, Z2, Z14
+	VSUBPD       Z14, Z10, Z10
+	VADDPD       (DI)(BX*2), Z0, Z14
+	VFMSUB213PD  Z0, Z2, Z14
+	VADDPD       (DI)(BX*2), Z1, Z15
+	VFMSUB213PD  Z1, Z2, Z15
+	VSUBPD       Z15, Z14, Z14
+	VMULPD       Z5, Z10, Z15
+	VMULPD       Z6, Z10, Z10
+	VFNMADD231PD Z6, Z14, Z15
+	VFMADD231PD  Z5, Z14, Z10
+	VADDPD       (DX), Z0, Z14
+	VFMSUB213PD  Z0, Z2, Z14
+	VADDPD       (DX), Z1, Z16
+	VFMSUB213PD  Z1, Z2, Z16
+	VSUBPD       Z16, Z14, Z14
+	VADDPD       (DI), Z0, Z16
+	VFMSUB213PD  Z0, Z2, Z16
+	VADDPD       (DI), Z1, Z17
+	VFMSUB213PD  Z1, Z2, Z17
+	VSUBPD       Z17, Z16, Z16
+	VADDPD       Z15, Z14, Z17
+	VSUBPD       Z15, Z14, Z15
+	VADDPD       Z10, Z16, Z14
+	VSUBPD       Z10, Z16, Z10
+	VADDPD       Z12, Z17, Z16
+	VSUBPD       Z12, Z17, Z17
+	VADDPD       Z11, Z14, Z12
+	VSUBPD       Z11, Z14, Z11
+	VSUBPD       Z9, Z15, Z14
+	VADDPD       Z9, Z15, Z15
+	VADDPD       Z13, Z10, Z9
+	VSUBPD       Z13, Z10, Z10
+	VMOVUPD      Z16, (CX)
+	VMOVUPD      Z12, 64(CX)
+	VMOVUPD      Z17, (CX)(BX*2)
+	VMOVUPD      Z11, 64(CX)(BX*2)
+	VMOVUPD      Z14, (CX)(BX*4)
+	VMOVUPD      Z9, 64(CX)(BX*4)
+	VMOVUPD      Z15, (CX)(SI*2)
+	VMOVUPD      Z10, 64(CX)(SI*2)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000080, CX
+	DECQ         R8
+	JNZ          loopaf
+	VZEROUPPER
+	RET
+
+// func descend4AVX512(x *float64, w *float64, nodes int, size int, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·descend4AVX512(SB), NOSPLIT, $0-48
 	MOVQ x+0(FP), AX
 	MOVQ w+8(FP), CX
 	MOVQ nodes+16(FP), DX
 	MOVQ size+24(FP), BX
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
+	MOVQ ahead+32(FP), R8
 	LEAQ (SI)(BX*1), DI
 	SUBQ BX, DI
 
-loopad:
+loopah:
 	VBROADCASTSD (CX), Z0
 	VBROADCASTSD 8(CX), Z1
 	VBROADCASTSD 16(CX), Z2
 	VBROADCASTSD 24(CX), Z3
 	VBROADCASTSD 32(CX), Z4
 	VBROADCASTSD 40(CX), Z5
-	MOVQ         BX, R8
-	SHRQ         $0x07, R8
+	MOVQ         BX, R9
+	SHRQ         $0x07, R9
 
-loopae:
+loopai:
+	MOVQ  lines+40(FP), R10
+	TESTQ R10, R10
+	JZ    aheadajnone
+
+aheadaj:
+	PREFETCHT1 (R8)
+	ADDQ       $0x40, R8
+	DECQ       R10
+	JNZ        aheadaj
+
+aheadajnone:
 	VMOVUPD      (AX)(BX*1), Z6
 	VMOVUPD      64(AX)(BX*1), Z7
 	VMULPD       Z0, Z6, Z8
@@ -316,25 +540,37 @@ loopae:
 	VMOVUPD      Z12, (AX)(SI*1)
 	VMOVUPD      Z7, 64(AX)(SI*1)
 	ADDQ         $0x00000080, AX
-	DECQ         R8
-	JNZ          loopae
+	DECQ         R9
+	JNZ          loopai
 	ADDQ         DI, AX
 	ADDQ         $0x30, CX
 	DECQ         DX
-	JNZ          loopad
+	JNZ          loopah
 	VZEROUPPER
 	RET
 
-// func leaves64AVX512(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, AVX512F
-TEXT ·leaves64AVX512(SB), NOSPLIT, $0-32
+// func leaves64AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·leaves64AVX512(SB), NOSPLIT, $0-48
 	MOVQ    x+0(FP), AX
 	MOVQ    group+8(FP), CX
 	MOVQ    lane+16(FP), DX
 	MOVQ    groups+24(FP), BX
+	MOVQ    ahead+32(FP), SI
 	VMOVUPD oneAVX512<>+0(SB), Z0
 
-loopaf:
+loopak:
+	MOVQ  lines+40(FP), DI
+	TESTQ DI, DI
+	JZ    aheadalnone
+
+aheadal:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       DI
+	JNZ        aheadal
+
+aheadalnone:
 	VMOVUPD      (AX), Z1
 	VMOVUPD      64(AX), Z2
 	VMOVUPD      512(AX), Z3
@@ -617,20 +853,32 @@ loopaf:
 	ADDQ         $0x00000070, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopaf
+	JNZ          loopak
 	VZEROUPPER
 	RET
 
-// func leaves32AVX512(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, AVX512F
-TEXT ·leaves32AVX512(SB), NOSPLIT, $0-32
+// func leaves32AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·leaves32AVX512(SB), NOSPLIT, $0-48
 	MOVQ    x+0(FP), AX
 	MOVQ    group+8(FP), CX
 	MOVQ    lane+16(FP), DX
 	MOVQ    groups+24(FP), BX
+	MOVQ    ahead+32(FP), SI
 	VMOVUPD oneAVX512<>+0(SB), Z0
 
-loopag:
+loopam:
+	MOVQ  lines+40(FP), DI
+	TESTQ DI, DI
+	JZ    aheadannone
+
+aheadan:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       DI
+	JNZ        aheadan
+
+aheadannone:
 	VMOVUPD      128(AX), Z1
 	VMOVUPD      192(AX), Z2
 	VBROADCASTSD (CX), Z3
@@ -882,20 +1130,32 @@ loopag:
 	ADDQ         $0x00000060, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopag
+	JNZ          loopam
 	VZEROUPPER
 	RET
 
-// func join64AVX512(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, AVX512F
-TEXT ·join64AVX512(SB), NOSPLIT, $0-32
+// func join64AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·join64AVX512(SB), NOSPLIT, $0-48
 	MOVQ    x+0(FP), AX
 	MOVQ    group+8(FP), CX
 	MOVQ    lane+16(FP), DX
 	MOVQ    groups+24(FP), BX
+	MOVQ    ahead+32(FP), SI
 	VMOVUPD oneAVX512<>+0(SB), Z0
 
-loopah:
+loopao:
+	MOVQ  lines+40(FP), DI
+	TESTQ DI, DI
+	JZ    aheadapnone
+
+aheadap:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       DI
+	JNZ        aheadap
+
+aheadapnone:
 	VMOVUPD      512(AX), Z1
 	VMOVUPD      576(AX), Z2
 	VMOVUPD      640(AX), Z3
@@ -1178,20 +1438,32 @@ loopah:
 	ADDQ         $0x00000070, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopah
+	JNZ          loopao
 	VZEROUPPER
 	RET
 
-// func join32AVX512(x *float64, group *float64, lane *float64, groups int)
-// Requires: AVX, AVX512F
-TEXT ·join32AVX512(SB), NOSPLIT, $0-32
+// func join32AVX512(x *float64, group *float64, lane *float64, groups int, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·join32AVX512(SB), NOSPLIT, $0-48
 	MOVQ    x+0(FP), AX
 	MOVQ    group+8(FP), CX
 	MOVQ    lane+16(FP), DX
 	MOVQ    groups+24(FP), BX
+	MOVQ    ahead+32(FP), SI
 	VMOVUPD oneAVX512<>+0(SB), Z0
 
-loopai:
+loopaq:
+	MOVQ  lines+40(FP), DI
+	TESTQ DI, DI
+	JZ    aheadarnone
+
+aheadar:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       DI
+	JNZ        aheadar
+
+aheadarnone:
 	VMOVUPD      512(AX), Z1
 	VMOVUPD      576(AX), Z2
 	VMOVUPD      640(AX), Z3
@@ -1443,33 +1715,45 @@ loopai:
 	ADDQ         $0x00000060, CX
 	ADDQ         $0x00000380, DX
 	DECQ         BX
-	JNZ          loopai
+	JNZ          loopaq
 	VZEROUPPER
 	RET
 
-// func ascend4AVX512(x *float64, w *float64, nodes int, size int)
-// Requires: AVX, AVX512F
-TEXT ·ascend4AVX512(SB), NOSPLIT, $0-32
+// func ascend4AVX512(x *float64, w *float64, nodes int, size int, ahead *float64, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·ascend4AVX512(SB), NOSPLIT, $0-48
 	MOVQ x+0(FP), AX
 	MOVQ w+8(FP), CX
 	MOVQ nodes+16(FP), DX
 	MOVQ size+24(FP), BX
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
+	MOVQ ahead+32(FP), R8
 	LEAQ (SI)(BX*1), DI
 	SUBQ BX, DI
 
-loopaj:
+loopas:
 	VBROADCASTSD (CX), Z0
 	VBROADCASTSD 8(CX), Z1
 	VBROADCASTSD 16(CX), Z2
 	VBROADCASTSD 24(CX), Z3
 	VBROADCASTSD 32(CX), Z4
 	VBROADCASTSD 40(CX), Z5
-	MOVQ         BX, R8
-	SHRQ         $0x07, R8
+	MOVQ         BX, R9
+	SHRQ         $0x07, R9
 
-loopak:
+loopat:
+	MOVQ  lines+40(FP), R10
+	TESTQ R10, R10
+	JZ    aheadaunone
+
+aheadau:
+	PREFETCHT1 (R8)
+	ADDQ       $0x40, R8
+	DECQ       R10
+	JNZ        aheadau
+
+aheadaunone:
 	VMOVUPD      (AX), Z6
 	VMOVUPD      64(AX), Z7
 	VMOVUPD      (AX)(BX*1), Z8
@@ -1515,12 +1799,12 @@ loopak:
 	VMOVUPD      Z6, (AX)(SI*1)
 	VMOVUPD      Z7, 64(AX)(SI*1)
 	ADDQ         $0x00000080, AX
-	DECQ         R8
-	JNZ          loopak
+	DECQ         R9
+	JNZ          loopat
 	ADDQ         DI, AX
 	ADDQ         $0x30, CX
 	DECQ         DX
-	JNZ          loopaj
+	JNZ          loopas
 	VZEROUPPER
 	RET
 
@@ -1544,7 +1828,7 @@ TEXT ·unfoldAddAVX512(SB), NOSPLIT, $0-40
 	MOVQ         DX, DI
 	SHRQ         $0x06, DI
 
-loopal:
+loopav:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      64(CX), Z9
 	VMOVUPD      (CX)(DX*2), Z10
@@ -1627,7 +1911,7 @@ loopal:
 	ADDQ         $0x40, SI
 	ADDQ         $0x00000080, CX
 	DECQ         DI
-	JNZ          loopal
+	JNZ          loopav
 	VZEROUPPER
 	RET
 
@@ -1651,7 +1935,7 @@ TEXT ·unfoldSetAVX512(SB), NOSPLIT, $0-40
 	MOVQ         DX, DI
 	SHRQ         $0x06, DI
 
-loopam:
+loopaw:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      64(CX), Z9
 	VMOVUPD      (CX)(DX*2), Z10
@@ -1726,7 +2010,106 @@ loopam:
 	ADDQ         $0x40, SI
 	ADDQ         $0x00000080, CX
 	DECQ         DI
-	JNZ          loopam
+	JNZ          loopaw
+	VZEROUPPER
+	RET
+
+// func unfoldTurnAVX512(dst *float64, src *float64, w *float64, n int, ahead *float64, lines int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·unfoldTurnAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         w+16(FP), DX
+	VBROADCASTSD (DX), Z0
+	VBROADCASTSD 8(DX), Z1
+	VBROADCASTSD 16(DX), Z2
+	VBROADCASTSD 24(DX), Z3
+	VBROADCASTSD 32(DX), Z4
+	VBROADCASTSD 40(DX), Z5
+	MOVQ         n+24(FP), DX
+	MOVQ         ahead+32(FP), BX
+	LEAQ         (DX)(DX*2), SI
+	LEAQ         (AX)(DX*4), DI
+	MOVQ         DX, R8
+	SHRQ         $0x06, R8
+
+loopax:
+	MOVQ  lines+40(FP), R9
+	TESTQ R9, R9
+	JZ    aheadaynone
+
+aheaday:
+	PREFETCHT1 (BX)
+	ADDQ       $0x40, BX
+	DECQ       R9
+	JNZ        aheaday
+
+aheadaynone:
+	VMOVUPD      (CX), Z6
+	VMOVUPD      64(CX), Z7
+	VMOVUPD      (CX)(DX*2), Z8
+	VMOVUPD      64(CX)(DX*2), Z9
+	VMOVUPD      (CX)(DX*4), Z10
+	VMOVUPD      64(CX)(DX*4), Z11
+	VMOVUPD      (CX)(SI*2), Z12
+	VMOVUPD      64(CX)(SI*2), Z13
+	VADDPD       Z8, Z6, Z14
+	VSUBPD       Z8, Z6, Z8
+	VADDPD       Z9, Z7, Z6
+	VSUBPD       Z9, Z7, Z7
+	VADDPD       Z12, Z10, Z9
+	VSUBPD       Z12, Z10, Z12
+	VADDPD       Z13, Z11, Z10
+	VSUBPD       Z13, Z11, Z11
+	VADDPD       Z9, Z14, Z13
+	VSUBPD       Z9, Z14, Z14
+	VADDPD       Z10, Z6, Z9
+	VSUBPD       Z10, Z6, Z6
+	VSUBPD       Z11, Z8, Z10
+	VADDPD       Z11, Z8, Z11
+	VADDPD       Z12, Z7, Z8
+	VSUBPD       Z12, Z7, Z7
+	VADDPD       (AX), Z13, Z13
+	VREDUCEPD    $0x00, Z13, Z13
+	VMOVUPD      Z13, (AX)
+	VADDPD       (DI), Z9, Z9
+	VREDUCEPD    $0x00, Z9, Z9
+	VMOVUPD      Z9, (DI)
+	VMULPD       Z0, Z11, Z9
+	VMULPD       Z0, Z7, Z12
+	VFMADD231PD  Z1, Z7, Z9
+	VFNMADD231PD Z1, Z11, Z12
+	VADDPD       (AX)(DX*1), Z9, Z9
+	VREDUCEPD    $0x00, Z9, Z9
+	VMOVUPD      Z9, (AX)(DX*1)
+	VADDPD       (DI)(DX*1), Z12, Z12
+	VREDUCEPD    $0x00, Z12, Z12
+	VMOVUPD      Z12, (DI)(DX*1)
+	VMULPD       Z2, Z14, Z7
+	VMULPD       Z2, Z6, Z9
+	VFMADD231PD  Z3, Z6, Z7
+	VFNMADD231PD Z3, Z14, Z9
+	VADDPD       (AX)(DX*2), Z7, Z7
+	VREDUCEPD    $0x00, Z7, Z7
+	VMOVUPD      Z7, (AX)(DX*2)
+	VADDPD       (DI)(DX*2), Z9, Z9
+	VREDUCEPD    $0x00, Z9, Z9
+	VMOVUPD      Z9, (DI)(DX*2)
+	VMULPD       Z4, Z10, Z6
+	VMULPD       Z4, Z8, Z7
+	VFMADD231PD  Z5, Z8, Z6
+	VFNMADD231PD Z5, Z10, Z7
+	VADDPD       (AX)(SI*1), Z6, Z6
+	VREDUCEPD    $0x00, Z6, Z6
+	VMOVUPD      Z6, (AX)(SI*1)
+	VADDPD       (DI)(SI*1), Z7, Z7
+	VREDUCEPD    $0x00, Z7, Z7
+	VMOVUPD      Z7, (DI)(SI*1)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DI
+	ADDQ         $0x00000080, CX
+	DECQ         R8
+	JNZ          loopax
 	VZEROUPPER
 	RET
 
@@ -1739,7 +2122,7 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-32
 	MOVQ n+24(FP), BX
 	XORQ SI, SI
 
-loopan:
+loopaz:
 	VMOVUPD      (CX)(SI*1), Z0
 	VMOVUPD      64(CX)(SI*1), Z1
 	VMOVUPD      (DX)(SI*1), Z2
@@ -1752,7 +2135,7 @@ loopan:
 	VMOVUPD      Z0, 64(AX)(SI*1)
 	ADDQ         $0x00000080, SI
 	DECQ         BX
-	JNZ          loopan
+	JNZ          loopaz
 	VZEROUPPER
 	RET
 
@@ -1765,7 +2148,7 @@ TEXT ·mulAddAVX512(SB), NOSPLIT, $0-32
 	MOVQ n+24(FP), BX
 	XORQ SI, SI
 
-loopao:
+loopba:
 	VMOVUPD      (AX)(SI*1), Z0
 	VMOVUPD      64(AX)(SI*1), Z1
 	VMOVUPD      (CX)(SI*1), Z2
@@ -1782,7 +2165,7 @@ loopao:
 	VMOVUPD      Z1, 64(AX)(SI*1)
 	ADDQ         $0x00000080, SI
 	DECQ         BX
-	JNZ          loopao
+	JNZ          loopba
 	VZEROUPPER
 	RET
 
@@ -1797,7 +2180,7 @@ TEXT ·mulAdd2AVX512(SB), NOSPLIT, $0-48
 	MOVQ n+40(FP), DI
 	XORQ R8, R8
 
-loopap:
+loopbb:
 	VMOVUPD      (AX)(R8*1), Z0
 	VMOVUPD      64(AX)(R8*1), Z1
 	VMOVUPD      (CX)(R8*1), Z2
@@ -1826,7 +2209,7 @@ loopap:
 	VMOVUPD      Z3, 64(CX)(R8*1)
 	ADDQ         $0x00000080, R8
 	DECQ         DI
-	JNZ          loopap
+	JNZ          loopbb
 	VZEROUPPER
 	RET
 
@@ -1838,7 +2221,7 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), DX
 	XORQ BX, BX
 
-loopaq:
+loopbc:
 	VMOVUPD (AX)(BX*1), Z0
 	VMOVUPD 64(AX)(BX*1), Z1
 	VADDPD  (CX)(BX*1), Z0, Z0
@@ -1847,7 +2230,7 @@ loopaq:
 	VMOVUPD Z1, 64(AX)(BX*1)
 	ADDQ    $0x00000080, BX
 	DECQ    DX
-	JNZ     loopaq
+	JNZ     loopbc
 	VZEROUPPER
 	RET
 
@@ -1859,7 +2242,7 @@ TEXT ·subAVX512(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), DX
 	XORQ BX, BX
 
-loopar:
+loopbd:
 	VMOVUPD (AX)(BX*1), Z0
 	VMOVUPD 64(AX)(BX*1), Z1
 	VSUBPD  (CX)(BX*1), Z0, Z0
@@ -1868,7 +2251,7 @@ loopar:
 	VMOVUPD Z1, 64(AX)(BX*1)
 	ADDQ    $0x00000080, BX
 	DECQ    DX
-	JNZ     loopar
+	JNZ     loopbd
 	VZEROUPPER
 	RET
 
@@ -1885,7 +2268,7 @@ TEXT ·mulRows2AVX512(SB), NOSPLIT, $0-48
 	MOVQ SI, R9
 	SHLQ $0x08, R9
 
-loopas:
+loopbe:
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -1894,7 +2277,7 @@ loopas:
 	MOVQ   DX, R11
 	MOVQ   BX, R12
 
-loopat:
+loopbf:
 	MOVQ         (R11), R13
 	VMOVUPD      (R13)(R8*1), Z4
 	VMOVUPD      64(R13)(R8*1), Z5
@@ -1917,7 +2300,7 @@ loopat:
 	ADDQ         $0x18, R11
 	ADDQ         $0x00000100, R12
 	DECQ         R10
-	JNZ          loopat
+	JNZ          loopbf
 	VMOVUPD      Z0, (AX)(R8*1)
 	VMOVUPD      Z1, 64(AX)(R8*1)
 	VMOVUPD      Z2, (CX)(R8*1)
@@ -1925,7 +2308,7 @@ loopat:
 	ADDQ         R9, BX
 	ADDQ         $0x00000080, R8
 	DECQ         DI
-	JNZ          loopas
+	JNZ          loopbe
 	VZEROUPPER
 	RET
 
@@ -1942,7 +2325,7 @@ TEXT ·mulAddRows2AVX512(SB), NOSPLIT, $0-48
 	MOVQ SI, R9
 	SHLQ $0x08, R9
 
-loopau:
+loopbg:
 	VMOVUPD (AX)(R8*1), Z0
 	VMOVUPD 64(AX)(R8*1), Z1
 	VMOVUPD (CX)(R8*1), Z2
@@ -1951,7 +2334,7 @@ loopau:
 	MOVQ    DX, R11
 	MOVQ    BX, R12
 
-loopav:
+loopbh:
 	MOVQ         (R11), R13
 	VMOVUPD      (R13)(R8*1), Z4
 	VMOVUPD      64(R13)(R8*1), Z5
@@ -1974,7 +2357,7 @@ loopav:
 	ADDQ         $0x18, R11
 	ADDQ         $0x00000100, R12
 	DECQ         R10
-	JNZ          loopav
+	JNZ          loopbh
 	VMOVUPD      Z0, (AX)(R8*1)
 	VMOVUPD      Z1, 64(AX)(R8*1)
 	VMOVUPD      Z2, (CX)(R8*1)
@@ -1982,7 +2365,7 @@ loopav:
 	ADDQ         R9, BX
 	ADDQ         $0x00000080, R8
 	DECQ         DI
-	JNZ          loopau
+	JNZ          loopbg
 	VZEROUPPER
 	RET
 
@@ -2016,7 +2399,7 @@ TEXT ·mulXaAddAVX512(SB), NOSPLIT, $0-72
 	VBROADCASTSD 120(R9), Z13
 	VMOVUPD      oneAVX512<>+0(SB), Z14
 
-loopaw:
+loopbi:
 	MOVL         (SI), R9
 	IMULQ        DI, R9
 	ANDQ         BX, R9
@@ -2157,7 +2540,7 @@ loopaw:
 	ADDQ         $0x00000400, CX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loopaw
+	JNZ          loopbi
 	VZEROUPPER
 	RET
 
@@ -2191,7 +2574,7 @@ TEXT ·mulXaMinus1AddAVX512(SB), NOSPLIT, $0-72
 	VBROADCASTSD 120(R9), Z13
 	VMOVUPD      oneAVX512<>+0(SB), Z14
 
-loopax:
+loopbj:
 	MOVL         (SI), R9
 	IMULQ        DI, R9
 	ANDQ         BX, R9
@@ -2340,6 +2723,6 @@ loopax:
 	ADDQ         $0x00000400, CX
 	ADDQ         $0x20, SI
 	DECQ         R10
-	JNZ          loopax
+	JNZ          loopbj
 	VZEROUPPER
 	RET

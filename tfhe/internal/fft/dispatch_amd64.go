@@ -51,29 +51,33 @@ func (p *Plan) foldDigit(dst []float64, src []uint64, offset uint64, shift uint,
 }
 
 // descend runs the passes after the first one.
-func (p *Plan) descend(x []float64) {
+func (p *Plan) descend(x []float64, a *request) {
 	switch level {
 	case avx512:
 		size := p.n / 4
 		for _, pass := range p.outer {
-			descend4AVX512(&x[0], &pass[0].re1, len(pass), size)
+			at, lines := a.next(p.n/64, 1)
+			descend4AVX512(&x[0], &pass[0].re1, len(pass), size, at, lines)
 			size /= 4
 		}
+		at, lines := a.next(p.n/128, 2)
 		if p.sixteen {
-			leaves64AVX512(&x[0], &p.group8[0], &p.lane8[0], p.n/128)
+			leaves64AVX512(&x[0], &p.group8[0], &p.lane8[0], p.n/128, at, lines)
 		} else {
-			leaves32AVX512(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128)
+			leaves32AVX512(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128, at, lines)
 		}
 	case avx2:
 		size := p.n / 4
 		for _, pass := range p.outer {
-			descend4AVX2(&x[0], &pass[0].re1, len(pass), size)
+			at, lines := a.next(p.n/64, 1)
+			descend4AVX2(&x[0], &pass[0].re1, len(pass), size, at, lines)
 			size /= 4
 		}
+		at, lines := a.next(p.n/128, 2)
 		if p.sixteen {
-			leaves64AVX2(&x[0], &p.group8[0], &p.lane8[0], p.n/128)
+			leaves64AVX2(&x[0], &p.group8[0], &p.lane8[0], p.n/128, at, lines)
 		} else {
-			leaves32AVX2(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128)
+			leaves32AVX2(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128, at, lines)
 		}
 	default:
 		p.descendGo(x)
@@ -81,27 +85,31 @@ func (p *Plan) descend(x []float64) {
 }
 
 // ascend runs the passes before the last one.
-func (p *Plan) ascend(x []float64) {
+func (p *Plan) ascend(x []float64, a *request) {
 	switch level {
 	case avx512:
+		at, lines := a.next(p.n/128, 2)
 		if p.sixteen {
-			join64AVX512(&x[0], &p.group8[0], &p.lane8[0], p.n/128)
+			join64AVX512(&x[0], &p.group8[0], &p.lane8[0], p.n/128, at, lines)
 		} else {
-			join32AVX512(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128)
+			join32AVX512(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128, at, lines)
 		}
 		for k := len(p.outer) - 1; k >= 0; k-- {
 			pass := p.outer[k]
-			ascend4AVX512(&x[0], &pass[0].re1, len(pass), p.n/len(pass))
+			at, lines := a.next(p.n/64, 1)
+			ascend4AVX512(&x[0], &pass[0].re1, len(pass), p.n/len(pass), at, lines)
 		}
 	case avx2:
+		at, lines := a.next(p.n/128, 2)
 		if p.sixteen {
-			join64AVX2(&x[0], &p.group8[0], &p.lane8[0], p.n/128)
+			join64AVX2(&x[0], &p.group8[0], &p.lane8[0], p.n/128, at, lines)
 		} else {
-			join32AVX2(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128)
+			join32AVX2(&x[0], &p.group[0].re1, &p.lane8[0], p.n/128, at, lines)
 		}
 		for k := len(p.outer) - 1; k >= 0; k-- {
 			pass := p.outer[k]
-			ascend4AVX2(&x[0], &pass[0].re1, len(pass), p.n/len(pass))
+			at, lines := a.next(p.n/64, 1)
+			ascend4AVX2(&x[0], &pass[0].re1, len(pass), p.n/len(pass), at, lines)
 		}
 	default:
 		p.ascendGo(x)
@@ -125,6 +133,34 @@ func (p *Plan) unfold(dst []uint64, src []float64, add bool) {
 		}
 	default:
 		unfold(dst, src, &p.unfirst, p.scale, add)
+	}
+}
+
+func (p *Plan) foldRound(dst, src []float64, magic, before float64, later bool, a *request) {
+	at, lines := a.next(p.n/64, 1)
+	switch {
+	case level == avx512 && later:
+		foldRoundNextAVX512(&dst[0], &src[0], &p.first.re1, p.n, magic, before, at, lines)
+	case level == avx512:
+		foldRoundAVX512(&dst[0], &src[0], &p.first.re1, p.n, magic, before, at, lines)
+	case level == avx2 && later:
+		foldRoundNextAVX2(&dst[0], &src[0], &p.first.re1, p.n, magic, before, at, lines)
+	case level == avx2:
+		foldRoundAVX2(&dst[0], &src[0], &p.first.re1, p.n, magic, before, at, lines)
+	default:
+		foldRoundGo(dst, src, &p.first, magic, before, later)
+	}
+}
+
+func (p *Plan) unfoldTurn(acc, src []float64, a *request) {
+	at, lines := a.next(p.n/64, 1)
+	switch level {
+	case avx512:
+		unfoldTurnAVX512(&acc[0], &src[0], &p.first.re1, p.n, at, lines)
+	case avx2:
+		unfoldTurnAVX2(&acc[0], &src[0], &p.first.re1, p.n, at, lines)
+	default:
+		unfoldTurnGo(acc, src, &p.first)
 	}
 }
 

@@ -10,13 +10,19 @@ func (p *Plan) foldDigit(dst []float64, src []uint64, offset uint64, shift uint,
 	foldDigit(dst, src, &p.first, offset, shift, mask, half)
 }
 
-func (p *Plan) descend(x []float64) { p.descendGo(x) }
+func (p *Plan) descend(x []float64, _ *request) { p.descendGo(x) }
 
-func (p *Plan) ascend(x []float64) { p.ascendGo(x) }
+func (p *Plan) ascend(x []float64, _ *request) { p.ascendGo(x) }
 
 func (p *Plan) unfold(dst []uint64, src []float64, add bool) {
 	unfold(dst, src, &p.unfirst, p.scale, add)
 }
+
+func (p *Plan) foldRound(dst, src []float64, magic, before float64, later bool, _ *request) {
+	foldRoundGo(dst, src, &p.first, magic, before, later)
+}
+
+func (p *Plan) unfoldTurn(acc, src []float64, _ *request) { unfoldTurnGo(acc, src, &p.first) }
 
 func (p *Plan) mulXaAdd(acc, x []float64, a int, l *[16]float64, minusOne bool) {
 	p.mulXaAddGo(acc, x, a, l, minusOne)

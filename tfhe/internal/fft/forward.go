@@ -10,7 +10,7 @@ import (
 func (p *Plan) ForwardInt64(dst []float64, src []int64) {
 	p.check(len(dst), len(src))
 	p.foldInt64(dst, src)
-	p.descend(dst)
+	p.descend(dst, &request{})
 }
 
 // ForwardTorus transforms a polynomial of torus words, read as centred integers in [-2^63, 2^63) and rounded to float64, into dst.
@@ -18,7 +18,7 @@ func (p *Plan) ForwardInt64(dst []float64, src []int64) {
 func (p *Plan) ForwardTorus(dst []float64, src []uint64) {
 	p.check(len(dst), len(src))
 	p.foldInt64(dst, unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(src))), len(src)))
-	p.descend(dst)
+	p.descend(dst, &request{})
 }
 
 // ForwardDigit transforms a polynomial of signed gadget digits, cut out of torus words as they are loaded, into dst. Both have N elements.
@@ -35,7 +35,7 @@ func (p *Plan) ForwardDigit(dst []float64, src []uint64, offset uint64, shift, b
 		panic(fmt.Sprintf("fft: no digits of %d bits at bit %d", baseLog, shift))
 	}
 	p.foldDigit(dst, src, offset, shift, uint64(1)<<baseLog-1, uint64(1)<<(baseLog-1))
-	p.descend(dst)
+	p.descend(dst, &request{})
 }
 
 // foldDigit is fold of the digits of src.

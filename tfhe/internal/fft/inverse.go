@@ -10,14 +10,14 @@ import "math"
 // multiples of a power of two and are only reduced.)
 func (p *Plan) InverseAddTorus(dst []uint64, src []float64) {
 	p.check(len(dst), len(src))
-	p.ascend(src)
+	p.ascend(src, &request{})
 	p.unfold(dst, src, true)
 }
 
 // InverseTorus is InverseAddTorus to a dst of zeros: it overwrites dst.
 func (p *Plan) InverseTorus(dst []uint64, src []float64) {
 	p.check(len(dst), len(src))
-	p.ascend(src)
+	p.ascend(src, &request{})
 	p.unfold(dst, src, false)
 }
 

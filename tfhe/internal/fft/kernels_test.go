@@ -203,10 +203,10 @@ func TestLeaves(t *testing.T) {
 			inner := *p
 			inner.outer = nil
 			restore := setLevel(l)
-			inner.descend(x.x())
+			inner.descend(x.x(), &request{})
 			near(t, fmt.Sprintf("%s, degree %d", name, n), x.x(), want, 0x1p63*0x1p-43)
 			x.check(t, name)
-			inner.ascend(x.x())
+			inner.ascend(x.x(), &request{})
 			restore()
 			s = source(80)
 			for i := range want {

@@ -62,7 +62,7 @@ func vectors(x []float64) []vector {
 }
 
 // octets returns the elements of x, a multiple of 8 of them, by eights.
-func octets[T int64 | uint64](x []T) [][8]T {
+func octets[T int64 | uint64 | float64](x []T) [][8]T {
 	return unsafe.Slice((*[8]T)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/8)
 }
 

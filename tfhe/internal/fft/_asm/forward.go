@@ -143,13 +143,47 @@ func (w width) toDigit() func(m Mem) reg.VecVirtual {
 func (w width) folds() {
 	w.begin("foldInt64", "dst *float64, src *int64, w *float64, n int",
 		"fold(dst[:n], src[:n], w)")
-	w.fold(w.toFloat())
+	w.fold(w.toFloat(), nil)
 	w.begin("foldDigit", "dst *float64, src *uint64, w *float64, n int, offset, shift, mask, half uint64",
 		"foldDigit(dst[:n], src[:n], w, offset, shift, mask, half)")
-	w.fold(w.toDigit())
+	w.fold(w.toDigit(), nil)
+	for _, later := range []bool{false, true} {
+		name := map[bool]string{false: "foldRound", true: "foldRoundNext"}[later]
+		w.begin(name, "dst, src, w *float64, n int, magic, before float64"+aheadArgs,
+			"foldRoundGo(dst[:n], src[:n], w, magic, before, "+map[bool]string{false: "false", true: "true"}[later]+")", aheadDoc)
+		w.fold(w.toRound(later), asks())
+	}
 }
 
-func (w width) fold(convert func(m Mem) reg.VecVirtual) {
+// toRound loads accumulator values and rounds them to a level, or to the difference of two levels.
+func (w width) toRound(later bool) func(m Mem) reg.VecVirtual {
+	magic, before := w.vec(), w.vec()
+	VBROADCASTSD(param("magic"), magic)
+	VBROADCASTSD(param("before"), before)
+	var one reg.VecVirtual
+	if w.wide() {
+		one = w.loaded("one")
+	}
+	round := func(m Mem, magic reg.VecVirtual) reg.VecVirtual {
+		v := w.vec()
+		VADDPD(m, magic, v)
+		if w.wide() {
+			VFMSUB213PD(magic, one, v) // the units that multiply have less to do
+		} else {
+			VSUBPD(magic, v, v)
+		}
+		return v
+	}
+	return func(m Mem) reg.VecVirtual {
+		v := round(m, magic)
+		if later {
+			VSUBPD(round(m, before), v, v)
+		}
+		return v
+	}
+}
+
+func (w width) fold(convert func(m Mem) reg.VecVirtual, ask func()) {
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 	roots := w.roots4(Mem{Base: Load(Param("w"), GP64())})
 	stride := Load(Param("n"), GP64()) // bytes of an eighth of src, half those of a quarter of dst
@@ -159,6 +193,9 @@ func (w width) fold(convert func(m Mem) reg.VecVirtual) {
 	MOVQ(stride, count)
 	SHRQ(Imm(6), count)
 	loop(count, func() {
+		if ask != nil {
+			ask()
+		}
 		for half := range w.halves() {
 			re, im := quarters(src, stride, three, 1, half*w.bytes()), quarters(upper, stride, three, 1, half*w.bytes())
 			out := quarters(dst, stride, three, 2, half*w.bytes())
@@ -182,10 +219,10 @@ func (w width) fold(convert func(m Mem) reg.VecVirtual) {
 
 // descend4 emits a pass that splits nodes of at least 32 points.
 func (w width) descend4() {
-	w.begin("descend4", "x *float64, w *float64, nodes, size int",
+	w.begin("descend4", "x *float64, w *float64, nodes, size int"+aheadArgs,
 		"for i := range nodes {",
 		"	descend4(vectors(x[i*size:(i+1)*size]), &w[i])",
-		"}")
+		"}", aheadDoc)
 	w.pass(func(q [4]Mem, roots [4]cx) {
 		p := w.radix4(func(j int) cx {
 			c := w.load(at(q[j]))
@@ -207,6 +244,7 @@ func (w width) pass(body func(q [4]Mem, roots [4]cx)) {
 	three, six := GP64(), GP64()
 	SHLQ(Imm(1), stride) // bytes of a quarter
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
+	ask := asks()
 	LEAQ(Mem{Base: three, Index: stride, Scale: 1}, six)
 	SUBQ(stride, six) // three quarters
 	loop(nodes, func() {
@@ -215,6 +253,7 @@ func (w width) pass(body func(q [4]Mem, roots [4]cx)) {
 		MOVQ(stride, count)
 		SHRQ(Imm(7), count)
 		loop(count, func() {
+			ask()
 			for half := range w.halves() {
 				body(quarters(x, stride, three, 1, half*w.bytes()), roots)
 			}
@@ -230,16 +269,16 @@ func (w width) pass(body func(q [4]Mem, roots [4]cx)) {
 func leavesDoc(split ...string) []string {
 	return append(append([]string{"for g := range groups {", "	v := (*[8]vector)(x[128*g:])"}, split...),
 		"	transpose(v)", "	splitVectors(v[:], lane[112*g:], 8) // eight nodes of 8", "}", "",
-		"where splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).")
+		aheadDoc[3:]+"; splitVectors replaces coefficients by remainders in every lane and transpose exchanges lanes and vectors (see the tests).")
 }
 
 // leaves emits the last passes of the forward transform, for groups of 64 points that are one node, or two.
 func (w width) leaves() {
-	w.beginFrame("leaves64", "x, group, lane *float64, groups int", leavesDoc("	splitVectors(v[:], group[14*g:], 1) // the node of 64")...)
+	w.beginFrame("leaves64", "x, group, lane *float64, groups int"+aheadArgs, leavesDoc("	splitVectors(v[:], group[14*g:], 1) // the node of 64")...)
 	w.leavesLoop(112, func(in func(v int) cx, group Mem, out func(k int, c [4]cx), spill *Mem) {
 		w.radix8(in, func(j int) cx { return w.broadcast(group.Offset(16 * (j - 1))) }, spill, out)
 	})
-	w.beginFrame("leaves32", "x, group, lane *float64, groups int", leavesDoc("	splitVectors(v[:4], group[12*g:], 1) // the nodes of 32",
+	w.beginFrame("leaves32", "x, group, lane *float64, groups int"+aheadArgs, leavesDoc("	splitVectors(v[:4], group[12*g:], 1) // the nodes of 32",
 		"	splitVectors(v[4:], group[12*g+6:], 1)")...)
 	w.leavesLoop(96, func(in func(v int) cx, group Mem, out func(k int, c [4]cx), spill *Mem) {
 		for k := range 2 {
@@ -257,6 +296,7 @@ func (w width) leaves() {
 func (w width) leavesLoop(groupBytes uint64, split func(in func(v int) cx, group Mem, out func(k int, c [4]cx), spill *Mem)) {
 	x, group, lane := Load(Param("x"), GP64()), Load(Param("group"), GP64()), Load(Param("lane"), GP64())
 	groups := Load(Param("groups"), GP64())
+	ask := asks()
 	vector := func(v, half int) cmem { return at(Mem{Base: x, Disp: 128*v + half*w.bytes()}) }
 	twiddle := func(half int) func(j int) cx {
 		return func(j int) cx { return w.load(at(Mem{Base: lane, Disp: 128*(j-1) + half*w.bytes()})) }
@@ -264,6 +304,7 @@ func (w width) leavesLoop(groupBytes uint64, split func(in func(v int) cx, group
 	if w.wide() {
 		ones = w.loaded("one")
 		loop(groups, func() {
+			ask()
 			var nodes [8]cx
 			split(func(v int) cx { return w.load(vector(v, 0)) }, Mem{Base: group}, func(k int, c [4]cx) { copy(nodes[4*k:], c[:]) }, nil)
 			rows := transposeCx8(nodes)
@@ -283,6 +324,7 @@ func (w width) leavesLoop(groupBytes uint64, split func(in func(v int) cx, group
 	scratch := spill.Offset(4 * 2 * w.bytes())
 	row := func(r, half int) cmem { return at(scratch.Offset(128*r + half*w.bytes())) }
 	loop(groups, func() {
+		ask()
 		for half := range 2 {
 			split(func(v int) cx { return w.load(vector(v, half)) }, Mem{Base: group}, func(k int, c [4]cx) {
 				for r, t := range transposeCx4(c) {

@@ -8,11 +8,11 @@ import (
 
 // joins emits the first passes of the inverse transform.
 func (w width) joins() {
-	w.beginFrame("join64", "x, group, lane *float64, groups int", "the inverse of leaves64 without its factor 1/64.")
+	w.beginFrame("join64", "x, group, lane *float64, groups int"+aheadArgs, "the inverse of leaves64 without its factor 1/64.", aheadDoc)
 	w.joinLoop(112, func(in func(k int) [4]cx, group Mem, out func(v int, c cx), spill *Mem) {
 		w.radix8Inverse(in, func(j int) cx { return w.broadcast(group.Offset(16 * (j - 1))) }, spill, out)
 	})
-	w.beginFrame("join32", "x, group, lane *float64, groups int", "the inverse of leaves32 without its factor 1/32.")
+	w.beginFrame("join32", "x, group, lane *float64, groups int"+aheadArgs, "the inverse of leaves32 without its factor 1/32.", aheadDoc)
 	w.joinLoop(96, func(in func(k int) [4]cx, group Mem, out func(v int, c cx), spill *Mem) {
 		for k := range 2 {
 			w.radix4Inverse(in(k), func(j int, c cx) {
@@ -28,6 +28,7 @@ func (w width) joins() {
 func (w width) joinLoop(groupBytes uint64, join func(in func(k int) [4]cx, group Mem, out func(v int, c cx), spill *Mem)) {
 	x, group, lane := Load(Param("x"), GP64()), Load(Param("group"), GP64()), Load(Param("lane"), GP64())
 	groups := Load(Param("groups"), GP64())
+	ask := asks()
 	vector := func(v, half int) cmem { return at(Mem{Base: x, Disp: 128*v + half*w.bytes()}) }
 	leaves := func(half int) func(k int) [4]cx {
 		return func(k int) (c [4]cx) {
@@ -48,6 +49,7 @@ func (w width) joinLoop(groupBytes uint64, join func(in func(k int) [4]cx, group
 	if w.wide() {
 		ones = w.loaded("one")
 		loop(groups, func() {
+			ask()
 			var rows [8]cx
 			w.radix8Inverse(leaves(0), twiddle(0), nil, func(j int, c cx) { rows[j] = c })
 			nodes := transposeCx8(rows)
@@ -61,6 +63,7 @@ func (w width) joinLoop(groupBytes uint64, join func(in func(k int) [4]cx, group
 	scratch := spill.Offset(4 * 2 * w.bytes())
 	row := func(r, half int) cmem { return at(scratch.Offset(128*r + half*w.bytes())) }
 	loop(groups, func() {
+		ask()
 		for half := range 2 {
 			w.radix8Inverse(leaves(half), twiddle(half), &spill, func(j int, c cx) { c.store(row(j, half)) })
 		}
@@ -79,10 +82,10 @@ func (w width) joinLoop(groupBytes uint64, join func(in func(k int) [4]cx, group
 
 // ascend4 emits a pass that joins the children of nodes of at least 32 points.
 func (w width) ascend4() {
-	w.begin("ascend4", "x *float64, w *float64, nodes, size int",
+	w.begin("ascend4", "x *float64, w *float64, nodes, size int"+aheadArgs,
 		"for i := range nodes {",
 		"	ascend4(vectors(x[i*size:(i+1)*size]), &w[i])",
-		"}")
+		"}", aheadDoc)
 	w.pass(func(q [4]Mem, roots [4]cx) {
 		var p [4]cx
 		for j := range p {
@@ -149,6 +152,53 @@ func (w width) unfolds() {
 		})
 		w.end()
 	}
+}
+
+// unfoldTurn emits the last pass into an accumulator: join of the root, sum, and the difference to the nearest whole number.
+func (w width) unfoldTurn() {
+	w.begin("unfoldTurn", "dst, src, w *float64, n int"+aheadArgs, "unfoldTurnGo(dst[:n], src[:n], w) // but src stays", aheadDoc)
+	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	roots := w.roots4(Mem{Base: Load(Param("w"), GP64())})
+	stride := Load(Param("n"), GP64()) // bytes of an eighth of dst, half those of a quarter of src
+	ask := asks()
+	three, upper, count := GP64(), GP64(), GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
+	LEAQ(Mem{Base: dst, Index: stride, Scale: 4}, upper)
+	MOVQ(stride, count)
+	SHRQ(Imm(6), count)
+	add := func(x reg.VecVirtual, m Mem) {
+		VADDPD(m, x, x)
+		if w.wide() {
+			VREDUCEPD(Imm(0), x, x) // x - round(x)
+		} else {
+			whole := w.vec()
+			VROUNDPD(Imm(8), x, whole) // to the nearest, ties to even
+			VSUBPD(whole, x, x)
+		}
+		VMOVUPD(x, m)
+	}
+	loop(count, func() {
+		ask()
+		for half := range w.halves() {
+			re, im := quarters(dst, stride, three, 1, half*w.bytes()), quarters(upper, stride, three, 1, half*w.bytes())
+			in := quarters(src, stride, three, 2, half*w.bytes())
+			var p [4]cx
+			for j := range p {
+				p[j] = w.load(at(in[j]))
+			}
+			w.radix4Inverse(p, func(j int, c cx) {
+				if j > 0 {
+					c = w.mulConj(c, roots[j])
+				}
+				add(c.re, re[j])
+				add(c.im, im[j])
+			})
+		}
+		ADDQ(Imm(64), dst)
+		ADDQ(Imm(64), upper)
+		ADDQ(U32(128), src)
+	})
+	w.end()
 }
 
 // torus stores the words nearest to 2^64 x modulo 2^64, or adds them to what is there.

@@ -28,6 +28,7 @@ func main() {
 	w.joins()
 	w.ascend4()
 	w.unfolds()
+	w.unfoldTurn()
 	w.pointwise()
 	w.monomial()
 	Generate()

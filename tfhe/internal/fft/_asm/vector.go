@@ -180,3 +180,27 @@ func (w width) loaded(name string) reg.VecVirtual {
 	VMOVUPD(data[name], v)
 	return v
 }
+
+// aheadArgs are the last arguments of kernels that ask for memory: with each step, that many lines of 64 bytes from ahead on.
+const aheadArgs = ", ahead *float64, lines int"
+
+const aheadDoc = "// with each step lines of 64 bytes from ahead on are asked for"
+
+// asks loads the address to ask for, and returns what a step does: it asks for the next lines, and moves the address past them.
+func asks() func() {
+	a := Load(Param("ahead"), GP64())
+	return func() {
+		n := GP64()
+		loops++
+		l := "ahead" + string(rune('a'+loops/26%26)) + string(rune('a'+loops%26))
+		MOVQ(param("lines"), n)
+		TESTQ(n, n)
+		JZ(LabelRef(l + "none"))
+		Label(l)
+		PREFETCHT1(Mem{Base: a})
+		ADDQ(Imm(64), a)
+		DECQ(n)
+		JNZ(LabelRef(l))
+		Label(l + "none")
+	}
+}
