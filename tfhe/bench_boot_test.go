@@ -8,10 +8,16 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
 )
 
-func BenchmarkLookup(b *testing.B) {
+// BenchmarkLookup looks up tables of 1 to 8 bits of single results (norm2 = 1), with the parameters that the search finds.
+func BenchmarkLookup(b *testing.B) { benchmarkLookup(b, 1) }
+
+// BenchmarkLookupNorm16 has parameters for combinations of squared norm up to 16: four results added up with weights 2, say.
+func BenchmarkLookupNorm16(b *testing.B) { benchmarkLookup(b, 16) }
+
+func benchmarkLookup(b *testing.B, nu2 float64) {
 	for bits := 1; bits <= 8; bits++ {
 		b.Run(fmt.Sprintf("bits=%d", bits), func(b *testing.B) {
-			p := defaultLookupSet(b, bits)
+			p := searchedLookupSet(b, bits, nu2)
 			sk, err := GenerateSecretKey(p)
 			if err != nil {
 				b.Fatal(err)

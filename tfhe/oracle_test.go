@@ -129,7 +129,13 @@ func realLookupSet(small, parts int, br, ks GadgetParams) ParametersLiteral {
 // defaultLookupSet is the set that the search picks for one lookup of bits bits of an input of squared norm 1 at a failure probability of 2^-128.
 func defaultLookupSet(t testing.TB, bits int) Parameters {
 	t.Helper()
-	found, err := SearchLookup(LookupRequirement{Bits: bits, Nu2: 1, Lookups: 1, Log2PFail: -128}, DefaultSearchOptions())
+	return searchedLookupSet(t, bits, 1)
+}
+
+// searchedLookupSet is the set that the search finds for tables of bits bits of combinations of squared norm nu2, at failure 2^-128.
+func searchedLookupSet(t testing.TB, bits int, nu2 float64) Parameters {
+	t.Helper()
+	found, err := SearchLookup(LookupRequirement{Bits: bits, Nu2: nu2, Lookups: 1, Log2PFail: -128}, DefaultSearchOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
