@@ -1,14 +1,14 @@
 // Package models is what a program uses of fhe-ml: trained models, their encrypted form, and the two ends that use it.
 //
-// Where Info.Pipeline is set, the client makes the features of a row's columns itself, in the clear, before anything is
-// encrypted: it encodes categories, fills missing values, normalises rows. [Predict], [Compile] and all that reads rows of
-// data take rows of columns; Raw and Quantize of a [Model] take features.
-//
 // # The owner of a model
 //
 // A [Model] is what an importer reads from a file (package importers opens files and streams): a [Linear] model, an [Additive] one (naive Bayes,
 // binned and spline models), a [TreeEnsemble] or a [Network], each with the numbers of the file and an [Info] that says what the scores mean.
 // [Predict] answers one row in floating point, as the tool that trained the model would.
+//
+// Where Info.Pipeline is set, the client makes the features of a row's columns itself, in the clear, before anything is
+// encrypted: it encodes categories, fills missing values, normalises rows. [Predict], [Compile] and all that reads rows of
+// data take rows of columns; Raw and Quantize of a [Model] take features.
 //
 // [Compile] makes a [Compiled] of it: the model over integers, a [Quantized], and the program that computes it on ciphertexts. [CompileOptions] chooses
 // the width of codes, the failure probability, and what is to be cheap. [Compiled.Summary] says before anything slow what it will cost: operations, bytes of
