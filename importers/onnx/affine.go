@@ -483,7 +483,11 @@ func (t *translator) lift(a, b *vector) (*vector, *vector, error) {
 	if err := t.spend(a.weights()+b.weights(), len(a.cols)+len(b.cols)); err != nil {
 		return nil, nil, err
 	}
-	keep := func(v *vector) *vector { return applied(v.base.node, v, func(int) models.Function { return fnX }) }
+	node := a.base.node // for messages; the features have none
+	if node == nil {
+		node = b.base.node
+	}
+	keep := func(v *vector) *vector { return applied(node, v, func(int) models.Function { return fnX }) }
 	x, y := a, b
 	switch d, e := a.base.depth(), b.base.depth(); {
 	case d > e:
@@ -499,7 +503,7 @@ func (t *translator) lift(a, b *vector) (*vector, *vector, error) {
 	if len(arg.cols) > maxFeatures {
 		return nil, nil, fmt.Errorf("more than %d columns", maxFeatures)
 	}
-	joined := &basis{kind: basisFunction, fn: fused, n: len(arg.cols), arg: arg, node: x.base.node}
+	joined := &basis{kind: basisFunction, fn: fused, n: len(arg.cols), arg: arg, node: node}
 	for _, v := range []*vector{x, y} {
 		for i := range v.base.n {
 			joined.fns = append(joined.fns, v.base.function(i))

@@ -31,6 +31,8 @@ type clear struct {
 	slots   []slot // the columns, once a step was made of them
 	steps   []quantize.Step
 	words   map[int][]string // by text column
+	wordAt  map[wordKey]int  // positions in words
+	squares map[int]int      // slots of squares, by the slot that is squared
 	cache   map[string]int   // slots of affine functions
 }
 
@@ -82,6 +84,7 @@ func (t *translator) openSlots() error {
 	}
 	t.clear.columns = t.clear.base.n
 	t.clear.words, t.clear.cache = map[int][]string{}, map[string]int{}
+	t.clear.wordAt, t.clear.squares = map[wordKey]int{}, map[int]int{}
 	return nil
 }
 
@@ -256,13 +259,20 @@ func (t *translator) numbers(v value) (*vector, bool, error) {
 // word returns the number of a text in a column.
 func (t *translator) word(k int, text string) float64 {
 	at := t.clear.slots[k].origin
-	list := t.clear.words[at]
-	i := slices.Index(list, text)
-	if i < 0 {
-		i = len(list)
-		t.clear.words[at] = append(list, text)
+	key := wordKey{at, text}
+	i, ok := t.clear.wordAt[key]
+	if !ok {
+		i = len(t.clear.words[at])
+		t.clear.words[at] = append(t.clear.words[at], text)
+		t.clear.wordAt[key] = i
 	}
 	return float64(i)
+}
+
+// wordKey is a text of a column.
+type wordKey struct {
+	column int
+	text   string
 }
 
 // usedFeatures marks the features that the model reads.
@@ -519,14 +529,13 @@ func (t *translator) readsSquares(v *vector) bool {
 
 // square returns the slot of the square of slot k.
 func (t *translator) square(k int) (int, error) {
-	for i, s := range t.clear.slots {
-		if s.square == k {
-			return i, nil
-		}
+	if at, ok := t.clear.squares[k]; ok {
+		return at, nil
 	}
 	at, err := t.step(quantize.Step{Kind: quantize.StepProduct, In: []int{k, k}}, t.clear.slots[k].integer, t.clear.slots[k].name+"^2")
 	if err == nil {
 		t.clear.slots[at].square = k
+		t.clear.squares[k] = at
 	}
 	return at, err
 }

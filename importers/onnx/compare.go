@@ -532,6 +532,9 @@ func (t *translator) unitClip(o *operation, v *vector, in []value) (*vector, boo
 		return nil, false, nil
 	}
 	next := func(name, op string, c float64) (string, bool) {
+		if t.spend(0, len(t.rec.ops)) != nil { // the budget's end shows at the next operator
+			return "", false
+		}
 		users := t.users(name)
 		if len(users) != 1 || users[0].op != op || len(users[0].inputs) != 2 || users[0].inputs[0] != name {
 			return "", false

@@ -36,14 +36,15 @@ type translator struct {
 	named      bool
 	single     bool // features are rounded to float32
 	input      *vector
-	joining    bool         // common joins branches of different layers
-	regress    bool         // the core operator is a regressor
-	missing    bool         // the producer's trees handle missing values
-	kinds      []int        // element types of the columns of a row
-	openKind   int          // element type of an input whose number of columns the file does not say
-	done       map[int]bool // operators whose outputs an earlier one has given values
-	warnedSums bool         // that sums of columns before trees are computed in the clear
-	clear      clear        // what the client computes before it encrypts
+	joining    bool              // common joins branches of different layers
+	regress    bool              // the core operator is a regressor
+	missing    bool              // the producer's trees handle missing values
+	kinds      []int             // element types of the columns of a row
+	openKind   int               // element type of an input whose number of columns the file does not say
+	done       map[int]bool      // operators whose outputs an earlier one has given values
+	table      map[opKey]handler // of simulate
+	warnedSums bool              // that sums of columns before trees are computed in the clear
+	clear      clear             // what the client computes before it encrypts
 }
 
 func newTranslator(m *fileModel, rec *recorded, report *Report, opt Options) *translator {

@@ -65,3 +65,17 @@ func TestMalformedNodes(t *testing.T) {
 		}
 	}
 }
+
+// TestMixedBranches: features beside an activation, and then beside trees, are refused by name.
+func TestMixedBranches(t *testing.T) {
+	b := modelOf([]msg{
+		nodeOf("Relu", "", []string{"X"}, []string{"R"}, nil), nodeOf("Concat", "", []string{"X", "R"}, []string{"C"}, attrList{"axis": 1}),
+		nodeOf("TreeEnsembleRegressor", domainML, []string{"X"}, []string{"T"}, attrList{"n_targets": 1, "nodes_treeids": []int64{0}, "nodes_nodeids": []int64{0},
+			"nodes_featureids": []int64{0}, "nodes_modes": []string{"LEAF"}, "nodes_values": []float32{0}, "nodes_truenodeids": []int64{0}, "nodes_falsenodeids": []int64{0},
+			"target_treeids": []int64{0}, "target_nodeids": []int64{0}, "target_ids": []int64{0}, "target_weights": []float32{1}}),
+		nodeOf("Concat", "", []string{"C", "T"}, []string{"Y"}, attrList{"axis": 1}),
+	}, xInput(2), nil, "Y")
+	if _, _, err := Import(b, ""); err == nil || !strings.Contains(err.Error(), `trees "the_TreeEnsembleRegressor"`) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -195,8 +195,11 @@ func svmClassifier(t *translator, o *operation, in []value) ([]value, error) {
 // for decision_function_shape="ovr": it runs what follows the node on samples and compares with quantize's function. If so
 // the output becomes that function of raw and the operators in between are done.
 func (t *translator) oneVsRest(o *operation, raw *vector, n int) error {
-	if len(o.outputs) < 2 || o.outputs[1] == "" {
+	if len(o.outputs) < 2 || o.outputs[1] == "" || len(t.file.outputs) > 8 { // skl2onnx writes two
 		return nil
+	}
+	if err := t.spend(0, len(t.rec.ops)); err != nil {
+		return err
 	}
 	at := slices.Index(t.rec.ops, o)
 	post := quantize.Postprocessing{Link: quantize.LinkOneVsRest, Outputs: len(raw.cols), Classes: quantize.IntLabels(n)}
@@ -234,7 +237,10 @@ func (t *translator) oneVsRest(o *operation, raw *vector, n int) error {
 // returns the value of another name, nil if there is none, and the operators that it used.
 func (t *translator) simulate(start int, name string, c *constant, want string) (*constant, []int) {
 	known := map[string]*constant{name: c}
-	table := handlers()
+	if t.table == nil {
+		t.table = handlers()
+	}
+	table := t.table
 	var used []int
 	for i := start; i < len(t.rec.ops) && i < start+4096; i++ {
 		o := t.rec.ops[i]
@@ -251,6 +257,9 @@ func (t *translator) simulate(start int, name string, c *constant, want string) 
 				touched = false
 				break
 			}
+		}
+		if t.spend(0, 64) != nil {
+			return nil, nil
 		}
 		if !touched || h == nil {
 			continue
