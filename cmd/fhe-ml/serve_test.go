@@ -196,7 +196,7 @@ func TestServeLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	const memory = 250e6
-	s := startServing(t, name+".fheml", "--memory", "250MB", "--timeout", "2s")
+	s := startServing(t, name+".fheml", "--memory", "250MB", "--timeout", "5s")
 	transport := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 0, MaxIdleConnsPerHost: requests}}
 	file := c.ClientFile()
 	var all []*remoteParty
@@ -226,7 +226,7 @@ func TestServeLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	fmt.Fprintf(slow, "POST /v1/models/gboost/keys HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nFHEML", all[0].server.Info().EvaluationKeyBytes)
+	fmt.Fprintf(slow, "POST /v1/models/gboost/run?key=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nFHEML", all[0].server.KeyName(), file.Spec.RequestBatchBytes(1))
 
 	var group sync.WaitGroup
 	for i := range requests {
