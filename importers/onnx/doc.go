@@ -11,7 +11,9 @@
 //     (record.go): the operators in topological order with ordered inputs, attributes and tensors.
 //  3. Symbolic evaluation (graph.go, affine.go, ...): every value of the graph is a constant, an affine
 //     function in float64 of the raw features, of a hidden layer or of a tree ensemble, or a label.
-//     Scalers, batch normalisation, casts and reshapes disappear in it.
+//     Scalers, batch normalisation, casts and reshapes disappear in it, and so do convolutions and average pools; what a
+//     convolution was is remembered, and read back from the columns for the model (conv.go). Activations are functions of
+//     one pre-activation, however many operators an exporter writes them in (function.go).
 //  4. The graph's outputs are recognised from behind (tail.go): links (sigmoid, softmax, exp), pairs
 //     [1-p, p] and [-s, s], the label rule; what remains is a linear model, a tree ensemble or a
 //     network of package models.
