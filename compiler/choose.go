@@ -15,6 +15,7 @@ type chooser struct {
 	prices *prices
 	tried  map[string]*trial
 	hot    bool // functions of single codes may be packed
+	left   int  // searches that may still be made
 }
 
 // trial is one assignment of lowerings: its circuit, or why there is none.
@@ -54,6 +55,11 @@ func (c *chooser) try(a assignment, limit float64) *trial {
 		t.atLeast = ms
 		return t
 	}
+	if c.left == 0 && !math.IsInf(limit, 1) {
+		t.err = errNotCompared
+		return t
+	}
+	c.left = max(c.left-1, 0)
 	best, chosen, err := search(t.l, outputs, c.opts, candidate{cost: math.Inf(1)})
 	if err != nil {
 		t.err = err
@@ -64,6 +70,12 @@ func (c *chooser) try(a assignment, limit float64) *trial {
 	c.tried[key] = t
 	return t
 }
+
+// maxTrials bounds the searches for the parameters of one graph: each takes up to a second, and a program may have dozens of parts.
+const maxTrials = 24
+
+// errNotCompared is why a lowering was not tried.
+var errNotCompared = errors.New("not compared: the graph has many parts, and others were tried before")
 
 // bound is a lower bound on the time of a circuit, 0 where its simplest layout does not fit: that of its operations if any noise were allowed.
 func (c *chooser) bound(l *lowerer, outputs []form) (ms float64) {
@@ -223,7 +235,7 @@ func compile(g *Graph, opts CompileOptions, hot bool) (*Circuit, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := (&chooser{g: opt, opts: opts, prices: &prices{}, tried: map[string]*trial{}, hot: hot}).choose()
+	c, err := (&chooser{g: opt, opts: opts, prices: &prices{}, tried: map[string]*trial{}, hot: hot, left: maxTrials}).choose()
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,11 @@ func (l *lowerer) node(n *Node) ([]*elem, error) {
 	case OpBits:
 		return l.bits(n)
 	case OpWhere:
-		return l.where(n)
+		elems, err := l.where(n)
+		if err != nil { // no decision diagram
+			return l.whereValues(n)
+		}
+		return elems, nil
 	case OpRound:
 		d := int(n.Ints[0])
 		return l.univariate(n, n.Args[0], func(int) func(int64) int64 { return func(x int64) int64 { return unary(n, x) } }, d)
@@ -121,7 +125,13 @@ func (l *lowerer) node(n *Node) ([]*elem, error) {
 		return l.univariate(n, n.Args[0], func(int) func(int64) int64 { return func(x int64) int64 { return unary(n, x) } }, 0)
 	case OpLess, OpLessEqual, OpGreater, OpGreaterEqual, OpEqual, OpNotEqual, OpMaximum, OpMinimum:
 		return l.comparison(n)
-	case OpAdd, OpSubtract, OpNegative, OpMultiply, OpMatMul, OpConv, OpSum:
+	case OpMultiply:
+		if !n.Args[0].Known() && !n.Args[1].Known() {
+			return l.twoValues(n)
+		}
+		forms, err := l.affine(n)
+		return plain(forms), err
+	case OpAdd, OpSubtract, OpNegative, OpMatMul, OpConv, OpSum:
 		forms, err := l.affine(n)
 		return plain(forms), err
 	}

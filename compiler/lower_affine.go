@@ -24,9 +24,6 @@ func (l *lowerer) affine(n *Node) ([]form, error) {
 			out[i] = sumForms(0, []form{args[0][ia[i]], args[1][ib[i]]}, []int64{1, sign})
 		}
 	case OpMultiply:
-		if !n.Args[0].Known() && !n.Args[1].Known() {
-			return nil, l.fail(n, "a product of two encrypted values")
-		}
 		x, c := 0, 1
 		if n.Args[0].Known() {
 			x, c = 1, 0

@@ -7,12 +7,6 @@ const tableBits = 8
 
 // univariate applies fn(i) to element i of x. drop > 0 says that fn is a round by so many bits.
 func (l *lowerer) univariate(n, x *Node, fn func(i int) func(int64) int64, drop int) ([]*elem, error) {
-	// A vector is computed by one step: elements of inputs, computed ones, and those rounded by different numbers of bits go to vectors of their own.
-	type group struct {
-		inputs bool
-		drop   int
-	}
-	vectors := map[group]*vector{}
 	out := make([]*elem, x.Size())
 	for i, e := range l.elems[x.ID] {
 		f := fn(i)
@@ -20,20 +14,34 @@ func (l *lowerer) univariate(n, x *Node, fn func(i int) func(int64) int64, drop 
 		if err != nil {
 			return nil, err
 		}
-		if r.fn != nil {
-			k := r.form.kinds()
-			key := group{!k[atomValue] && !k[atomSelect] && !k[atomHot], r.drop}
-			vec := vectors[key]
-			if vec == nil {
-				vec = &vector{node: n, inputs: key.inputs}
-				vectors[key] = vec
-			}
-			r.vec = vec
-			vec.elems = append(vec.elems, r)
-		}
 		out[i] = r
 	}
+	l.group(n, out)
 	return out, nil
+}
+
+// group puts the elements that are functions into vectors of n. A vector is computed by one step: elements of inputs, computed ones, and those rounded by
+// different numbers of bits go to vectors of their own.
+func (l *lowerer) group(n *Node, elems []*elem) {
+	type group struct {
+		inputs bool
+		drop   int
+	}
+	vectors := map[group]*vector{}
+	for _, e := range elems {
+		if e.fn == nil {
+			continue
+		}
+		k := e.form.kinds()
+		key := group{!k[atomValue] && !k[atomSelect] && !k[atomHot], e.drop}
+		vec := vectors[key]
+		if vec == nil {
+			vec = &vector{node: n, inputs: key.inputs}
+			vectors[key] = vec
+		}
+		e.vec = vec
+		vec.elems = append(vec.elems, e)
+	}
 }
 
 // apply returns f of one element, computed at once where it stays affine: on constants, on single bits, and, as a new bit, on single codes where f is 0 or 1.
@@ -131,7 +139,7 @@ func (l *lowerer) bits(n *Node) ([]*elem, error) {
 func (l *lowerer) comparison(n *Node) ([]*elem, error) {
 	x, c := n.Args[0], n.Args[1]
 	if !x.Known() && !c.Known() {
-		return nil, l.fail(n, "both arguments are encrypted")
+		return l.twoValues(n)
 	}
 	swap := x.Known()
 	if swap {

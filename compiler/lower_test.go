@@ -399,21 +399,10 @@ func TestLowerErrors(t *testing.T) {
 		op    compiler.Op
 		build func(g *compiler.Graph)
 	}{
-		"where on a computed condition": {compiler.OpWhere, func(g *compiler.Graph) {
+		"too wide a where": {compiler.OpWhere, func(g *compiler.Graph) {
 			a := computed(g, input(g))
-			g.Output(g.Where(g.LessEqual(g.Add(g.GetItem(a, 0), g.GetItem(a, 1)), g.Scalar(9)), g.Scalar(3), g.Scalar(4)))
-		}},
-		"where on two codes": {compiler.OpWhere, func(g *compiler.Graph) {
-			x := input(g)
-			g.Output(g.Where(g.LessEqual(g.Add(g.GetItem(x, 0), g.GetItem(x, 1)), g.Scalar(9)), g.Scalar(3), g.Scalar(4)))
-		}},
-		"where of computed branches": {compiler.OpWhere, func(g *compiler.Graph) {
-			x := input(g)
-			g.Output(g.Where(g.LessEqual(g.GetItem(x, 0), g.Scalar(9)), g.GetItem(x, 1), g.GetItem(x, 2)))
-		}},
-		"where of a vector condition": {compiler.OpWhere, func(g *compiler.Graph) {
-			x := input(g)
-			g.Output(g.Where(g.LessEqual(x, g.Scalar(9)), g.Scalar(1), g.Scalar(5)))
+			wide := g.Multiply(g.GetItem(a, 2), g.Scalar(100))
+			g.Output(g.Where(g.LessEqual(g.Add(g.GetItem(a, 0), g.GetItem(a, 1)), g.Scalar(9)), wide, g.GetItem(a, 3)))
 		}},
 		"too wide a rotated table": {compiler.OpLookup, func(g *compiler.Graph) {
 			x := input(g)

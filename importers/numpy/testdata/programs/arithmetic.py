@@ -77,7 +77,7 @@ def main_conditions(x, z, k=3):
 
 
 def main_wide(x, y):
-    s = 100 * x[0] + 37 * x[1] + 11 * x[2]
+    s = 60 * x[0] + 37 * x[1] + 11 * x[2]
     return s >> 4, s // 32, (s - 1000) >> 5
 
 
