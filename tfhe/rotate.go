@@ -140,8 +140,14 @@ func (w *rotator) accumulate(s *rotation, from, to int) {
 	}
 }
 
-// tileVectors is how many vectors of a block's key are used on all ciphertexts of a group before the next: 16 KB of key a level, which stays in the first-level cache.
-func (w *rotator) tileVectors() int { return max(1, 8*4/((w.p.K()+1)*(w.p.K()+1))) }
+// tileVectors is how many vectors of a block's key are used on all ciphertexts of a group before the next: 16 KB of key a level, which stays in the first-level
+// cache. The larger keys of several masks fill it, since a call for less takes longer than the second-level cache does.
+func (w *rotator) tileVectors() int {
+	if polys := w.p.K() + 1; polys > 2 {
+		return max(1, 64/(polys*polys))
+	}
+	return 8
+}
 
 // rotate turns every accumulator of the group by Y^(sum ahat_i s_i). Blocks of the key are the outer loop and the group is the inner one: memory
 // gives each block once, however many ciphertexts there are. A block has at most one 1: acc += sum_j (Y^ahat_j - 1) BSK_j [.] acc (eprint 2023/958).
