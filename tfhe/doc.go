@@ -14,17 +14,19 @@
 // 4 bits), AVX-512 kernels on one 3.6 GHz Zen 4 core with 1 MB of second-level cache; fastest runs of the benchmarks in tfhe/internal/fft and here.
 //
 //	phase                         a block     a lookup   limit
-//	2 forward FFT with digits     2.3 us      0.52 ms    1.4x the count of vector operations
+//	2 forward FFT with digits     2.4 us      0.53 ms    1.5x the count of vector operations
 //	block product, 128 vectors    3.4 us      0.76 ms    at the FMA pipe's limit: 96 cycles a vector
-//	2 inverse FFT with rounding   2.4 us      0.53 ms    1.5x the count of vector operations
+//	2 inverse FFT with sums       2.5 us      0.55 ms    1.6x the count of vector operations
 //	key switch in a batch                     0.13 ms    1.6x the multiplier's limit
 //	memory, 8 or more together                0.4 ms     58 + 21 MB of key, read once for the batch
-//	all, in a batch                           2.4 ms
-//	memory, one lookup alone                  2.0 ms     79 MB at 25 to 30 GB/s take 2.6 to 3.2 ms, half of it behind the arithmetic
-//	all, one lookup alone                     4.1 ms
+//	all, in a batch                           2.3 ms
+//	memory, one lookup alone                  1.5 ms     79 MB at 30 GB/s take 2.6 ms, of which 0.7 for the key switch; the rest behind the arithmetic
+//	all, one lookup alone                     3.5 ms
 //
 // Alone a lookup is bound by memory, in a batch by arithmetic. A table in m parts does m times the transforms and products with the same key, and so is
-// bound by arithmetic always. Two goroutines that walk the key together ([Bootstrapper]) share what they read in the third-level cache.
+// bound by arithmetic always: its products ask for the key some vectors ahead of its use. Two goroutines that walk the key together ([Bootstrapper]) share what they
+// read in the third-level cache. Rings of degree 1024 and 512 with two and three masks, which [SearchLookup] takes for up to 3 bits, multiply as much, but
+// transform two thirds and two fifths as much: a batch of 2-bit lookups takes 1.4 ms each.
 //
 // Names follow the papers: q = 2^64, N polynomial degree, k GLWE dimension, n small LWE dimension, a gadget of base B = 2^b with l levels,
 // sigma the noise deviation relative to q. A ciphertext's phase is its body minus the inner product of its mask with the key.

@@ -40,7 +40,7 @@ func (p *Plan) ModuleBlockProduct(d, key []float64, b *BlockRotation, polys, fro
 }
 
 // maxModulePolys bounds the polynomials that moduleBlockProductGo takes together: k + 1 for the largest k of a parameter set.
-const maxModulePolys = 8
+const maxModulePolys = 5
 
 func (p *Plan) moduleBlockProductGo(d, key []float64, b *BlockRotation, polys, from, to int) {
 	if polys > maxModulePolys {
@@ -60,18 +60,33 @@ func (p *Plan) moduleBlockProductGo(d, key []float64, b *BlockRotation, polys, f
 		}
 		at := kv[i*b.terms*polys*polys:][:b.terms*polys*polys]
 		for o := range polys {
-			var sums [maxModulePolys]vector
-			for j := range b.terms {
-				for r := range polys {
-					mulAddVector(&sums[r], &factors[j], &at[(o*b.terms+j)*polys+r])
-				}
-			}
 			for r := range polys {
-				mulAddVector(&out[o], &sums[r], &dv[r*stride+i])
+				row := at[o*b.terms*polys+r:] // one term every polys vectors
+				if b.terms == BlockTerms {
+					mulAddBundle(&out[o], &dv[r*stride+i], &factors, &row[0], &row[polys], &row[2*polys], &row[3*polys])
+					continue
+				}
+				var sum vector
+				for j := range b.terms {
+					mulAddVector(&sum, &factors[j], &row[j*polys])
+				}
+				mulAddVector(&out[o], &sum, &dv[r*stride+i])
 			}
 		}
 		for o := range polys {
 			dv[o*stride+i] = out[o]
 		}
+	}
+}
+
+// mulAddBundle adds d times the sum of f_j k_j to out.
+func mulAddBundle(out, d *vector, f *[BlockTerms]vector, k0, k1, k2, k3 *vector) {
+	f0, f1, f2, f3 := &f[0], &f[1], &f[2], &f[3]
+	for u := range 8 {
+		re := f0[u]*k0[u] - f0[u+8]*k0[u+8] + f1[u]*k1[u] - f1[u+8]*k1[u+8] + f2[u]*k2[u] - f2[u+8]*k2[u+8] + f3[u]*k3[u] - f3[u+8]*k3[u+8]
+		im := f0[u]*k0[u+8] + f0[u+8]*k0[u] + f1[u]*k1[u+8] + f1[u+8]*k1[u] + f2[u]*k2[u+8] + f2[u+8]*k2[u] + f3[u]*k3[u+8] + f3[u+8]*k3[u]
+		x, y := d[u], d[u+8]
+		out[u] += re*x - im*y
+		out[u+8] += re*y + im*x
 	}
 }
