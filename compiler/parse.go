@@ -13,12 +13,17 @@ import (
 const (
 	maxLine     = 1 << 26 // bytes of one line
 	parseBudget = 1 << 26 // elements and element operations of the whole graph
+
+	// Memory, in elements of 16 bytes (two bounds): each node takes nodeElements and those that it has; a text of n bytes may take memoryBase + n, which is
+	// twice and more what printed graphs need.
+	nodeElements = 20
+	memoryBase   = 1 << 20
 )
 
 // Parse reads a graph in the form that [Graph.Print] writes. Empty lines and comments, from # to the end of the line, are
 // ignored. The graph it returns passes Verify, and printing it gives what Parse reads as the same graph. Errors name the
 // line. Its memory and time are bounded, whatever the text asks for: a line has at most 2^26 bytes, and all nodes together
-// at most about 2^26 elements.
+// at most about 2^26 elements, and 2^20 and one per byte of the text.
 func Parse(r io.Reader) (*Graph, error) {
 	return parse(r, parseBudget)
 }
@@ -28,6 +33,8 @@ type parser struct {
 	g      *Graph
 	names  map[string]bool
 	budget int
+	read   int // bytes so far
+	memory int // elements so far
 }
 
 func parse(r io.Reader, budget int) (*Graph, error) {
@@ -37,6 +44,7 @@ func parse(r io.Reader, budget int) (*Graph, error) {
 	number := 0
 	for lines.Scan() {
 		number++
+		p.read += len(lines.Bytes()) + 1
 		if err := p.line(lines.Text()); err != nil {
 			return nil, fmt.Errorf("compiler: line %d: %w", number, err)
 		}
@@ -119,6 +127,9 @@ func (p *parser) add(n *Node) error {
 			work += len(row) * (size / len(n.Table.Values))
 		}
 	}
+	if p.memory += nodeElements + size; p.memory > memoryBase+p.read {
+		return errors.New("the graph is too large to be read: it takes far more memory than its text")
+	}
 	if err := p.charge(size + work); err != nil {
 		return err
 	}
@@ -194,8 +205,14 @@ func (p *parser) elements(c *cursor, name string, shape []int) ([]int64, error) 
 	if len(values) != 1 && len(values) != size {
 		return nil, fmt.Errorf("%s has %d values, want 1 or %d", name, len(values), size)
 	}
+	if size > memoryBase+p.read {
+		return nil, fmt.Errorf("the graph is too large to be read: %s of %d elements", name, size)
+	}
 	if err := p.charge(size); err != nil {
 		return nil, err
+	}
+	if len(values) == size {
+		return values, nil
 	}
 	return expand(values, size), nil
 }
@@ -290,7 +307,9 @@ func (c *cursor) list(name string) ([]int64, error) {
 
 // numbers reads v v ...].
 func (c *cursor) numbers() ([]int64, error) {
-	var values []int64
+	// As many as gaps, so that the list need not grow: that would take several times its size.
+	list, _, _ := strings.Cut(c.rest, "]")
+	values := make([]int64, 0, min(strings.Count(list, " ")+1, len(list)/2+1))
 	for !c.accept("]") {
 		v, err := c.number()
 		if err != nil {
@@ -321,7 +340,8 @@ func (c *cursor) table() (*Table, error) {
 	if !c.accept("table") || !c.accept("=") {
 		return nil, c.unexpected("table=")
 	}
-	t := new(Table)
+	rows := strings.Count(c.rest, "[")
+	t := &Table{Lo: make([]int64, 0, rows), Values: make([][]int64, 0, rows)}
 	for c.accept("[") {
 		lo, err := c.number()
 		if err != nil {

@@ -122,10 +122,18 @@ func Kind(m Model) string {
 
 // validate checks that the parts fit each other, as decoded ones may not.
 func (c *Compiled) validate() error {
+	if err := c.Quantized.Validate(); err != nil {
+		return err
+	}
+	return c.validateParts()
+}
+
+// validateParts is validate for a graph that was parsed, which is in order.
+func (c *Compiled) validateParts() error {
 	if err := c.Model.Validate(); err != nil {
 		return err
 	}
-	if err := c.Quantized.Validate(); err != nil {
+	if err := c.Quantized.validateParts(); err != nil {
 		return err
 	}
 	if err := c.Circuit.Validate(); err != nil {

@@ -85,7 +85,7 @@ func ReadCompiled(r io.Reader) (*Compiled, error) {
 		return nil, fmt.Errorf("models: graph: %w", err)
 	}
 	c.Quantized = &Quantized{Pre: f.Pre, Graph: g, Post: f.Post, Bits: f.Bits, Notes: f.Notes}
-	if err := c.validate(); err != nil {
+	if err := c.validateParts(); err != nil {
 		return nil, err
 	}
 	if c.Circuit.Spec.Hash() != hash || c.Circuit.Spec.Model != modelID(f.Pre, f.Post, f.Graph) { // over the text as it was written: printing may change, the name of a model may not

@@ -66,16 +66,21 @@ type Quantized struct {
 
 // Validate reports the first inconsistency between the parts of q.
 func (q *Quantized) Validate() error {
-	if err := q.Pre.Validate(); err != nil {
-		return err
-	}
-	if err := q.Post.Validate(true); err != nil {
-		return err
-	}
 	if q.Graph == nil {
 		return fmt.Errorf("models: quantized model without a graph")
 	}
 	if err := q.Graph.Verify(); err != nil {
+		return err
+	}
+	return q.validateParts()
+}
+
+// validateParts is Validate for a graph that is known to be in order, as one that was parsed.
+func (q *Quantized) validateParts() error {
+	if err := q.Pre.Validate(); err != nil {
+		return err
+	}
+	if err := q.Post.Validate(true); err != nil {
 		return err
 	}
 	in := q.Graph.Inputs()

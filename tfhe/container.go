@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-
-	"github.com/fxamacker/cbor/v2"
 )
 
 // Kind says what a file holds.
@@ -215,27 +213,6 @@ func PeekKind(head []byte) (Kind, bool) {
 	}
 	return Kind(binary.LittleEndian.Uint16(head[8:])), true
 }
-
-// payloads are CBOR (RFC 8949), in its deterministic form: equal values give equal bytes.
-var (
-	payloadEnc = must(cbor.CoreDetEncOptions().EncMode())
-	payloadDec = must(cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 20, MaxNestedLevels: 64, DupMapKey: cbor.DupMapKeyEnforcedAPF,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField}.DecMode())
-)
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic("tfhe: internal error: " + err.Error())
-	}
-	return v
-}
-
-// EncodePayload encodes a struct for a file.
-func EncodePayload(v any) ([]byte, error) { return payloadEnc.Marshal(v) }
-
-// DecodePayload decodes what [EncodePayload] gave. The encoding is checked before anything is allocated, so that memory is within a factor of about 50
-// of the length of data (an array of empty structs is the worst). A field that v does not have is an error: whoever wrote it relies on its being read.
-func DecodePayload(data []byte, v any) error { return payloadDec.Unmarshal(data, v) }
 
 // AppendWords appends torus words in little-endian order.
 func AppendWords(dst []byte, words []uint64) []byte {
