@@ -3,6 +3,7 @@
 //	fhe-ml convert model.onnx --calibration rows.csv     # compile: model.fheml for the server, model.client.fheml for clients
 //	fhe-ml inspect model.fheml                           # kind, sizes, parameters, and what a client file gives away
 //	fhe-ml predict model.fheml --input rows.csv          # be client and server at once, with keys made for the occasion
+//	fhe-ml bench model.fheml --input rows.csv --target label  # what encryption costs in accuracy and time, as a page
 //	fhe-ml demo                                          # the same on three models that come with the program
 //
 // Client and server apart, through files:
@@ -139,7 +140,7 @@ secret key, who made the input, can read them.`,
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no messages: only results and errors")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.convertCommand(), a.inspectCommand(), a.predictCommand(),
-		a.keygenCommand(), a.encryptCommand(), a.runCommand(), a.decryptCommand(), a.serveCommand(), a.demoCommand())
+		a.keygenCommand(), a.encryptCommand(), a.runCommand(), a.decryptCommand(), a.serveCommand(), a.benchCommand(), a.demoCommand())
 	root.SetHelpCommand(helpCommand())
 	for _, cmd := range append(root.Commands(), root) {
 		cmd.Version = versionText()

@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"fhe-ml": main}) }
 
 // TestScript runs testdata/script: each is a session at a command line. $FIXTURES is the folder of the ONNX fixtures, $DEMO that of the embedded models,
-// $GOLEARN that of files that golearn saved.
+// $GOLEARN that of files that golearn saved, $DATASETS that of .npy files.
 func TestScript(t *testing.T) {
 	fixtures, err := filepath.Abs("../../importers/onnx/testdata")
 	if err != nil {
@@ -33,12 +33,17 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	datasets, err := filepath.Abs("../../datasets/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("FIXTURES", fixtures)
 			env.Setenv("DEMO", demo)
 			env.Setenv("GOLEARN", golearn)
+			env.Setenv("DATASETS", datasets)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

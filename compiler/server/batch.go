@@ -87,7 +87,7 @@ func (s *Server) start(ctx context.Context, group *errgroup.Group, in *compiler.
 			return ctx.Err()
 		}
 		group.Go(func() error {
-			res, err := s.run(ctx, req, share)
+			res, err := s.run(ctx, req, share, nil)
 			if err != nil {
 				if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 					return err

@@ -185,11 +185,11 @@ func (s *Server) LoadKey(ctx context.Context, ek *tfhe.EvaluationKey, progress t
 
 // Run computes the response to one request: on all cores if they are free, else on those that are, once there is one. It stops early with ctx's error.
 func (s *Server) Run(ctx context.Context, req *compiler.Request) (*compiler.Response, error) {
-	return s.run(ctx, req, 1)
+	return s.run(ctx, req, 1, nil)
 }
 
-// run computes one of several rows that are to share the cores.
-func (s *Server) run(ctx context.Context, req *compiler.Request, rows int) (*compiler.Response, error) {
+// run computes one of several rows that are to share the cores. It adds how long each part took to spent, unless that is nil.
+func (s *Server) run(ctx context.Context, req *compiler.Request, rows int, spent *clock) (*compiler.Response, error) {
 	key, err := s.check(req)
 	if err != nil {
 		return nil, err
@@ -202,15 +202,18 @@ func (s *Server) run(ctx context.Context, req *compiler.Request, rows int) (*com
 	defer cores.release(threads)
 	r := &run{s: s, key: key, ctx: ctx, req: req, threads: threads, values: make([]value, len(s.circuit.Steps))}
 	defer r.release()
+	spent.start()
 	if err := r.selectors(); err != nil {
 		return nil, err
 	}
+	spent.stop("client bits")
 	for i, st := range s.circuit.Steps {
 		v, err := r.step(i, st)
 		if err != nil {
 			return nil, err
 		}
 		r.values[i] = v
+		spent.stop(kind(st))
 	}
 	res := &compiler.Response{Spec: req.Spec, Key: req.Key, ID: req.ID}
 	for i, it := range s.circuit.Spec.Items {

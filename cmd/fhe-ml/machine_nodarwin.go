@@ -1,0 +1,8 @@
+//go:build !darwin
+
+package main
+
+import "os"
+
+// cpuBrand is what Windows puts into the environment; empty elsewhere.
+func cpuBrand() string { return os.Getenv("PROCESSOR_IDENTIFIER") }
