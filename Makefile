@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-long test-wasm test-purego lint cross fuzz bench-peers clean generate
+.PHONY: help build demo report test test-long test-wasm test-purego lint cross fuzz bench-peers clean generate
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ build: ## build bin/fhe-ml, one static binary
 
 demo: build ## the whole story on embedded real models and data, under 2 minutes
 	./bin/fhe-ml demo
+
+report: build ## bin/report/report.html: accuracy and cost of a table of models, measured on this machine
+	$(GO) run cmd/fhe-ml/testdata/report/run.go
 
 test: ## all tests but the long ones, under 10 minutes on 2 cores
 	$(GO) test -timeout 20m ./...
