@@ -266,7 +266,7 @@ func (a *app) machine(seed uint64) bench.Machine {
 		command = append(command, quote(arg))
 	}
 	return bench.Machine{CPU: cpuName(), Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), OS: osName(), Version: versionText(), Command: strings.Join(command, " "),
-		Date: time.Now().UTC().Format(time.RFC3339), Seed: seed, PeakRSSBytes: peakRSS()}
+		Date: time.Now().UTC().Format(time.RFC3339), Seed: seed, PeakRSSBytes: peakRSS(), Calibrated: a.local() != nil}
 }
 
 // benchText is what people see at the end.

@@ -18,7 +18,7 @@ import (
 
 // benchModel predicts the rows in all three ways and measures.
 func (a *app) benchModel(ctx context.Context, s *subject, o benchOptions) (*bench.Model, error) {
-	sum, post := s.c.Summary(), &s.c.Quantized.Post
+	sum, post := a.summary(s.c), &s.c.Quantized.Post
 	m := &bench.Model{Name: s.name, Kind: sum.Kind, Task: post.Task.String(), Producer: s.c.Model.Meta().Producer, Data: filepath.Base(s.r.path), Rows: len(s.r.x),
 		Bits: sum.InputBits, EstimatedMs: sum.EstimatedMs, OneCoreMs: bench.Number(math.NaN()), EvaluationKeyBytes: sum.EvaluationKeyBytes,
 		RequestBytes: sum.RequestBytes, ResponseBytes: sum.ResponseBytes, CPU: cpuName(), FailureLog2: sum.FailureLog2, SecurityBits: sum.SecurityBits,
@@ -305,7 +305,7 @@ func (a *app) benchBits(ctx context.Context, s *subject, m *bench.Model, o bench
 		case err != nil:
 			cost.Note = plain(err)
 		default:
-			sum := c.Summary()
+			sum := a.summary(c)
 			cost.EstimatedMs, cost.RequestBytes = sum.EstimatedMs, sum.RequestBytes
 			p, err := a.predictRows(ctx, c, models.ModeQuantized, s.r.x)
 			if err != nil {

@@ -217,7 +217,7 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	if err != nil {
 		return err
 	}
-	result := converted{Summary: compiled.Summary(), Task: compiled.Quantized.Post.Task.String(), Producer: m.Meta().Producer,
+	result := converted{Summary: a.summary(compiled), Task: compiled.Quantized.Post.Task.String(), Producer: m.Meta().Producer,
 		Notes: slices.Concat([]string{}, compiled.Quantized.Notes, imported.Warnings), Files: []string{serverPath, clientPath},
 		FileBytes: []int64{fileBytes(serverPath), fileBytes(clientPath)}, ConvertMs: ms(time.Since(start))}
 	if o.json {
@@ -226,7 +226,7 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	if a.quiet {
 		return nil
 	}
-	var s sheet
+	s := sheet{local: a.local()}
 	s.line("model", "%s (%s)", path, result.Producer)
 	s.summary(&result.Summary)
 	s.list("notes", result.Notes)
@@ -308,7 +308,11 @@ func (s *sheet) costs(m *models.Summary) {
 	s.line("failure", "%s a prediction", probability(m.FailureLog2))
 	s.line("security", "%d bits", m.SecurityBits)
 	if m.EstimatedMs > 0 {
-		s.line("estimated time", "%s a row on one core", milliseconds(m.EstimatedMs))
+		where := ""
+		if s.local != nil {
+			where = " of this machine"
+		}
+		s.line("estimated time", "%s a row on one core%s", milliseconds(m.EstimatedMs), where)
 	}
 	s.lowerings(m.Lowerings)
 }

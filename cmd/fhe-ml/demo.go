@@ -113,7 +113,7 @@ func (a *app) demoModel(ctx context.Context, file string, rows int) (*demoResult
 	if err != nil {
 		return nil, err
 	}
-	out := &demoResult{Summary: c.Summary(), Producer: m.Meta().Producer, Rows: len(r.x), ConvertMs: ms(time.Since(start))}
+	out := &demoResult{Summary: a.summary(c), Producer: m.Meta().Producer, Rows: len(r.x), ConvertMs: ms(time.Since(start))}
 	if err := r.readTarget(&c.Quantized.Post); err != nil {
 		return nil, err
 	}

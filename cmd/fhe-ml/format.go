@@ -187,7 +187,10 @@ func visibleLines(s string) string {
 }
 
 // sheet is text of aligned "name  value" lines, for people.
-type sheet struct{ strings.Builder }
+type sheet struct {
+	strings.Builder
+	local *calibration // what estimates are for, nil: the machine of the program's costs
+}
 
 // sheetIndent is where values start.
 const sheetIndent = 20

@@ -147,7 +147,7 @@ func (a *app) inspectTrained(ctx context.Context, path string, o inspectOptions)
 	if out.Supported = err == nil; err != nil {
 		out.Error = plain(err)
 	}
-	var s sheet
+	s := sheet{local: a.local()}
 	s.line("file", "%s: %s", path, map[string]string{importers.FormatONNX: "ONNX model", importers.FormatGolearn: "model saved by golearn"}[r.Format])
 	s.report(r, out.Columns)
 	var unsupported *onnx.UnsupportedError
@@ -199,7 +199,7 @@ func (a *app) cost(ctx context.Context, path string, m models.Model, o inspectOp
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", path, err)
 	}
-	summary := compiled.Summary()
+	summary := a.summary(compiled)
 	return &summary, source, nil
 }
 
@@ -393,10 +393,10 @@ func (a *app) inspectModel(path string, asJSON bool) error {
 		return err
 	}
 	info := c.Model.Meta()
-	out := inspected{Summary: c.Summary(), File: path, Format: "model", FileBytes: fileBytes(path), Task: info.Post.Task.String(), Columns: info.Columns(),
+	out := inspected{Summary: a.summary(c), File: path, Format: "model", FileBytes: fileBytes(path), Task: info.Post.Task.String(), Columns: info.Columns(),
 		Parameters: newParameters(c.Circuit.Spec.Params), Producer: info.Producer, Notes: c.Quantized.Notes}
 	out.Lookups, out.Selects, out.Affines, out.EstimatedMs = &out.Summary.Lookups, &out.Summary.Selects, &out.Summary.Affines, &out.Summary.EstimatedMs
-	var s sheet
+	s := sheet{local: a.local()}
 	s.line("file", "%s (%s): model of a server", path, size(out.FileBytes))
 	s.line("producer", "%s", info.Producer)
 	s.inspected(&out)

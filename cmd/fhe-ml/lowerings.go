@@ -21,13 +21,14 @@ func (s *sheet) lowerings(choices []compiler.Choice) {
 		s.line(title, "%s: %s, %s; %s", c.Lowering, means(c.Lowering), why, c.Part)
 		title = ""
 		for _, a := range c.Alternatives {
+			ms := a.Estimate.Ms * s.local.factor(kindOfLowering(a.Lowering))
 			switch {
 			case a.Impossible != "":
 				s.line("", "  not %s: %s", a.Lowering, a.Impossible)
 			case a.AtLeast:
-				s.line("", "  not %s: over %s a row", a.Lowering, milliseconds(a.Estimate.Ms))
+				s.line("", "  not %s: over %s a row", a.Lowering, milliseconds(ms))
 			default:
-				s.line("", "  not %s: %s a row, request %s, response %s, evaluation key %s", a.Lowering, milliseconds(a.Estimate.Ms), size(a.Estimate.RequestBytes),
+				s.line("", "  not %s: %s a row, request %s, response %s, evaluation key %s", a.Lowering, milliseconds(ms), size(a.Estimate.RequestBytes),
 					size(a.Estimate.ResponseBytes), keyBytes(a.Estimate.KeyBytes))
 			}
 		}

@@ -92,6 +92,9 @@ type app struct {
 	terminal       bool   // stderr is one
 	threads        int    // 0: all cores
 	quiet          bool
+
+	calibration     *calibration // of this machine; see local
+	calibrationRead bool
 }
 
 // note prints a message for people, unless --quiet.
@@ -140,7 +143,7 @@ secret key, who made the input, can read them.`,
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no messages: only results and errors")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.convertCommand(), a.inspectCommand(), a.predictCommand(),
-		a.keygenCommand(), a.encryptCommand(), a.runCommand(), a.decryptCommand(), a.serveCommand(), a.benchCommand(), a.demoCommand())
+		a.keygenCommand(), a.encryptCommand(), a.runCommand(), a.decryptCommand(), a.serveCommand(), a.benchCommand(), a.calibrateCommand(), a.demoCommand())
 	root.SetHelpCommand(helpCommand())
 	for _, cmd := range append(root.Commands(), root) {
 		cmd.Version = versionText()

@@ -288,7 +288,7 @@ func expected(s *models.Summary, cores int) (keys, row float64) {
 
 // announce says before slow work how long it is expected to take. It is a guess for machines like the one that costs were measured on, and no bound either way.
 func (a *app) announce(c *models.Compiled, rows int) {
-	s := c.Summary()
+	s := a.summary(c)
 	keys, row := expected(&s, runtime.GOMAXPROCS(0))
 	total := keys + row*float64(rows)
 	if total <= slowMs {
