@@ -313,7 +313,7 @@ var roundImpl = impl{[]string{"a", "decimals"}, 1, func(c *call) (any, *Error) {
 		}
 		return nil, fail("divide first", "integers rounded to tens or hundreds")
 	}
-	scale := math.Pow(10, math.Abs(float64(d)))
+	scale := pow(10, math.Abs(float64(d)))
 	u := ufunc{args: 1, floats: func(x, _ float64) float64 {
 		if d < 0 {
 			return math.RoundToEven(x/scale) * scale

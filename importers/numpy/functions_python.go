@@ -45,6 +45,9 @@ func pythonFunctions() map[string]impl {
 					return nil, err
 				}
 			}
+			if slices.ContainsFunc(items, isSequence) {
+				return nil, fail("make arrays of them first, with np.array, and use np.maximum or np.minimum", "the order of lists")
+			}
 			return c.fold(name, items, nil)
 		}}
 	}

@@ -277,9 +277,27 @@ func (in *interp) augment(st *augStmt, s *scope) *Error {
 	if err != nil {
 		return err
 	}
+	if l, ok := old.(*list); ok && st.op == "+" { // Python extends the list in place, by the items of anything
+		items, e := in.b.iterate(v)
+		if e != nil {
+			return in.locate(e, st.at)
+		}
+		if len(l.items)+len(items) > maxItems {
+			return in.errorAt(st.at, "", "a list of more than %d items", maxItems)
+		}
+		in.b.spend(len(items))
+		l.items = append(l.items, items...)
+		return nil
+	}
 	result, e := in.b.operate(st.op, old, v)
 	if e != nil {
 		return in.locate(e, st.at)
+	}
+	if l, ok := old.(*list); ok {
+		if r, ok := result.(*list); ok { // l *= n
+			l.items = r.items
+			return nil
+		}
 	}
 	a, isArray := old.(*Value)
 	_, name := st.target.(*nameExpr)

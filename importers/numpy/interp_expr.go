@@ -1,6 +1,6 @@
 package numpy
 
-import "math"
+import "slices"
 
 // pythonOps are the binary operators as ufuncs.
 var pythonOps = map[string]string{"+": "add", "-": "subtract", "*": "multiply", "/": "true_divide", "//": "floor_divide", "%": "remainder", "**": "power",
@@ -293,7 +293,11 @@ func (in *interp) invoke(fn any, args []any, names []string, at place) (any, *Er
 		if len(args) != 1 {
 			return nil, fail("", "a conversion takes one argument")
 		}
-		return in.b.convert(args[0], f.kind)
+		r, err := in.b.convert(args[0], f.kind)
+		if truth, ok := r.(bool); ok && err == nil {
+			return boolScalar(truth), nil // np.bool_ calculates as numpy does: True + True is True
+		}
+		return r, err
 	}
 	return nil, fail("", "%s is no function", describe(fn))
 }
@@ -308,7 +312,7 @@ func (b *Builder) convert(x any, k kind) (any, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, array := x.(*Value); array {
+	if _, array := x.(*Value); array || isSequence(x) {
 		return r, nil
 	}
 	return simplify(r), nil
@@ -339,10 +343,17 @@ func (b *Builder) operate(op string, x, y any) (any, *Error) {
 			b.spend(len(p.items) + len(q.items))
 			return &list{append(append([]any{}, p.items...), q.items...)}, nil
 		}
-		if n, ok := y.(int64); ok && op == "*" {
+		if n, ok := wholeNumber(y); ok && op == "*" {
 			return b.repeat(p, n)
 		}
 	case tuple:
+		if n, ok := wholeNumber(y); ok && op == "*" {
+			l, err := b.repeat(&list{p}, n)
+			if err != nil {
+				return nil, err
+			}
+			return tuple(l.(*list).items), nil
+		}
 		if q, ok := y.(tuple); ok && op == "+" {
 			if len(p)+len(q) > maxItems {
 				return nil, fail("", "a tuple of more than %d items", maxItems)
@@ -358,10 +369,13 @@ func (b *Builder) operate(op string, x, y any) (any, *Error) {
 			b.spend(len(p) + len(q))
 			return p + q, nil
 		}
-	case int64:
-		if q, ok := y.(*list); ok && op == "*" {
-			return b.repeat(q, p)
+	case int64, bool:
+		if op == "*" && isSequence(y) {
+			return b.operate(op, y, x)
 		}
+	}
+	if err := sequenceOperand(op, x, y); err != nil {
+		return nil, err
 	}
 	v, err := b.value(x)
 	if err != nil {
@@ -381,7 +395,7 @@ func (b *Builder) operate(op string, x, y any) (any, *Error) {
 	if !vx && !wy { // Python's own arithmetic, where it is not numpy's
 		v, w = plainInts(v), plainInts(w)
 		if op == "**" && v.kind == kindInt && w.kind == kindInt && w.ints[0] < 0 {
-			return math.Pow(v.at(0), w.at(0)), nil
+			return pow(v.at(0), w.at(0)), nil
 		}
 		if (op == "/" || op == "//" || op == "%") && w.at(0) == 0 {
 			return nil, fail("", "division by zero")
@@ -395,6 +409,55 @@ func (b *Builder) operate(op string, x, y any) (any, *Error) {
 		return simplify(r), nil
 	}
 	return r, nil
+}
+
+func isSequence(x any) bool {
+	switch x.(type) {
+	case *list, tuple:
+		return true
+	}
+	return false
+}
+
+// wholeNumber returns a number of Python that can repeat a list.
+func wholeNumber(x any) (int64, bool) {
+	switch n := x.(type) {
+	case int64:
+		return n, true
+	case bool:
+		return b2i(n), true
+	}
+	return 0, false
+}
+
+// sequenceOperand refuses what Python does not calculate with lists and tuples, and what it does differently from arrays.
+func sequenceOperand(op string, x, y any) *Error {
+	p, q := x, y
+	if !isSequence(p) {
+		p, q = y, x
+	}
+	if !isSequence(p) {
+		return nil
+	}
+	v, array := q.(*Value)
+	switch {
+	case !array:
+		return fail("make arrays of them first, with np.array", "Python has no %s of %s and %s", op, kindOf(x), kindOf(y))
+	case op == "*" && len(v.shape) == 0 && v.kind != kindFloat: // an integer of numpy repeats a list
+		return fail("make an array of it first, with np.array, or repeat it with int(n)", "%s of %s and %s", op, kindOf(x), kindOf(y))
+	}
+	return nil
+}
+
+// kindOf names a value's Python type in messages.
+func kindOf(x any) string {
+	switch x.(type) {
+	case *list:
+		return "a list"
+	case tuple:
+		return "a tuple"
+	}
+	return describe(x)
 }
 
 // plainInts makes a bool an integer, as Python's arithmetic does.
@@ -435,8 +498,14 @@ func (b *Builder) compare(op string, x, y any) (any, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		if encryptedInside(x) {
+			return nil, fail("compare with each, and combine with |", "in of an encrypted value")
+		}
+		if v, ok := y.(*Value); ok && len(v.shape) > 1 {
+			return nil, fail("use (a == x).any()", "in among the rows of an array")
+		}
 		for _, i := range items {
-			if v, ok := i.(*Value); ok && v.Encrypted() {
+			if encryptedInside(i) {
 				return nil, fail("compare with each, and combine with |", "in among encrypted values")
 			}
 			if same(i, x) {
@@ -450,10 +519,16 @@ func (b *Builder) compare(op string, x, y any) (any, *Error) {
 			return (p == q) == (op == "=="), nil
 		}
 	}
-	if p, ok := x.(tuple); ok {
-		if q, ok := y.(tuple); ok && (op == "==" || op == "!=") {
-			return same(p, q) == (op == "=="), nil
+	_, vx := x.(*Value)
+	_, wy := y.(*Value)
+	if (isSequence(x) || isSequence(y)) && !vx && !wy {
+		if op != "==" && op != "!=" {
+			return nil, fail("compare their items", "the order of %s and %s", kindOf(x), kindOf(y))
 		}
+		if encryptedInside(x) || encryptedInside(y) {
+			return nil, fail("make arrays of them first, with np.array", "the program compares lists of encrypted values")
+		}
+		return same(x, y) == (op == "=="), nil
 	}
 	return b.operate(op, x, y)
 }
@@ -484,9 +559,42 @@ func (b *Builder) negate(op string, x any) (any, *Error) {
 	return simplify(r), nil
 }
 
+// encryptedInside reports whether a value is encrypted or a list that holds such a value.
+func encryptedInside(x any) bool {
+	switch v := x.(type) {
+	case *Value:
+		return v.Encrypted()
+	case *list:
+		return slices.ContainsFunc(v.items, encryptedInside)
+	case tuple:
+		return slices.ContainsFunc(v, encryptedInside)
+	}
+	return false
+}
+
 // same is Python's equality of constants.
 func same(x, y any) bool {
+	if v, ok := x.(*Value); ok {
+		x = simplify(v)
+	}
+	if v, ok := y.(*Value); ok {
+		y = simplify(v)
+	}
 	switch p := x.(type) {
+	case *list:
+		q, ok := y.(*list)
+		return ok && same(tuple(p.items), tuple(q.items))
+	case *Value:
+		q, ok := y.(*Value)
+		if !ok || p.Encrypted() || q.Encrypted() || !slices.Equal(p.shape, q.shape) {
+			return false
+		}
+		for i := range p.size() {
+			if p.at(i) != q.at(i) {
+				return false
+			}
+		}
+		return true
 	case tuple:
 		q, ok := y.(tuple)
 		if !ok || len(p) != len(q) {

@@ -76,7 +76,7 @@ var ufuncs = map[string]ufunc{
 	"signbit": predicate(math.Signbit),
 	"sin":     unaryFloat(math.Sin), "sinh": unaryFloat(math.Sinh), "spacing": unaryFloat(spacing), "sqrt": unaryFloat(math.Sqrt),
 	"square": {args: 1, ints: func(a, _ int64) (int64, *Error) { return multiply(a, a) }, floats: func(a, _ float64) float64 { return a * a }},
-	"tan":    unaryFloat(math.Tan), "tanh": unaryFloat(math.Tanh), "trunc": integral(math.Trunc),
+	"tan":    unaryFloat(math.Tan), "tanh": unaryFloat(tanh), "trunc": integral(math.Trunc),
 	"invert": {args: 1, ints: exactly(func(a, _ int64) int64 { return ^a })},
 
 	"add":         {args: 2, ints: add, floats: func(a, b float64) float64 { return a + b }},
@@ -92,7 +92,7 @@ var ufuncs = map[string]ufunc{
 	"greater_equal": comparison(func(a, b int64) bool { return a >= b }, func(a, b float64) bool { return a >= b }),
 	"less":          comparison(func(a, b int64) bool { return a < b }, func(a, b float64) bool { return a < b }),
 	"less_equal":    comparison(func(a, b int64) bool { return a <= b }, func(a, b float64) bool { return a <= b }),
-	"float_power":   {args: 2, floats: math.Pow},
+	"float_power":   {args: 2, floats: pow},
 	"floor_divide":  {args: 2, ints: floorDivide, floats: func(a, b float64) float64 { q, _ := divmod(a, b); return q }},
 	"fmax":          {args: 2, ints: exactly(func(a, b int64) int64 { return max(a, b) }), floats: fmax},
 	"fmin":          {args: 2, ints: exactly(func(a, b int64) int64 { return min(a, b) }), floats: func(a, b float64) float64 { return -fmax(-a, -b) }},
@@ -123,7 +123,7 @@ var ufuncs = map[string]ufunc{
 	"maximum":     {args: 2, ints: exactly(func(a, b int64) int64 { return max(a, b) }), floats: func(a, b float64) float64 { return max(a, b) }},
 	"minimum":     {args: 2, ints: exactly(func(a, b int64) int64 { return min(a, b) }), floats: func(a, b float64) float64 { return min(a, b) }},
 	"nextafter":   {args: 2, floats: math.Nextafter},
-	"power":       {args: 2, ints: power, floats: math.Pow},
+	"power":       {args: 2, ints: power, floats: pow},
 	"remainder":   {args: 2, ints: remainder, floats: func(a, b float64) float64 { _, r := divmod(a, b); return r }},
 	"right_shift": integers(func(a, b int64) (int64, *Error) {
 		if b < 0 || b > 62 {
