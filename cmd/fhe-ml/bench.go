@@ -163,7 +163,7 @@ func (a *app) bench(ctx context.Context, args []string, o benchOptions) error {
 		}
 		out.Models = append(out.Models, m)
 	}
-	out.Machine = a.machine(o.seed)
+	out.Machine, out.Peers = a.machine(o.seed), bench.Peers()
 	err := writeAll(ctx,
 		output{path: paths[0], write: out.HTML},
 		output{path: paths[1], write: func(w io.Writer) error { return writeJSON(w, out.JSON()) }},
@@ -265,7 +265,7 @@ func (a *app) machine(seed uint64) bench.Machine {
 		}
 		command = append(command, quote(arg))
 	}
-	return bench.Machine{CPU: cpuName(), Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), OS: osName(), Version: versionText(), Command: strings.Join(command, " "),
+	return bench.Machine{CPU: bench.CPU(), Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), OS: osName(), Version: versionText(), Command: strings.Join(command, " "),
 		Date: time.Now().UTC().Format(time.RFC3339), Seed: seed, PeakRSSBytes: peakRSS(), Calibrated: a.local() != nil}
 }
 

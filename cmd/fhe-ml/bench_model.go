@@ -21,7 +21,7 @@ func (a *app) benchModel(ctx context.Context, s *subject, o benchOptions) (*benc
 	sum, post := a.summary(s.c), &s.c.Quantized.Post
 	m := &bench.Model{Name: s.name, Kind: sum.Kind, Task: post.Task.String(), Producer: s.c.Model.Meta().Producer, Data: filepath.Base(s.r.path), Rows: len(s.r.x),
 		Bits: sum.InputBits, EstimatedMs: sum.EstimatedMs, OneCoreMs: bench.Number(math.NaN()), EvaluationKeyBytes: sum.EvaluationKeyBytes,
-		RequestBytes: sum.RequestBytes, ResponseBytes: sum.ResponseBytes, CPU: cpuName(), FailureLog2: sum.FailureLog2, SecurityBits: sum.SecurityBits,
+		RequestBytes: sum.RequestBytes, ResponseBytes: sum.ResponseBytes, CPU: bench.CPU(), FailureLog2: sum.FailureLog2, SecurityBits: sum.SecurityBits,
 		Lookups: sum.Lookups, Selects: sum.Selects, Affines: sum.Affines, Classes: sum.Classes,
 		FloatDisagreements: []bench.Disagreement{}, Parts: []bench.Part{}, ByBits: []bench.BitCost{}, Confusion: [][]int{}, Metrics: bench.Metrics{}}
 	var parameters sheet

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fhe-ml/fhe-ml/cmd/fhe-ml/bench"
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/compiler/client"
 	"github.com/fhe-ml/fhe-ml/compiler/server"
@@ -93,7 +94,7 @@ func readCalibration() *calibration {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, mostCalibration))
 	var c calibration
-	if err != nil || json.Unmarshal(data, &c) != nil || c.CPU != cpuName() || c.Version != versionText() {
+	if err != nil || json.Unmarshal(data, &c) != nil || c.CPU != bench.CPU() || c.Version != versionText() {
 		return nil
 	}
 	for _, kind := range kinds {
@@ -150,7 +151,7 @@ func (a *app) calibrate(ctx context.Context, asJSON bool) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return fmt.Errorf("%s: %w; set XDG_CACHE_HOME to a folder that can be written", filepath.Dir(path), cause(err))
 	}
-	c := &calibration{CPU: cpuName(), Version: versionText(), Date: time.Now().UTC().Format(time.RFC3339), Factors: map[string]float64{}}
+	c := &calibration{CPU: bench.CPU(), Version: versionText(), Date: time.Now().UTC().Format(time.RFC3339), Factors: map[string]float64{}}
 	bar := a.progress("calibrate", len(kinds))
 	defer bar.done()
 	for _, kind := range kinds {

@@ -7,21 +7,6 @@ import (
 	"strings"
 )
 
-// cpuName is what the processor calls itself, or else its architecture.
-func cpuName() string {
-	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil { // linux
-		for line := range strings.Lines(string(data)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				return strings.Join(strings.Fields(value), " ")
-			}
-		}
-	}
-	if name := cpuBrand(); name != "" {
-		return name
-	}
-	return runtime.GOARCH
-}
-
 // osName is the operating system with its architecture.
 func osName() string {
 	if data, err := os.ReadFile("/etc/os-release"); err == nil && runtime.GOOS == "linux" {

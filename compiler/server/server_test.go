@@ -272,3 +272,34 @@ func TestCancelledExpansion(t *testing.T) {
 		e.check(t, 3, 4)
 	}
 }
+
+// TestRunTimed: a timed row has the answer of any other, and parts for what the circuit does, which together take no longer than the row.
+func TestRunTimed(t *testing.T) {
+	e := newEnds(t, leveled(), compiler.PreferUpload)
+	if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+		t.Fatal(err)
+	}
+	req := e.encrypt(t, 3, 6)
+	start := time.Now()
+	res, parts, err := e.server.RunTimed(t.Context(), req)
+	took := time.Since(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.client.Decrypt(res, req)
+	want, evalErr := e.graph.Eval(map[string][]int64{"x": e.row([]int64{3, 6})})
+	if err != nil || evalErr != nil || !slices.Equal(got, want[0]) {
+		t.Errorf("%v, want %v (%v, %v)", got, want, err, evalErr)
+	}
+	sum, names := time.Duration(0), map[string]bool{}
+	for _, p := range parts {
+		if p.Duration < 0 || names[p.Name] {
+			t.Errorf("part %v", p)
+		}
+		names[p.Name] = true
+		sum += p.Duration
+	}
+	if sum > took || len(parts) < 2 || parts[0].Name != "client bits" {
+		t.Errorf("parts %v of %v", parts, took)
+	}
+}

@@ -57,7 +57,6 @@ func newPlot(x, y string) *plot.Plot {
 		}
 		a.axis.Label.TextStyle.Font.Variant, a.axis.Tick.Label.Font.Variant = "Sans", "Sans"
 	}
-	p.Legend.Top, p.Legend.TextStyle.Color, p.Legend.TextStyle.Font.Size, p.Legend.TextStyle.Font.Variant = true, ink, 10, "Sans"
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = faint, faint
 	p.Add(grid)
@@ -270,11 +269,11 @@ func (m *Model) costFigure() (*plot.Plot, Figure) {
 	}
 	p := newPlot("bits of an input code", "share of the largest")
 	scatter(p, ms, first, 3)
-	p.Legend.Add("server time, at most "+Milliseconds(mostMs), line(p, ms, first, false))
+	line(p, ms, first, false)
 	scatter(p, bytes, second, 3)
-	p.Legend.Add("request, at most "+Size(int64(mostBytes)), line(p, bytes, second, true))
+	line(p, bytes, second, true)
 	p.X.Tick.Marker = bitTicks
 	p.X.Min, p.X.Max = 1.8, 7.2
-	p.Y.Min, p.Y.Max = 0, 1.35
-	return p, Figure{Title: "Cost by bits", Caption: "Predicted server time of a row on one core, and the size of its request."}
+	p.Y.Min, p.Y.Max = 0, 1.05
+	return p, Figure{Title: "Cost by bits", Caption: fmt.Sprintf("Line: predicted server time of a row on one core, at most %s. Dashed: the size of its request, at most %s.", Milliseconds(mostMs), Size(int64(mostBytes)))}
 }

@@ -36,6 +36,7 @@ type Peer struct {
 	Title string `json:"title"`
 	Text  string `json:"text"` // lines of a table, as bench-peers prints it
 	Date  string `json:"date"`
+	CPU   string `json:"cpu"`
 }
 
 // Model is the benchmark of one model.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -90,5 +92,41 @@ func TestMarkdown(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
+	}
+}
+
+// TestPeers: tables come back, those of another processor or damaged ones do not.
+func TestPeers(t *testing.T) {
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
+		t.Setenv(name, t.TempDir())
+	}
+	if got := Peers(); got != nil {
+		t.Errorf("tables from nowhere: %v", got)
+	}
+	for _, text := range []string{"old", "a | b\n"} {
+		if err := SavePeer("x", "a title", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{"peers-a.json": "{", "peers-b.json": `{"title":"t","text":"t","cpu":"abacus"}`} {
+		if err := os.WriteFile(filepath.Join(dir, "fhe-ml", name), []byte(data), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := Peers()
+	if len(got) != 1 || got[0].Title != "a title" || got[0].Text != "a | b\n" || got[0].CPU != CPU() {
+		t.Fatalf("tables %v", got)
+	}
+	r := sample()
+	r.Peers = got
+	if page := write(t, r.HTML); !strings.Contains(page, "<h2>a title</h2>") || !strings.Contains(page, "<pre>a | b") {
+		t.Error("the page lacks the table")
+	}
+	if text := write(t, r.Markdown); !strings.Contains(text, "## a title\n") {
+		t.Error("the text lacks the table")
 	}
 }

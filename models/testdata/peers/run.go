@@ -16,6 +16,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -24,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fhe-ml/fhe-ml/cmd/fhe-ml/bench"
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/datasets"
 	"github.com/fhe-ml/fhe-ml/importers"
@@ -128,7 +130,9 @@ func run(ctx context.Context, chosen []model, rows, peerRows int, python string,
 	} else {
 		source = fixtures
 	}
-	fmt.Printf("| model | | server time a row | request | response | evaluation key | accuracy |\n|---|---|---|---|---|---|---|\n")
+	var text strings.Builder
+	out := io.MultiWriter(os.Stdout, &text)
+	fmt.Fprintf(out, "| model | | server time a row | request | response | evaluation key | accuracy |\n|---|---|---|---|---|---|---|\n")
 	for _, m := range chosen {
 		name := m.name
 		if peer == "" {
@@ -153,9 +157,12 @@ func run(ctx context.Context, chosen []model, rows, peerRows int, python string,
 				lines = append(lines, theirs)
 			}
 		}
-		print(m.title, lines, float)
+		print(out, m.title, lines, float)
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil || peer == "" {
+		return err
+	}
+	return bench.SavePeer("models", "Models against Concrete ML "+version, text.String()) // for fhe-ml bench
 }
 
 // environment returns the Python of a virtual environment that has Concrete ML, which it makes once, in the user's cache directory.
@@ -352,7 +359,7 @@ func concreteML(ctx context.Context, python, dir, name string, rows int) (result
 }
 
 // print writes a model's lines; the peer's, if any, is the last.
-func print(title string, lines []result, float float64) {
+func print(out io.Writer, title string, lines []result, float float64) {
 	peer := lines[len(lines)-1]
 	for i, l := range lines {
 		speed := duration(l.ms)
@@ -366,7 +373,7 @@ func print(title string, lines []result, float float64) {
 		if i == 0 && float >= 0 {
 			acc += fmt.Sprintf(" (float %.1f%%)", 100*float)
 		}
-		fmt.Printf("| %s | %s%s | %s | %s | %s | %s | %s |\n", title, l.system, l.note, speed, size(l.request), size(l.response), size(l.key), acc)
+		fmt.Fprintf(out, "| %s | %s%s | %s | %s | %s | %s | %s |\n", title, l.system, l.note, speed, size(l.request), size(l.response), size(l.key), acc)
 		title = ""
 	}
 }

@@ -24,6 +24,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	reports "github.com/fhe-ml/fhe-ml/cmd/fhe-ml/bench"
 )
 
 const (
@@ -128,8 +130,9 @@ func run(widths []int, rounds int, duration time.Duration, batch, norm2 int, ben
 		results = append(results, r)
 	}
 	fmt.Printf("measured in %v\n\n", time.Since(began).Round(time.Second))
-	printTable(os.Stdout, results, rounds, duration, batch, norm2)
-	return nil
+	var text strings.Builder
+	printTable(io.MultiWriter(os.Stdout, &text), results, rounds, duration, batch, norm2)
+	return reports.SavePeer("lookups", "Table lookups against TFHE-rs", text.String()) // for fhe-ml bench
 }
 
 // buildPeer builds the harness, for this machine's processor as TFHE-rs's own benchmarks are, and returns the program's path.
