@@ -209,7 +209,7 @@ func isIdentity(idx []int, size int) bool {
 // moved returns the elements idx of v in a shape: what every operation that only rearranges does.
 func (b *Builder) moved(v *Value, idx []int, shape []int) *Value {
 	b.spend(len(idx))
-	out := &Value{shape: shape, kind: v.kind}
+	out := &Value{shape: shape, kind: v.kind, typ: v.typ}
 	switch {
 	case v.data != nil:
 		out.data = pick(v.data, idx)

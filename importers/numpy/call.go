@@ -46,7 +46,17 @@ func (c *call) run(f impl) (any, *Error) {
 		}
 	}
 	c.kw = bound
-	return f.run(c)
+	var given []any // what the type of the result depends on
+	for _, p := range f.params {
+		if x, ok := bound[p]; ok && !layoutParameters[p] {
+			given = append(given, x)
+		}
+	}
+	out, err := f.run(c)
+	if err != nil {
+		return nil, err
+	}
+	return c.b.typed(c.name, out, given)
 }
 
 // has reports whether an argument is given and not None.
@@ -278,7 +288,7 @@ func (b *Builder) attribute(x any, name string) (any, *Error) {
 		case "size":
 			return int64(v.size()), nil
 		case "dtype":
-			return dtype{v.kind}, nil
+			return dtype{v.kind, v.typ}, nil
 		}
 		if _, ok := lookupFunction("method." + name); ok {
 			return method{v, "method." + name}, nil

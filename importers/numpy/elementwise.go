@@ -87,7 +87,7 @@ func spread(v *Value, shape []int) *Value {
 		return v
 	}
 	idx := broadcastIndex(v.shape, shape)
-	out := &Value{shape: shape, kind: v.kind, root: v.root}
+	out := &Value{shape: shape, kind: v.kind, typ: v.typ, root: v.root}
 	switch {
 	case v.data != nil:
 		out.data = pick(v.data, idx)

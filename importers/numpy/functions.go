@@ -190,18 +190,19 @@ func imported(name string) (any, *Error) {
 	case "numpy.newaxis":
 		return nil, nil
 	case "numpy.bool_", "numpy.bool":
-		return dtype{kindBool}, nil
+		return dtype{kind: kindBool}, nil
 	case "numpy.float64", "numpy.double", "numpy.floating":
-		return dtype{kindFloat}, nil
+		return dtype{kind: kindFloat}, nil
 	case "numpy.float32", "numpy.float16", "numpy.single", "numpy.half":
 		return nil, fail("use np.float64: functions are evaluated in double precision", "%s", name)
 	case "fhe.LookupTable":
 		return builtin{"fhe.LookupTable"}, nil
 	}
-	if strings.HasPrefix(name, "numpy.int") || strings.HasPrefix(name, "numpy.uint") {
-		if _, ok := lookupFunction(name); !ok {
-			return dtype{kindInt}, nil
-		}
+	if t, ok := intTypeNamed(strings.TrimPrefix(name, "numpy.")); ok && strings.HasPrefix(name, "numpy.") {
+		return dtype{kindInt, t}, nil
+	}
+	if name == "numpy.int" || name == "numpy.float" {
+		return nil, fail("use "+strings.TrimPrefix(name, "numpy.")+" or "+name+"64", "numpy has no %s any more", name)
 	}
 	if strings.HasPrefix(name, "typing.") || strings.HasPrefix(name, "__future__.") || strings.HasPrefix(name, "numpy.typing.") {
 		return module{name}, nil // only ever part of an annotation

@@ -231,34 +231,34 @@ func shapeFrom(ints []int64) ([]int, *Error) {
 }
 
 // dtypeArgument reads dtype=, by type or by name.
-func (c *call) dtypeArgument(preset kind) (kind, *Error) {
+func (c *call) dtypeArgument(preset dtype) (dtype, *Error) {
 	if !c.has("dtype") {
 		return preset, nil
 	}
 	switch d := c.kw["dtype"].(type) {
 	case dtype:
-		return d.kind, nil
+		return d, nil
 	case builtin:
 		if t, ok := map[string]kind{"python.int": kindInt, "python.float": kindFloat, "python.bool": kindBool}[d.name]; ok {
-			return t, nil
+			return dtype{kind: t}, nil
 		}
 	case string:
 		if v, err := imported("numpy." + d); err == nil {
 			if t, ok := v.(dtype); ok {
-				return t.kind, nil
+				return t, nil
 			}
 		}
 		if t, ok := map[string]kind{"int": kindInt, "float": kindFloat, "bool": kindBool}[d]; ok {
-			return t, nil
+			return dtype{kind: t}, nil
 		}
 	}
-	return 0, fail("use np.int64, np.float64 or bool", "%s is no type", describe(c.kw["dtype"]))
+	return dtype{}, fail("use np.int64, np.float64 or bool", "%s is no type", describe(c.kw["dtype"]))
 }
 
 // filled returns an impl that makes an array of one number.
 func filled(x float64, like bool) impl {
 	return impl{[]string{"shape", "dtype"}, 1, func(c *call) (any, *Error) {
-		preset := kindFloat
+		preset := dtype{kind: kindFloat}
 		var ints []int64
 		var err *Error
 		if like {
@@ -266,7 +266,7 @@ func filled(x float64, like bool) impl {
 			if err != nil {
 				return nil, err
 			}
-			preset = v.kind
+			preset = dtype{v.kind, v.typ}
 			for _, d := range v.shape {
 				ints = append(ints, int64(d))
 			}
@@ -277,8 +277,30 @@ func filled(x float64, like bool) impl {
 	}}
 }
 
+// as converts to a type.
+func (b *Builder) as(v *Value, t dtype) (*Value, *Error) {
+	out, err := b.astype(v, t.kind)
+	if err != nil {
+		return nil, err
+	}
+	return b.cast(out, t.typ)
+}
+
+// typeOf returns the type that an array made of arguments has without dtype=.
+func (c *call) typeOf(v *Value, names ...string) dtype {
+	var args []any
+	for _, n := range names {
+		args = append(args, c.kw[n])
+	}
+	t, _, err := argumentType(args, false)
+	if err != nil {
+		t = nil
+	}
+	return dtype{v.kind, t}
+}
+
 // full makes an array of one value.
-func (c *call) full(ints []int64, x *Value, preset kind) (any, *Error) {
+func (c *call) full(ints []int64, x *Value, preset dtype) (any, *Error) {
 	shape, err := shapeFrom(ints)
 	if err != nil {
 		return nil, err
@@ -287,7 +309,7 @@ func (c *call) full(ints []int64, x *Value, preset kind) (any, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	if x, err = c.b.astype(x, k); err != nil {
+	if x, err = c.b.as(x, k); err != nil {
 		return nil, err
 	}
 	if len(x.shape) != 0 {
@@ -303,11 +325,11 @@ func creators() map[string]impl {
 		if err != nil {
 			return nil, err
 		}
-		k, err := c.dtypeArgument(v.kind)
+		k, err := c.dtypeArgument(c.typeOf(v, "object", "a"))
 		if err != nil {
 			return nil, err
 		}
-		return c.b.astype(v, k)
+		return c.b.as(v, k)
 	}}
 	fullLike := func(c *call) (any, *Error) {
 		v, err := c.value("a")
@@ -322,7 +344,7 @@ func creators() map[string]impl {
 		for _, d := range v.shape {
 			ints = append(ints, int64(d))
 		}
-		return c.full(ints, x, v.kind)
+		return c.full(ints, x, dtype{v.kind, v.typ})
 	}
 	return map[string]impl{
 		"array": array, "asarray": array, "zeros": filled(0, false), "ones": filled(1, false), "zeros_like": filled(0, true), "ones_like": filled(1, true),
@@ -336,7 +358,7 @@ func creators() map[string]impl {
 			if err != nil {
 				return nil, err
 			}
-			return c.full(shape, x, x.kind)
+			return c.full(shape, x, dtype{x.kind, x.typ})
 		}},
 		"arange":   {[]string{"start", "stop", "step", "dtype"}, 1, arange},
 		"linspace": {[]string{"start", "stop", "num"}, 2, linspace},
@@ -353,7 +375,7 @@ func creators() map[string]impl {
 			if err != nil {
 				return nil, err
 			}
-			t, err := c.dtypeArgument(kindFloat)
+			t, err := c.dtypeArgument(dtype{kind: kindFloat})
 			if err != nil {
 				return nil, err
 			}
@@ -367,7 +389,7 @@ func creators() map[string]impl {
 					out.ints[i*m+j] = 1
 				}
 			}
-			return c.b.astype(out, t)
+			return c.b.as(out, t)
 		}},
 		"load": {[]string{"file"}, 1, func(c *call) (any, *Error) {
 			name, ok := c.kw["file"].(string)
@@ -385,11 +407,11 @@ func creators() map[string]impl {
 			if err != nil {
 				return nil, err
 			}
-			k, err := c.dtypeArgument(v.kind)
+			k, err := c.dtypeArgument(c.typeOf(v, "object", "a"))
 			if err != nil {
 				return nil, err
 			}
-			return c.b.astype(v, k)
+			return c.b.as(v, k)
 		}},
 		"method.tolist": one1(func(b *Builder, v *Value) (any, *Error) {
 			if v.Encrypted() {
@@ -470,7 +492,7 @@ func arange(c *call) (any, *Error) {
 	if i0 && i1 && i2 {
 		preset = kindInt
 	}
-	k, err := c.dtypeArgument(preset)
+	k, err := c.dtypeArgument(dtype{kind: preset})
 	if err != nil {
 		return nil, err
 	}
@@ -487,7 +509,7 @@ func arange(c *call) (any, *Error) {
 			out.data = append(out.data, x)
 		}
 	}
-	return c.b.astype(out, k)
+	return c.b.as(out, k)
 }
 
 func linspace(c *call) (any, *Error) {

@@ -18,7 +18,16 @@ func pythonBuiltin(name string) (any, bool) {
 // pythonFunctions are Python's own functions.
 func pythonFunctions() map[string]impl {
 	conversion := func(k kind) impl {
-		return impl{[]string{"x"}, 1, func(c *call) (any, *Error) { return c.b.convert(c.kw["x"], k) }}
+		return impl{[]string{"x"}, 1, func(c *call) (any, *Error) {
+			r, err := c.b.convert(c.kw["x"], k)
+			if v, ok := r.(*Value); ok && err == nil { // a number of Python, which has no width
+				if v, err = c.b.cast(v, nil); err != nil {
+					return nil, err
+				}
+				return simplify(v), nil
+			}
+			return r, err
+		}}
 	}
 	sequenceOf := func(f func(items []any) any) impl {
 		return impl{[]string{"x"}, 1, func(c *call) (any, *Error) {

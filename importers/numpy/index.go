@@ -360,6 +360,9 @@ func (b *Builder) put(a *Value, index, x any) *Error {
 	if v, err = b.astype(v, a.kind); err != nil {
 		return err
 	}
+	if v, err = b.cast(v, a.typ); err != nil {
+		return err
+	}
 	if shape, err := broadcastShapes(v, &Value{shape: sel.shape}); err != nil || !slices.Equal(shape, sel.shape) {
 		return fail("", "%s is assigned to a part of shape %s", v.describe(), shapeText(sel.shape))
 	}
@@ -383,6 +386,7 @@ func (b *Builder) put(a *Value, index, x any) *Error {
 		parts = append(append(parts, b.flatNode(a)...), b.flatNode(v)...)
 		out = rooted(b.take(b.g.Concatenate(0, parts...), idx, a.shape), a.kind)
 	}
+	out.typ = a.typ
 	*a = *out
 	return nil
 }

@@ -11,10 +11,13 @@ type (
 	tuple    []any
 	list     struct{ items []any }
 	ellipsis struct{}
-	dtype    struct{ kind kind }
-	module   struct{ name string }
-	builtin  struct{ name string } // a function of numpy, math, fhe or Python, by its full name
-	method   struct {
+	dtype    struct {
+		kind kind
+		typ  *intType
+	}
+	module  struct{ name string }
+	builtin struct{ name string } // a function of numpy, math, fhe or Python, by its full name
+	method  struct {
 		on   any
 		name string
 	}
@@ -290,6 +293,11 @@ func (in *interp) augment(st *augStmt, s *scope) *Error {
 		return nil
 	}
 	result, e := in.b.operate(st.op, old, v)
+	if a, ok := old.(*Value); ok && e == nil && len(a.shape) > 0 && a.typ != nil {
+		if r, ok := result.(*Value); ok { // in place, in the type of the array
+			result, e = in.b.cast(r, a.typ)
+		}
+	}
 	if e != nil {
 		return in.locate(e, st.at)
 	}

@@ -294,6 +294,15 @@ func (in *interp) invoke(fn any, args []any, names []string, at place) (any, *Er
 			return nil, fail("", "a conversion takes one argument")
 		}
 		r, err := in.b.convert(args[0], f.kind)
+		if err == nil && f.kind == kindInt {
+			v, ok := r.(*Value)
+			if n, number := r.(int64); number && f.typ != nil {
+				v, ok = intScalar(n), true
+			}
+			if ok {
+				return in.b.cast(v, f.typ)
+			}
+		}
 		if truth, ok := r.(bool); ok && err == nil {
 			return boolScalar(truth), nil // np.bool_ calculates as numpy does: True + True is True
 		}
@@ -386,7 +395,11 @@ func (b *Builder) operate(op string, x, y any) (any, *Error) {
 		return nil, err
 	}
 	if op == "@" {
-		return b.matmul(v, w)
+		r, err := b.matmul(v, w)
+		if err != nil {
+			return nil, err
+		}
+		return b.typed("matmul", r, []any{x, y})
 	}
 	name := pythonOps[op]
 	u := ufuncs[name]
@@ -408,7 +421,7 @@ func (b *Builder) operate(op string, x, y any) (any, *Error) {
 	if !vx && !wy {
 		return simplify(r), nil
 	}
-	return r, nil
+	return b.typed(name, r, []any{x, y})
 }
 
 func isSequence(x any) bool {
@@ -553,8 +566,11 @@ func (b *Builder) negate(op string, x any) (any, *Error) {
 	name := map[string]string{"-": "negative", "+": "positive", "~": "invert"}[op]
 	u := ufuncs[name]
 	r, err := b.unary(name, &u, v)
-	if err != nil || array {
-		return r, err
+	if err != nil {
+		return nil, err
+	}
+	if array {
+		return b.typed(name, r, []any{x})
 	}
 	return simplify(r), nil
 }

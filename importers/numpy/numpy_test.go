@@ -71,7 +71,7 @@ func TestFunctions(t *testing.T) {
 		if y != nil && y.kind == kindBool {
 			t.Errorf("%s: a scaled bool is bool", c.Name)
 		}
-		b.Output(b.Call("method.astype", b.Call("rint", y), dtype{kindInt}))
+		b.Output(b.Call("method.astype", b.Call("rint", y), dtype{kind: kindInt}))
 		g, err := b.Graph()
 		if err != nil {
 			t.Errorf("%s: %v", c.Name, err)

@@ -2,8 +2,8 @@ package numpy
 
 import "math"
 
-// The power and the hyperbolic tangent of package math are off by a unit in the last place where numpy's are exact: 8**(1/3) would truncate to 1, and
-// tanh(19) to 0. Here both are calculated with twice the precision and rounded once.
+// The power and the hyperbolic tangent of package math are off by units in the last place, also where the exact value is a float64: 8**(1/3) would truncate to 1.
+// Here both are calculated with twice the precision and rounded once. numpy's own results differ by a unit between processors.
 
 // double is the sum of two float64, of which lo is below half a unit in the last place of hi: about 106 bits (Dekker 1971).
 type double struct{ hi, lo float64 }

@@ -36,6 +36,8 @@ type Value struct {
 	shape []int
 	kind  kind
 
+	typ *intType // of integers: the narrow type of numpy, nil for int64
+
 	data []float64 // constants of kindFloat
 	ints []int64   // other constants
 
