@@ -38,9 +38,11 @@ func (l *lowerer) results(n *Node, out []form) ([]form, error) {
 	}
 	if len(single) > 0 {
 		stumps = l.pick(partStumps, n, len(single), LowerSelect)
+		l.part(partStumps, n).met = single
 	}
 	if len(several) > 0 {
 		trees = l.pick(partTrees, n, len(several), LowerSelect)
+		l.part(partTrees, n).met = several
 	}
 	if trees == LowerAffine {
 		return nil, l.impossible(l.whereNodeOf(first, n), LowerAffine, notAffine)

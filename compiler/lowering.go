@@ -116,7 +116,7 @@ type part struct {
 	key   partKey
 	node  *Node
 	count int           // codes, diagrams or elements
-	met   map[atom]bool // diagrams that were counted
+	met   map[atom]bool // diagrams and tests that were counted
 	how   Lowering
 }
 

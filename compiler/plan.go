@@ -49,6 +49,7 @@ type vectorPlan struct {
 	shift  []int64     // what a digit-split table had subtracted
 	digits int         // number of digit planes (1: not split)
 	uses   int         // width asked for by consumers so far
+	events []event     // those of a lookup's input
 }
 
 // outputRow is one affine combination that the client decodes.

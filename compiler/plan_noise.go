@@ -135,6 +135,7 @@ func (p *plan) layNoise() {
 			}
 			continue
 		}
+		first := len(p.events)
 		p.affines += len(vp.rows)
 		p.lookups += len(vp.rows) * (planes + vp.drop)
 		w := vp.inputWidth()
@@ -155,6 +156,7 @@ func (p *plan) layNoise() {
 			p.events = append(p.events, event{log2Gap: -2, noise: at, lookup: true, count: len(vp.rows), width: 1})
 		}
 		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1})
+		vp.events = slices.Clone(p.events[first:])
 	}
 	for _, r := range p.rows {
 		n := p.sumNoise(r.terms, p.rowWidth)

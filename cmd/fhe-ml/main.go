@@ -2,6 +2,7 @@
 //
 //	fhe-ml convert model.onnx --calibration rows.csv     # compile: model.fheml for the server, model.client.fheml for clients
 //	fhe-ml inspect model.fheml                           # kind, sizes, parameters, and what a client file gives away
+//	fhe-ml explain model.fheml                           # how it is computed, node by node: bounds, noise, time
 //	fhe-ml predict model.fheml --input rows.csv          # be client and server at once, with keys made for the occasion
 //	fhe-ml bench model.fheml --input rows.csv --target label  # what encryption costs in accuracy and time, as a page
 //	fhe-ml demo                                          # the same on three models that come with the program
@@ -142,7 +143,7 @@ secret key, who made the input, can read them.`,
 	flags.Var(&number{value: &a.threads, min: 1, max: 4096, word: "all"}, "threads", "processor cores to use")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no messages: only results and errors")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.convertCommand(), a.inspectCommand(), a.predictCommand(),
+	root.AddCommand(a.convertCommand(), a.inspectCommand(), a.explainCommand(), a.predictCommand(),
 		a.keygenCommand(), a.encryptCommand(), a.runCommand(), a.decryptCommand(), a.serveCommand(), a.benchCommand(), a.calibrateCommand(), a.demoCommand())
 	root.SetHelpCommand(helpCommand())
 	for _, cmd := range append(root.Commands(), root) {

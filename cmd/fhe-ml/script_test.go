@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +50,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": cmdFails, "files": cmdFiles, "json": cmdJSON, "labels": cmdLabels, "oracle": cmdOracle, "truncate": cmdTruncate, "flip": cmdFlip,
+			"wellformed": cmdWellFormed,
 		},
 	})
 }
@@ -182,4 +185,33 @@ func cmdTruncate(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// cmdWellFormed is "wellformed FILE": it is well-formed XML without scripts or references to other files.
+func cmdWellFormed(ts *testscript.TestScript, neg bool, args []string) {
+	dec := xml.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	elements := 0
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			break
+		}
+		ts.Check(err)
+		start, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		elements++
+		if name := start.Name.Local; name == "script" || name == "image" || name == "use" {
+			ts.Fatalf("there is an element %s", name)
+		}
+		for _, attr := range start.Attr {
+			if attr.Name.Local == "href" || strings.HasPrefix(attr.Name.Local, "on") {
+				ts.Fatalf("there is an attribute %s", attr.Name.Local)
+			}
+		}
+	}
+	if neg || elements == 0 {
+		ts.Fatalf("%d elements", elements)
+	}
 }
