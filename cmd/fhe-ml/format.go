@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/fhe-ml/fhe-ml/cmd/fhe-ml/bench"
 )
 
 // plural counts things: 1 row, 2 rows.
@@ -29,43 +31,10 @@ func plural(n int, thing string) string {
 }
 
 // size writes bytes in powers of 1000, to three digits.
-func size(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v := float64(n)
-	for _, unit := range []string{"kB", "MB", "GB"} {
-		v /= 1000
-		if v < 999.5 || unit == "GB" {
-			return digits(v) + " " + unit
-		}
-	}
-	return ""
-}
+func size(n int64) string { return bench.Size(n) }
 
 // milliseconds writes a time to three digits.
-func milliseconds(ms float64) string {
-	switch {
-	case ms < 0.001:
-		return "under 0.001 ms"
-	case ms < 1000:
-		return digits(ms) + " ms"
-	}
-	return digits(ms/1000) + " s"
-}
-
-// digits writes a positive number to three digits or to its units.
-func digits(v float64) string {
-	switch {
-	case v >= 99.95:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 9.995:
-		return fmt.Sprintf("%.1f", v)
-	case v >= 0.9995:
-		return fmt.Sprintf("%.2f", v)
-	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
-}
+func milliseconds(ms float64) string { return bench.Milliseconds(ms) }
 
 // ms is a duration in milliseconds.
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -81,12 +50,7 @@ func median(ds []time.Duration) float64 {
 }
 
 // probability writes a probability given by its log2.
-func probability(log2 float64) string {
-	if log2 < -1000 {
-		return "under 2^-1000"
-	}
-	return fmt.Sprintf("2^%.1f", log2)
-}
+func probability(log2 float64) string { return bench.Probability(log2) }
 
 // shortest writes a number as a result holds it: the shortest decimal that parses back.
 func shortest(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

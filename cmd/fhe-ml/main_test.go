@@ -41,6 +41,7 @@ func TestInterrupted(t *testing.T) {
 		{"convert", fixture + ".onnx"},
 		{"predict", "tree.fheml", "--input", fixture + ".csv", "--output", "rows.csv"},
 		{"predict", "tree.fheml", "--input", fixture + ".csv", "--mode", "float", "--output", "rows.csv"},
+		{"bench", "tree.fheml", "--input", fixture + ".csv", "--output", "page.html", "--quiet"},
 		{"demo", "--rows", "1", "--quiet"},
 	} {
 		out.Reset()

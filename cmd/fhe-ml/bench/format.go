@@ -14,9 +14,9 @@ func Milliseconds(ms float64) string {
 	case ms < 0.001:
 		return "under 0.001 ms"
 	case ms < 999.5:
-		return digits(ms) + " ms"
+		return Digits(ms) + " ms"
 	}
-	return digits(ms/1000) + " s"
+	return Digits(ms/1000) + " s"
 }
 
 // Size writes bytes in powers of 1000, to three digits.
@@ -27,15 +27,15 @@ func Size(n int64) string {
 	v := float64(n) / 1000
 	for _, unit := range []string{"kB", "MB"} {
 		if v < 999.5 {
-			return digits(v) + " " + unit
+			return Digits(v) + " " + unit
 		}
 		v /= 1000
 	}
-	return digits(v) + " GB"
+	return Digits(v) + " GB"
 }
 
-// digits writes a number of at least 0 to three digits or to its units.
-func digits(v float64) string {
+// Digits writes a number of at least 0 to three digits or to its units.
+func Digits(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
@@ -84,8 +84,8 @@ func (n Number) String() string {
 	return strconv.FormatFloat(float64(n), 'g', 4, 64)
 }
 
-// probability writes a probability given by its log2.
-func probability(log2 float64) string {
+// Probability writes a probability given by its log2.
+func Probability(log2 float64) string {
 	if log2 < -1000 {
 		return "under 2^-1000"
 	}
@@ -115,7 +115,7 @@ func (m *Model) facts() []fact {
 		{"response, a row", Size(m.ResponseBytes)},
 		{"operations, a row", fmt.Sprintf("%s, %s, %s", plural(m.Affines, "affine"), plural(m.Selects, "select"), plural(m.Lookups, "lookup"))},
 		{"input codes", fmt.Sprintf("up to %s", plural(m.Bits, "bit"))},
-		{"failure probability", probability(m.FailureLog2) + " a prediction"},
+		{"failure probability", Probability(m.FailureLog2) + " a prediction"},
 		{"security", plural(m.SecurityBits, "bit")},
 		{"parameters", m.Parameters},
 	}

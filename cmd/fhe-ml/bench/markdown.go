@@ -91,8 +91,11 @@ func (m *Model) verdict() string {
 	if m.Disagreements > 0 {
 		return fmt.Sprintf("In %d of %s the encrypted answer differs from the quantized one: please report it.", m.Disagreements, plural(m.Rows, "row"))
 	}
-	float := "the float model answers the same in all of them"
-	if n := len(m.FloatDisagreements); n > 0 {
+	n, float := len(m.FloatDisagreements), "the float model answers the same in all of them"
+	switch {
+	case m.Task == "regress":
+		float = fmt.Sprintf("in %d it is farther from the float model's than a hundredth of the range of those", n)
+	case n > 0:
 		float = fmt.Sprintf("the float model answers otherwise in %d of them", n)
 	}
 	return fmt.Sprintf("The encrypted answer equals the quantized one to the last bit in %d of %s; %s.", m.Rows, plural(m.Rows, "row"), float)
