@@ -176,7 +176,7 @@ func (a *app) calibrate(ctx context.Context, asJSON bool) error {
 	var s sheet
 	s.line("processor", "%s", c.CPU)
 	for _, kind := range kinds {
-		s.line(kind+"s", "%s times as long as by the program's costs", bench.Digits(c.Factors[kind]))
+		s.line(kind+"s", "%s times as long as by the program's costs", digits(c.Factors[kind]))
 	}
 	s.line("kept in", "%s", path)
 	return a.emit(func(w io.Writer) error { _, err := io.WriteString(w, s.String()); return err })

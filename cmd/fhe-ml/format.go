@@ -49,6 +49,9 @@ func median(ds []time.Duration) float64 {
 	return (ms(sorted[(n-1)/2]) + ms(sorted[n/2])) / 2
 }
 
+// digits writes a positive number to three digits or to its units.
+func digits(v float64) string { return bench.Digits(v) }
+
 // probability writes a probability given by its log2.
 func probability(log2 float64) string { return bench.Probability(log2) }
 
