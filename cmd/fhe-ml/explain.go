@@ -81,7 +81,7 @@ func (a *app) explain(ctx context.Context, path string, o explainOptions) error 
 	if err != nil {
 		return fmt.Errorf("%s: %w; convert the model again", path, err)
 	}
-	write := func(w io.Writer) error { return writeExplained(w, path, c, e, o.all) }
+	write := func(w io.Writer) error { return writeExplained(w, path, c, e, o.all, a.local()) }
 	switch {
 	case o.json:
 		write = func(w io.Writer) error { return writeJSON(w, explainedJSON(path, c, e)) }
@@ -115,11 +115,14 @@ func (a *app) emitChecked(write func(io.Writer) error) error {
 	})
 }
 
-// writeExplained writes the explanation for people.
-func writeExplained(w io.Writer, path string, c *models.Compiled, e *compiler.Explanation, all bool) error {
+// writeExplained writes the explanation for people. Times are by the costs that choices are made with; the whole one also for this machine, if it was measured.
+func writeExplained(w io.Writer, path string, c *models.Compiled, e *compiler.Explanation, all bool, local *calibration) error {
 	var s sheet
 	s.line("file", "%s: %s, %s of integers", path, models.Kind(c.Model), plural(len(e.Graph.Nodes), "node"))
 	s.line("time", "%s a row on one core, predicted", milliseconds(c.Circuit.Costs.EstimatedMs))
+	if local != nil {
+		s.line("", "%s on this machine; the times below are those that the choice was made with", milliseconds(c.Circuit.Costs.EstimatedMs*local.factor(kindOf(c.Circuit))))
+	}
 	s.line("failure", "%s a row", probability(c.Circuit.Spec.Log2PFail))
 	switch {
 	case !e.Laid:
