@@ -108,8 +108,10 @@ func (e *Explanation) drawn() ([]*box, int) {
 		}
 		f := e.Nodes[n.ID]
 		b.lines = append(b.lines, fmt.Sprintf("shape %s, %d..%d, %s", ShapeText(n.Shape), lo, hi, count1(f.Bits, "bit")))
-		if s := e.cost(f); s != "" {
-			b.lines = append(b.lines, s)
+		for _, s := range []string{f.Test, e.cost(f)} {
+			if s != "" {
+				b.lines = append(b.lines, s)
+			}
 		}
 		if output {
 			b.lines = append(b.lines, "result")

@@ -29,6 +29,7 @@ type NodeFacts struct {
 	Bits      int     // of the widest value, counted from the node's smallest one
 	Part      int     // index of the part in Circuit.Choices that computes the node; -1: none does
 	Role      string  // in words: what becomes of the node
+	Test      string  // of a scalar test that the client makes: which, in words
 	Lookups   int     // programmable bootstraps of a row
 	Rotations int     // tables turned by the client's bits
 	Selects   int     // selects between clear values or ciphertexts by a client's bit
@@ -47,7 +48,7 @@ type PartFacts struct {
 // KindTime is the predicted time of all operations of a kind.
 type KindTime struct {
 	Kind  string // "lookup", "rotate", "select", "product", "sum", "input"
-	Count int    // lookups, selects, selects, products with packed ciphertexts, terms, client bits made ready
+	Count int    // lookups, selects, selects, packed ciphertexts of the request or of the response, terms, client bits made ready
 	Ms    float64
 }
 
@@ -213,6 +214,7 @@ func (e *Explanation) place(l *lowerer, p *plan) {
 			if r := l.elementRole(id); r != "" && role(n) != "moves values, no work" {
 				f.Role = r
 			}
+			f.Test = l.testText(id)
 		}
 	}
 	for i := range e.Nodes {
@@ -249,6 +251,40 @@ func (l *lowerer) elementRole(id int) string {
 		return "part of the table that takes it"
 	}
 	return ""
+}
+
+// testText says which test of an input code a scalar node is, if it is one. Codes are counted over all inputs, row-major.
+func (l *lowerer) testText(id int) string {
+	if len(l.elems[id]) != 1 {
+		return ""
+	}
+	f := l.elems[id][0]
+	if f.fn != nil || len(f.form.terms) != 1 || f.form.terms[0].kind != atomBit || f.form.c != 0 || f.form.terms[0].w != 1 {
+		return ""
+	}
+	s := l.selectors[f.form.terms[0].a]
+	lo, count := l.lo[s.Code], l.hi[s.Code]-l.lo[s.Code]+1
+	first, last, ones := int64(-1), int64(-1), int64(0)
+	for v := range count {
+		if s.Bit(v) == 1 {
+			if first < 0 {
+				first = v
+			}
+			last = v
+			ones++
+		}
+	}
+	switch {
+	case ones == 1:
+		return fmt.Sprintf("value %d is %d", s.Code, lo+first)
+	case ones != last-first+1:
+		return fmt.Sprintf("value %d is one of %d", s.Code, ones)
+	case first == 0:
+		return fmt.Sprintf("value %d is at most %d", s.Code, lo+last)
+	case last == count-1:
+		return fmt.Sprintf("value %d is at least %d", s.Code, lo+first)
+	}
+	return fmt.Sprintf("value %d is %d to %d", s.Code, lo+first, lo+last)
 }
 
 // placeDiagram marks the splits of a diagram that no other part has.
@@ -376,7 +412,7 @@ func mapTermWeights(terms []term) []int64 {
 // times splits the estimate of a row by kind of operation.
 func (e *Explanation) times(p *plan, levels int, lookupUs, inputUs float64) {
 	add := func(kind string, count int, us float64) {
-		if count > 0 || us > 0 {
+		if count > 0 {
 			e.Times = append(e.Times, KindTime{kind, count, us / 1000})
 		}
 	}
@@ -389,7 +425,7 @@ func (e *Explanation) times(p *plan, levels int, lookupUs, inputUs float64) {
 	rotate := float64(turns) * cmuxUs(levels)
 	products, product := 0, 0.0
 	if p.packed != nil {
-		products, product = p.packed.polys*len(p.packed.steps), packedUs(p.packed.polys, len(p.packed.steps))
+		products, product = max(p.packed.polys, len(p.packed.steps)), packedUs(p.packed.polys, len(p.packed.steps))
 	}
 	terms := 0
 	for _, r := range p.rows {

@@ -44,7 +44,8 @@ A graph of more than 120 nodes is summarised by operation; --all lists every nod
 
 With --json the keys are stable: file, kind, estimated_ms, failure_log2, noise_log2 (largest predicted deviation of a result, relative to the
 torus), margin (of the results, null where there is no noise), known (whether the costs of nodes are known: false where another version
-compiled the file); nodes: id, op, label, args (ids), shape, lo, hi, bits, role, part (an index into parts, or null), lookups,
+compiled the file); nodes: id, op, label, args (ids), shape, lo, hi, bits, role, test (of a scalar test
+that the client makes), part (an index into parts, or null), lookups,
 rotations, selects, norm2, margin, failure_log2 (null where no table is looked up), estimated_ms; parts: part, lowering, forced, instead (as inspect
 --json has them), nodes, estimated_ms (null where it cannot be told apart); times: kind (input, lookup, rotate, select, product, sum), count,
 estimated_ms; outputs (ids).`,
@@ -145,13 +146,23 @@ func writeExplained(w io.Writer, path string, c *models.Compiled, e *compiler.Ex
 	} else {
 		s.WriteString("\n" + nodeTable(e))
 	}
-	for i, choice := range c.Circuit.Choices {
-		s.WriteString("\n")
-		s.line(fmt.Sprintf("part %d", i+1), "%s", partFacts(e.Parts[i]))
-		s.lowerings([]compiler.Choice{choice})
+	choices := c.Circuit.Choices
+	for i, choice := range choices {
+		if i == 0 || !alike(choices[i-1], choice) {
+			s.WriteString("\n")
+		}
+		s.line(fmt.Sprintf("part %d", i+1), "%s: %s", choice.Part, partFacts(e.Parts[i]))
+		if i == len(choices)-1 || !alike(choice, choices[i+1]) { // said once for neighbours
+			s.lowering("computed by", choice, "")
+		}
 	}
 	_, err := io.WriteString(w, s.String())
 	return err
+}
+
+// alike tells whether two parts are lowered in the same way for the same reasons.
+func alike(a, b compiler.Choice) bool {
+	return a.Lowering == b.Lowering && a.Forced == b.Forced && slices.Equal(a.Alternatives, b.Alternatives)
 }
 
 // partFacts says how much of the graph a part is, and what it costs.
@@ -202,7 +213,7 @@ func nodeTable(e *compiler.Explanation) string {
 			role = "result: " + role
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d..%d\t%d\t%s\t%s\t%s\t%s\t%s\n", visible(e.Label(n)), compiler.ShapeText(n.Shape), lo, hi, f.Bits,
-			unless0(f.Norm2), unless0(f.Margin), unless0(f.Ms), partText(f.Part), role+operations(f))
+			unless0(f.Norm2), unless0(f.Margin), unless0(f.Ms), partText(f.Part), role+operations(f)+after(": ", f.Test))
 	}
 	t.Flush()
 	return trimLines(b.String())
@@ -320,6 +331,7 @@ type explainedNode struct {
 	Hi          int64      `json:"hi"`
 	Bits        int        `json:"bits"`
 	Role        string     `json:"role"`
+	Test        string     `json:"test,omitempty"`
 	Part        *int       `json:"part"`
 	Lookups     int        `json:"lookups"`
 	Rotations   int        `json:"rotations"`
@@ -355,7 +367,7 @@ func explainedJSON(path string, c *models.Compiled, e *compiler.Explanation) *ex
 		NoiseLog2: jsonFloat(k.Log2Noise), Margin: some(e.Margin), Known: e.Laid, Nodes: []explainedNode{}, Parts: []explainedPart{}, Times: []explainedTime{}, Outputs: []int{}}
 	for i, n := range e.Graph.Nodes {
 		f := e.Nodes[i]
-		v := explainedNode{ID: i, Op: string(n.Op), Label: e.Label(n), Args: []int{}, Shape: append([]int{}, n.Shape...), Bits: f.Bits, Role: f.Role,
+		v := explainedNode{ID: i, Op: string(n.Op), Label: e.Label(n), Args: []int{}, Shape: append([]int{}, n.Shape...), Bits: f.Bits, Role: f.Role, Test: f.Test,
 			Lookups: f.Lookups, Rotations: f.Rotations, Selects: f.Selects, Norm2: some(f.Norm2), Margin: some(f.Margin), EstimatedMs: f.Ms}
 		if f.Lookups > 0 {
 			fail := jsonFloat(f.Log2PFail)

@@ -11,26 +11,30 @@ import (
 func (s *sheet) lowerings(choices []compiler.Choice) {
 	title := "computed by"
 	for _, c := range choices {
-		why := "which costs least"
-		switch {
-		case c.Forced:
-			why = "as asked with --lowering"
-		case allImpossible(c.Alternatives):
-			why = "the only way"
-		}
-		s.line(title, "%s: %s, %s; %s", c.Lowering, means(c.Lowering), why, c.Part)
+		s.lowering(title, c, c.Part)
 		title = ""
-		for _, a := range c.Alternatives {
-			ms := a.Estimate.Ms * s.local.factor(kindOfLowering(a.Lowering))
-			switch {
-			case a.Impossible != "":
-				s.line("", "  not %s: %s", a.Lowering, a.Impossible)
-			case a.AtLeast:
-				s.line("", "  not %s: over %s a row", a.Lowering, milliseconds(ms))
-			default:
-				s.line("", "  not %s: %s a row, request %s, response %s, evaluation key %s", a.Lowering, milliseconds(ms), size(a.Estimate.RequestBytes),
-					size(a.Estimate.ResponseBytes), keyBytes(a.Estimate.KeyBytes))
-			}
+	}
+}
+
+// lowering adds how a part is computed; no part leaves out which.
+func (s *sheet) lowering(title string, c compiler.Choice, part string) {
+	why := "which costs least"
+	switch {
+	case c.Forced:
+		why = "as asked with --lowering"
+	case allImpossible(c.Alternatives):
+		why = "the only way"
+	}
+	s.line(title, "%s: %s, %s%s", c.Lowering, means(c.Lowering), why, after("; ", part))
+	for _, a := range c.Alternatives {
+		switch {
+		case a.Impossible != "":
+			s.line("", "  not %s: %s", a.Lowering, a.Impossible)
+		case a.AtLeast:
+			s.line("", "  not %s: over %s a row", a.Lowering, milliseconds(a.Estimate.Ms))
+		default:
+			s.line("", "  not %s: %s a row, request %s, response %s, evaluation key %s", a.Lowering, milliseconds(a.Estimate.Ms), size(a.Estimate.RequestBytes),
+				size(a.Estimate.ResponseBytes), keyBytes(a.Estimate.KeyBytes))
 		}
 	}
 }
