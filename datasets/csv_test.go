@@ -193,6 +193,9 @@ func TestOpen(t *testing.T) {
 	if _, err := datasets.Open(filepath.Join(dir, "none.csv")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there gives %v", err)
 	}
+	if _, err := datasets.Open(t.TempDir()); err == nil || !strings.HasSuffix(err.Error(), ": is a folder; give a .csv or a .npy file") {
+		t.Errorf("a folder: %v", err)
+	}
 	if _, err := datasets.Open("x.parquet"); err == nil || err.Error() != "datasets: x.parquet: unknown kind of table; give a .csv or a .npy file" {
 		t.Errorf("a .parquet gives %v", err)
 	}

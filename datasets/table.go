@@ -37,6 +37,9 @@ type column struct {
 
 // Open reads a .csv or a .npy file, told apart by the extension.
 func Open(path string) (*Table, error) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return nil, fmt.Errorf("datasets: %s: is a folder; give a .csv or a .npy file", path)
+	}
 	read := ReadCSV
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":

@@ -188,7 +188,7 @@ func (a *app) encrypt(ctx context.Context, path string, o apartOptions) error {
 		defer bar.done()
 		done, err := cl.EncryptRows(ctx, w, r.x, bar.reporter())
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.path, err)
+			return fmt.Errorf("%s: %w", r.path, r.named(err))
 		}
 		for _, clips := range done.Clips {
 			for _, c := range clips {

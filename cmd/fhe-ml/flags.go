@@ -72,12 +72,18 @@ func (n *number) Set(s string) error {
 		return nil
 	}
 	v, err := strconv.Atoi(s)
+	if n.word == "all" && n.max == math.MaxInt32 && v > n.max { // Atoi gives the largest int where s is beyond it
+		v, err = n.max, nil // more than there can be: all
+	}
 	if err != nil || v < n.min || v > n.max {
 		want := "a whole number of at least " + strconv.Itoa(n.min)
 		if n.max < math.MaxInt32 {
 			want = "a whole number " + strconv.Itoa(n.min) + " to " + strconv.Itoa(n.max)
 		}
-		return &valueError{want + ", or " + n.word}
+		if _, err := strconv.Atoi(n.word); err != nil { // a default that is a number is none of the words
+			want += ", or " + n.word
+		}
+		return &valueError{want}
 	}
 	*n.value = v
 	return nil

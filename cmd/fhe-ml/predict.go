@@ -65,6 +65,9 @@ With a target column (--target, or a column called "target") the accuracy or R2 
 			if o.input == "" {
 				return usagef("predict: --input is missing; give the rows as a .csv or .npy file")
 			}
+			if cmd.Flags().Changed("output") && o.output == "" {
+				return usagef("--output \"\": is no file name; leave it out, or give - for standard output")
+			}
 			if o.server != "" && mode != models.ModeEncrypted {
 				return usagef("--mode %s: a server computes encrypted rows only; leave --mode or --server out", o.mode)
 			}

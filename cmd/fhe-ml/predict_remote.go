@@ -118,7 +118,7 @@ func (a *app) sendRows(ctx context.Context, srv *remote.Server, cl *models.Clien
 				column.Row += first
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", r.path, err)
+				return fmt.Errorf("%s: %w", r.path, r.named(err))
 			}
 			encrypted := time.Now()
 			if err := srv.RunBatch(ctx, &responses, requests.Bytes()); err != nil {

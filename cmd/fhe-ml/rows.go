@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -137,6 +138,15 @@ func (r *rows) checkWidth(have, want int) error {
 		return fmt.Errorf("%s: has %s beside %q, the model has %s; give a file with the model's columns", r.path, plural(have, "column"), r.target, plural(want, "feature"))
 	}
 	return fmt.Errorf("%s: has %s, the model has %s; give a file with the model's columns", r.path, plural(have, "column"), plural(want, "feature"))
+}
+
+// named gives an error of a column the name that the column has in the file.
+func (r *rows) named(err error) error {
+	var column *quantize.ColumnError
+	if errors.As(err, &column) && column.Feature >= 0 && column.Feature < len(r.columns) {
+		column.Column = r.columns[column.Feature]
+	}
+	return err
 }
 
 // checkMissing reports the first missing value where the model routes none.

@@ -54,6 +54,14 @@ proxy that does TLS; the proxy can also ask who a client is, which serve does no
 			if (o.tlsCert == "") != (o.tlsKey == "") {
 				return usagef("serve: --tls-cert and --tls-key belong together; give both or none")
 			}
+			for _, d := range []struct {
+				flag string
+				time time.Duration
+			}{{"timeout", o.slack}, {"run-time", o.runTime}, {"grace", o.grace}} {
+				if d.time <= 0 {
+					return usagef("serve: --%s %v: want a time above zero, like 20s or 10m", d.flag, d.time)
+				}
+			}
 			return a.serve(cmd.Context(), args, o)
 		},
 	}

@@ -8,6 +8,10 @@ type (
 		at   place
 		name string
 	}
+	prefixedExpr struct { // f"..." and the like
+		at     place
+		prefix string
+	}
 	constExpr struct {
 		at    place
 		value any
@@ -89,20 +93,21 @@ type param struct {
 	preset expr // default; nil if there is none
 }
 
-func (e *nameExpr) where() place    { return e.at }
-func (e *constExpr) where() place   { return e.at }
-func (e *unaryExpr) where() place   { return e.at }
-func (e *binaryExpr) where() place  { return e.at }
-func (e *compareExpr) where() place { return e.at }
-func (e *boolExpr) where() place    { return e.at }
-func (e *condExpr) where() place    { return e.at }
-func (e *callExpr) where() place    { return e.at }
-func (e *attrExpr) where() place    { return e.at }
-func (e *itemExpr) where() place    { return e.at }
-func (e *sliceExpr) where() place   { return e.at }
-func (e *listExpr) where() place    { return e.at }
-func (e *lambdaExpr) where() place  { return e.at }
-func (e *compExpr) where() place    { return e.at }
+func (e *nameExpr) where() place     { return e.at }
+func (e *constExpr) where() place    { return e.at }
+func (e *prefixedExpr) where() place { return e.at }
+func (e *unaryExpr) where() place    { return e.at }
+func (e *binaryExpr) where() place   { return e.at }
+func (e *compareExpr) where() place  { return e.at }
+func (e *boolExpr) where() place     { return e.at }
+func (e *condExpr) where() place     { return e.at }
+func (e *callExpr) where() place     { return e.at }
+func (e *attrExpr) where() place     { return e.at }
+func (e *itemExpr) where() place     { return e.at }
+func (e *sliceExpr) where() place    { return e.at }
+func (e *listExpr) where() place     { return e.at }
+func (e *lambdaExpr) where() place   { return e.at }
+func (e *compExpr) where() place     { return e.at }
 
 // stmt is a statement of the accepted subset.
 type stmt interface{ where() place }

@@ -12,7 +12,7 @@
 // [ParseFile] reads the same from a Python file: a function with its helpers and constants, of which nothing is executed as Python. It is evaluated
 // by an interpreter of the accepted subset, which runs loops and conditions over constants and records what happens to encrypted values.
 //
-// Integers are exact: where numpy would wrap around, at 64 bits or in an array of np.int8 and the like, the graph is refused instead. Floating point may appear between integers as long as it
-// depends on one encrypted integer: such an expression becomes one table, with numpy's float64 results. An expression in floating point of two
+// Integers are exact: where numpy would wrap around, at 64 bits or in an array of np.int8 and the like, the graph is refused instead. Floating point
+// may appear between integers as long as it depends on one encrypted integer: such an expression becomes one table, with numpy's float64 results. An expression in floating point of two
 // encrypted values is an error that says how to rewrite it, and so is a value that is not finite.
 package numpy

@@ -31,7 +31,7 @@ func broadcastShapes(values ...*Value) ([]int, *Error) {
 		}
 	}
 	if n, ok := sizeWithin(out); !ok {
-		return nil, fail("", "an array of %s elements, more than %d", n, maxElements)
+		return nil, fail("", "an array of shape %s, which has more than %d elements", n, maxElements)
 	}
 	return out, nil
 }
@@ -355,7 +355,7 @@ func guarded(f func()) (err *Error) {
 			if !ok {
 				panic(r)
 			}
-			err = fail("use smaller values", "%s", text)
+			err = fail("use smaller values", "%s", strings.TrimPrefix(text, "compiler: "))
 		}
 	}()
 	f()

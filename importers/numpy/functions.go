@@ -223,7 +223,7 @@ func imported(name string) (any, *Error) {
 // suggestion names the function of the nearest name.
 func suggestion(name string) string {
 	name = strings.TrimPrefix(name, "numpy.")
-	best, least := "", 3
+	best, least := "", min(3, (len(name)+1)/2) // of short names fewer letters may differ
 	for _, f := range slices.Sorted(maps.Keys(functions())) {
 		if d := editDistance(name, f, least); d < least {
 			best, least = f, d

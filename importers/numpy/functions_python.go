@@ -201,6 +201,11 @@ func (c *call) fold(op string, items []any, start any) (any, *Error) {
 }
 
 func pythonRange(c *call) (any, *Error) {
+	for _, p := range []string{"start", "stop", "step"} {
+		if v, ok := c.kw[p].(*Value); ok && v.Encrypted() {
+			return nil, fail("loop a constant number of times, the most that can be, and choose with np.where inside", "the range of a loop depends on an encrypted value")
+		}
+	}
 	start, err := c.integer("start", 0)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,8 @@ func (in *interp) eval(x expr, s *scope) (any, *Error) {
 	switch x := x.(type) {
 	case *constExpr:
 		return x.value, nil
+	case *prefixedExpr:
+		return nil, in.errorAt(x.at, "write a plain string", "strings with the prefix %s are not supported", x.prefix)
 	case *nameExpr:
 		if v, ok := s.find(x.name); ok {
 			return v, nil

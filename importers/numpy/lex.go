@@ -18,6 +18,7 @@ const (
 	tokenName
 	tokenNumber
 	tokenString
+	tokenPrefixed // a string with the prefix that is its text
 	tokenOp
 )
 
@@ -109,7 +110,14 @@ func lex(file, source string) (*lexer, *Error) {
 						i = j // the quote follows
 						continue
 					}
-					return l, l.errorAt(place{n + 1, i + 1, j - i + 1}, "write a plain string", "strings with the prefix %s are not supported", word)
+					var err *Error
+					at := place{n + 1, i + 1, j - i + 1}
+					if n, i, err = l.str(n, j); err != nil {
+						return l, err
+					}
+					l.tokens[len(l.tokens)-1] = token{tokenPrefixed, word, at} // refused where it is used
+					text = l.runes[n]
+					continue
 				}
 				l.put(tokenName, word, place{n + 1, i + 1, j - i})
 				i = j

@@ -315,6 +315,8 @@ func (p *parser) atom() (expr, *Error) {
 			text += p.next().text
 		}
 		return &constExpr{t.at, text}, nil
+	case tokenPrefixed:
+		return &prefixedExpr{t.at, t.text}, nil
 	case tokenName:
 		switch t.text {
 		case "True", "False":

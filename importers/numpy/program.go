@@ -2,6 +2,7 @@ package numpy
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -99,7 +100,7 @@ func ParseFile(file, source string, opt Options) (*Program, error) {
 		return nil, err
 	}
 	in := &interp{lexer: lexer, b: NewBuilder(), load: opt.Load}
-	in.root = &scope{names: map[string]any{}}
+	in.root = &scope{names: map[string]any{"__name__": strings.TrimSuffix(filepath.Base(file), ".py")}} // it is imported, not run
 	var p *Program
 	_, err = protect(func() (any, *Error) {
 		if _, _, err := in.run(body, in.root); err != nil {
