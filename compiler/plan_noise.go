@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, lowest CMUX of a tree on clear leaves, bootstraps. uses is
-// the largest part of cmux that the products with one selector make, or a bound on it.
+// noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, products with clear numbers (lowest CMUX of a tree on its leaves, the
+// first rotation of a table), bootstraps. uses is the largest part of cmux that the products with one selector make, or a bound on it.
 type noise struct{ fresh, cmux, bottom, br, uses float64 }
 
 func (x noise) plus(y noise, scale float64) noise {
@@ -26,7 +26,7 @@ type event struct {
 	lookup  bool
 	count   int
 	width   int
-	digits  int // coefficients of a tree's leaves
+	digits  int // coefficients of a tree's leaves, or of a table
 	// What lowest selects multiply by: digits of a gadget, where ggsw is set, and integers of magnitude up to single with single rows.
 	ggsw   bool
 	single float64
@@ -70,7 +70,8 @@ func (p *plan) layClasses() {
 }
 
 // sumNoise is the noise of a combination of elements in a row of the given width: that of different ciphertexts is independent, that of the same one adds
-// up with its weights.
+// up with its weights. So does that of first rotations by one selector, which multiply the digits of clear tables: however different the tables are, their
+// first differences may be alike. Which rotation is first is the server's choice; all of them may be by one selector.
 func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 	at := map[int32]int{}
 	var weights []float64
@@ -94,15 +95,17 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 		weights[i] += float64(t.w) * math.Exp2(float64(src.width-width))
 	}
 	var sum noise
-	uses := make([]float64, len(p.selectors))
+	uses, first := make([]float64, len(p.selectors)), 0.0
 	for i, w := range weights {
 		sum = sum.plus(sources[i], sq(w))
 		if units[i] != nil {
+			first += math.Abs(w)
 			for _, s := range units[i].Selectors {
 				uses[s] += sq(w)
 			}
 		}
 	}
+	sum.bottom = sq(first)
 	sum.uses = 0
 	if len(uses) > 0 {
 		sum.uses = slices.Max(uses)
@@ -123,6 +126,7 @@ func mapTerms(terms []term) []rowTerm {
 
 // layNoise follows the noise from its sources to every place where a value is decoded, and counts operations.
 func (p *plan) layNoise() {
+	turned := 0 // coefficients of the difference of a table and the table turned once, at most
 	for _, vp := range p.vectors {
 		if vp.width == 0 {
 			vp.width = 1 // computed but not used by any output
@@ -130,6 +134,11 @@ func (p *plan) layNoise() {
 		planes := vp.digits
 		if vp.inputs {
 			for _, u := range vp.units {
+				turn := int32(0)
+				for _, w := range u.Weights {
+					turn = max(turn, w, -w)
+				}
+				turned = max(turned, min(len(u.Table)+int(turn), p.l.degree))
 				vp.noise = append(vp.noise, noise{cmux: float64(len(u.Selectors)), uses: 1})
 				p.cmux += planes * len(u.Selectors)
 			}
@@ -153,15 +162,15 @@ func (p *plan) layNoise() {
 		for b := range vp.drop {
 			// The bit goes to the top: noise is multiplied by 2^(w-1-b); the b bits cleared before left their own noise.
 			at := noise{}.plus(worst.plus(noise{br: 1}, float64(b)), math.Exp2(2*float64(w-1-b)))
-			p.events = append(p.events, event{log2Gap: -2, noise: at, lookup: true, count: len(vp.rows), width: 1})
+			p.events = append(p.events, event{log2Gap: -2, noise: at, lookup: true, count: len(vp.rows), width: 1, digits: turned, ggsw: true})
 		}
-		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1})
+		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1, digits: turned, ggsw: true})
 		vp.events = slices.Clone(p.events[first:])
 	}
 	for _, r := range p.rows {
 		n := p.sumNoise(r.terms, p.rowWidth)
 		p.affines++
-		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth})
+		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth, digits: turned, ggsw: true})
 	}
 }
 

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -70,7 +71,8 @@ func (p *plan) laySelect(outputs []form) error {
 	worst := event{log2Gap: -float64(sp.step.Width + 1), count: c, width: sp.step.Width, digits: c}
 	for i, t := range trees {
 		if tables[i] {
-			worst.ggsw, worst.digits = true, max(worst.digits, len(t.table.leaves)*c)
+			// The first rotation multiplies by the difference of the table and the table in its new place.
+			worst.ggsw, worst.digits = true, max(worst.digits, min((len(t.table.leaves)+t.table.strides[0])*c, p.l.degree))
 			continue
 		}
 		for _, nd := range t.nodes {
@@ -268,7 +270,7 @@ func (t *tree) countUses() {
 	for j, nd := range t.nodes {
 		m := float64(t.shared[j])
 		if nd.Lowest() {
-			low[nd.Selector] = max(low[nd.Selector], m)
+			low[nd.Selector] = 1
 			continue
 		}
 		sum := map[int32]float64{}
@@ -293,47 +295,76 @@ func (t *tree) countUses() {
 	t.lowUses = low
 }
 
-// countShared finds equal subtrees, up to a constant, in different trees. They are the same ciphertext up to that constant: their noise does not add up
-// like that of independent ones.
+// maskName names the mask of a ciphertext by a sum of hashes, one for each product whose result was added to it: names add as masks do, and equal names are
+// equal masks. That of a clear number is zero.
+type maskName [2]uint64
+
+func (x maskName) plus(y maskName) maskName { return maskName{x[0] + y[0], x[1] + y[1]} }
+
+func (x maskName) negative() maskName { return maskName{-x[0], -x[1]} }
+
+// productName names the product of a selector with a ciphertext of the given mask, and for lowest nodes with clear numbers. A factor of the other sign gives
+// the name of the other sign.
+func productName(selector int32, mask maskName, leaves []int64) maskName {
+	negative := mask[0]>>63 == 1
+	if i := slices.IndexFunc(leaves, func(d int64) bool { return d != 0 }); i >= 0 {
+		negative = leaves[i] < 0
+	}
+	sign := int64(1)
+	if negative {
+		mask, sign = mask.negative(), -1
+	}
+	key := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(binary.AppendVarint(nil, int64(selector)), mask[0]), mask[1])
+	for _, d := range leaves {
+		key = binary.AppendVarint(key, sign*d)
+	}
+	hash := sha256.Sum256(key)
+	name := maskName{binary.LittleEndian.Uint64(hash[:]), binary.LittleEndian.Uint64(hash[8:])}
+	if negative {
+		return name.negative()
+	}
+	return name
+}
+
+// countShared finds nodes of different trees whose products are the same up to their sign: those of one selector whose branches differ by the same ciphertext,
+// whatever clear number is added to it. Their noise does not add up like that of independent ones: digits are those of the mask, where clear numbers
+// are not, and all but a few of the body's.
 func (f *forest) countShared() {
-	ids := map[string]int32{}
-	users := map[int32]int32{}
-	all := make([][]int32, len(f.trees))
+	users := map[maskName]int32{}
+	all := make([][]maskName, len(f.trees))
 	for i, t := range f.trees {
-		all[i] = make([]int32, len(t.nodes))
-		first := make([]int32, len(t.nodes)) // leftmost leaf of each node, which the others are seen from
-		of := func(c int32) (id, leaf int32) {
+		all[i] = make([]maskName, len(t.nodes))
+		masks := make([]maskName, len(t.nodes))
+		of := func(c int32) maskName {
 			if c < 0 {
-				return -1, ^c
+				return maskName{}
 			}
-			return all[i][c], first[c]
+			return masks[c]
 		}
-		seen := map[int32]bool{}
-		var key []byte
+		seen := map[maskName]bool{}
 		for j, nd := range t.nodes {
-			lo, a := of(nd.Lo)
-			hi, b := of(nd.Hi)
-			first[j] = a
-			key = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(key[:0], int64(nd.Selector)), int64(lo)), int64(hi))
-			for o, y := range t.values[a] {
-				key = binary.AppendVarint(key, t.values[b][o]-y)
+			var leaves []int64
+			if nd.Lowest() {
+				for o, y := range t.values[^nd.Lo] {
+					leaves = append(leaves, t.values[^nd.Hi][o]-y)
+				}
 			}
-			id, ok := ids[string(key)]
-			if !ok {
-				id = int32(len(ids))
-				ids[string(key)] = id
+			name := productName(nd.Selector, of(nd.Hi).plus(of(nd.Lo).negative()), leaves)
+			masks[j] = of(nd.Lo).plus(name)
+			if name[0]>>63 == 1 {
+				name = name.negative()
 			}
-			all[i][j] = id
-			if !seen[id] {
-				seen[id] = true
-				users[id]++
+			all[i][j] = name
+			if !seen[name] {
+				seen[name] = true
+				users[name]++
 			}
 		}
 	}
 	for i, t := range f.trees {
 		t.shared = make([]int32, len(t.nodes))
-		for j, id := range all[i] {
-			t.shared[j] = users[id]
+		for j, name := range all[i] {
+			t.shared[j] = users[name]
 		}
 	}
 }
@@ -357,11 +388,11 @@ func (p *plan) addTree(sp *selectPlan, t *tree, d digitTree) {
 		}
 		return path[c]
 	}
-	bottom := 0.0
+	bottom := 0.0 // those of the sum are multiplied by how many trees have a selector there, whatever they share
 	for i, nd := range t.nodes {
 		m := float64(t.shared[i])
 		if nd.Lowest() {
-			bottom = max(bottom, m)
+			bottom = 1
 		} else {
 			p.cmux++
 			p.streamed++
