@@ -119,18 +119,25 @@ func (l *lowerer) computed(n *Node, elems []*elem) ([]form, error) {
 	return out, nil
 }
 
+// quarterSquare returns the function that is floor((s-from)^2/4).
+func quarterSquare(from int64) func(int64) int64 {
+	return func(s int64) int64 { return (s - from) * (s - from) >> 2 }
+}
+
 // products multiplies pairs.
 func (l *lowerer) products(n *Node, p pairs) ([]*elem, error) {
 	square := n.Args[0] == n.Args[1]
 	var tables []*elem
-	type parts struct{ first, count int }
+	type parts struct {
+		first, count int
+		rest         form // added to two tables
+	}
 	at := make([]parts, len(p.x))
 	add := func(f form, lo, hi int64, fn func(int64) int64) error {
 		e, err := l.apply(n, &elem{form: f}, fn, lo, hi, 0)
 		tables = append(tables, e)
 		return err
 	}
-	quarter := func(s int64) int64 { return s * s >> 2 }
 	for i := range p.x {
 		at[i].first = len(tables)
 		var err error
@@ -142,11 +149,17 @@ func (l *lowerer) products(n *Node, p pairs) ([]*elem, error) {
 			err = add(fb, lo, hi, func(k int64) int64 { return (xl + k/ny) * (yl + k%ny) })
 			at[i].count = 1
 		} else {
-			// x*y = floor((x+y)^2/4) - floor((x-y)^2/4), exact since the sum and the difference have one parity.
-			err = add(sumForms(0, []form{p.x[i], p.y[i]}, []int64{1, 1}), p.xl[i]+p.yl[i], p.xh[i]+p.yh[i], quarter)
+			// x*y = floor((x+y)^2/4) - floor((x-y)^2/4), exact since the sum and the difference have one parity. Values so far from zero that squares
+			// overflow count from their bounds: x*y = (x-a)(y-b) + b x + a y - a b.
+			var a, b int64
+			if max(abs(p.xl[i]), abs(p.xh[i]), abs(p.yl[i]), abs(p.yh[i])) >= 1<<30 {
+				a, b = p.xl[i], p.yl[i]
+				at[i].rest = sumForms(-a*b, []form{p.x[i], p.y[i]}, []int64{b, a})
+			}
+			err = add(sumForms(0, []form{p.x[i], p.y[i]}, []int64{1, 1}), p.xl[i]+p.yl[i], p.xh[i]+p.yh[i], quarterSquare(a+b))
 			if err == nil {
 				f, lo, hi := p.difference(i)
-				err = add(f, lo, hi, quarter)
+				err = add(f, lo, hi, quarterSquare(a-b))
 			}
 			at[i].count = 2
 		}
@@ -161,17 +174,20 @@ func (l *lowerer) products(n *Node, p pairs) ([]*elem, error) {
 	out := make([]form, len(p.x))
 	for i, a := range at {
 		if out[i] = values[a.first]; a.count == 2 {
-			out[i] = sumForms(0, values[a.first:a.first+2], []int64{1, -1})
+			out[i] = sumForms(0, []form{values[a.first], values[a.first+1], a.rest}, []int64{1, -1, 1})
 		}
 	}
 	return plain(out), nil
 }
 
+// maxBeside bounds the values of two arguments side by side: far above all tables, and far below what overflows.
+const maxBeside = 1 << 20
+
 // beside returns (x - lo) * values(y) + (y - lo) of pair i, with its bounds.
 func (p *pairs) beside(i int) (f form, lo, hi int64, ok bool) {
 	nx, ny := p.xh[i]-p.xl[i]+1, p.yh[i]-p.yl[i]+1
 	size, fits := product(nx, ny)
-	if !fits || size > 1<<20 {
+	if !fits || size > maxBeside {
 		return form{}, 0, 0, false
 	}
 	return sumForms(-p.xl[i]*ny-p.yl[i], []form{p.x[i], p.y[i]}, []int64{ny, 1}), 0, size - 1, true
@@ -205,6 +221,9 @@ func (l *lowerer) whereValues(n *Node) ([]*elem, error) {
 		if len(d.terms) == 0 {
 			out[i] = sumForms(0, []form{p.y[i], c}, []int64{1, d.c})
 			continue
+		}
+		if uint64(hi-lo) >= maxBeside {
+			return nil, l.fail(n, "the values to choose from differ by %d..%d; a table of their difference has at most %d values", lo, hi, maxBeside)
 		}
 		m := hi - lo + 1
 		e, err := l.apply(n, &elem{form: sumForms(-lo, []form{c, d}, []int64{m, 1})}, func(k int64) int64 {

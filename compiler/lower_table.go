@@ -106,8 +106,8 @@ func (l *lowerer) computeBy(v *vector, how Lowering) error {
 func (l *lowerer) lookUp(v *vector) error {
 	for _, e := range v.elems {
 		lo, hi := roundShiftIf(e.lo, e.drop), roundShiftIf(e.hi, e.drop)
-		if hi-lo+1 > 1<<tableBits {
-			return l.fail(v.node, "the argument has %d values; a table that is looked up has at most %d: round it by more bits first", hi-lo+1, 1<<tableBits)
+		if uint64(hi-lo) >= 1<<tableBits { // the difference of two values may have 2^63 values
+			return l.fail(v.node, "the argument has %d values; a table that is looked up has at most %d: round it by more bits first", uint64(hi-lo)+1, 1<<tableBits)
 		}
 	}
 	l.add(v)
@@ -273,8 +273,8 @@ func (l *lowerer) rotation(n *Node, e *elem) (rotation, error) {
 		r.lo, r.hi = r.lo+min(t.w, 0), r.hi+max(t.w, 0)
 		r.selectors, r.weights = append(r.selectors, t.a), append(r.weights, t.w)
 	}
-	if r.hi-r.lo+1 > int64(l.degree) {
-		return rotation{}, l.fail(n, "the argument has %d values; a table rotated by input bits has at most %d: use a coarser grid", r.hi-r.lo+1, l.degree)
+	if uint64(r.hi-r.lo) >= uint64(l.degree) {
+		return rotation{}, l.fail(n, "the argument has %d values; a table rotated by input bits has at most %d: use a coarser grid", uint64(r.hi-r.lo)+1, l.degree)
 	}
 	return r, nil
 }
@@ -390,7 +390,7 @@ const tableDiagrams = 1 << 28
 func (l *lowerer) newDiagram(sel int32, hi, lo whereChild) int32 {
 	id := tableDiagrams + l.tables
 	l.tables++
-	l.diagrams[id] = &whereNode{selector: sel, hi: hi, lo: lo}
+	l.diagrams[id] = &whereNode{selector: sel, hi: hi, lo: lo, size: 1}
 	return id
 }
 

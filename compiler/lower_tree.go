@@ -123,7 +123,7 @@ func (l *lowerer) code(n *Node, code int32, how Lowering) (form, error) {
 func (l *lowerer) selectTest(sel int32) form {
 	id := int32(len(l.g.Nodes)) + sel
 	if l.diagrams[id] == nil {
-		l.diagrams[id] = &whereNode{selector: sel, hi: leafChild(1), lo: leafChild(0)}
+		l.diagrams[id] = &whereNode{selector: sel, hi: leafChild(1), lo: leafChild(0), size: 1}
 	}
 	return atomForm(atomSelect, id, 0)
 }
@@ -179,12 +179,11 @@ func (l *lowerer) walk(root int32, bit func(sel int32) int64) []int64 {
 }
 
 // selectorsOf lists the selectors of a diagram in the order of a walk through it.
-func (l *lowerer) selectorsOf(root int32) (sels []int32, components int) {
+func (l *lowerer) selectorsOf(root int32) (sels []int32) {
 	seen, met := map[int32]bool{}, map[int32]bool{}
 	var visit func(c whereChild)
 	visit = func(c whereChild) {
 		if c.node < 0 {
-			components = len(c.leaf)
 			return
 		}
 		if met[c.node] {
@@ -200,12 +199,12 @@ func (l *lowerer) selectorsOf(root int32) (sels []int32, components int) {
 		visit(w.lo)
 	}
 	visit(whereChild{node: root})
-	return sels, components
+	return sels
 }
 
 // rotatedTree makes a small diagram one table for each component: of all combinations of its tests, or of the binary digits of its codes where those are fewer.
 func (l *lowerer) rotatedTree(n *Node, root int32) ([]form, error) {
-	sels, components := l.selectorsOf(root)
+	sels, components := l.selectorsOf(root), l.diagrams[root].size
 	type place struct{ shift, width int }
 	places, width := map[int32]place{}, 0
 	var order []int32
@@ -278,13 +277,14 @@ type path struct {
 // paths lists the ways through a diagram that tests on it do not rule out.
 func (l *lowerer) paths(n *Node, root int32) ([]path, error) {
 	var out []path
+	size := l.diagrams[root].size
 	var visit func(c whereChild, p path) error
 	visit = func(c whereChild, p path) error {
 		if c.node < 0 {
 			if len(out) == maxPaths {
 				return l.impossible(l.whereNodeOf(root, n), LowerLookup, "a tree has more than %d paths", maxPaths)
 			}
-			out = append(out, path{slices.Clone(p.tests), slices.Clone(p.want), c.leaf})
+			out = append(out, path{slices.Clone(p.tests), slices.Clone(p.want), c.leaf[:size]})
 			return nil
 		}
 		w := l.diagrams[c.node]

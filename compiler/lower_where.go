@@ -6,6 +6,7 @@ import "slices"
 type whereNode struct {
 	selector int32
 	hi, lo   whereChild // value for bit 1, for bit 0
+	size     int        // components of the value; a branch may have more, of which the first ones count
 }
 
 // whereChild is another where node (node >= 0) or constants.
@@ -29,7 +30,7 @@ func (l *lowerer) where(n *Node) ([]*elem, error) {
 	if ce.fn != nil || len(ce.form.terms) > 1 || len(ce.form.terms) == 1 && ce.form.terms[0].kind != atomBit {
 		return nil, l.fail(n, "the condition is a computed value, not a test of one input code")
 	}
-	w := &whereNode{}
+	w := &whereNode{size: n.Size()}
 	var err error
 	if w.hi, err = l.child(n, hi); err != nil {
 		return nil, err
