@@ -35,6 +35,24 @@ func TestCoherentNoise(t *testing.T) {
 			g.Output(g.SumAll(g.Lookup(z, table)))
 			return x
 		}},
+		{"lookups of equal sums", 24, compiler.LowerLookup, []compiler.Prefer{compiler.PreferTime}, 1, func(g *compiler.Graph) *compiler.Node {
+			// Units of a first layer that are equal, and units of a second one that read different ones of them: all of the second layer are equal.
+			const units = 12
+			x := g.Input("x", []int{2}, []int64{0}, []int64{3})
+			twice := func(w []int64, rows int) *compiler.Node { // rows x units, all rows alike
+				return g.Constant(compiler.Array{Shape: []int{rows, units}, Data: slices.Concat(slices.Repeat([][]int64{w}, rows)...)})
+			}
+			first := g.MatMul(x, twice(slices.Repeat([]int64{1}, units), 2))
+			values := []int64{1, 0, 2, 1, 3, 2, 0}
+			a := g.Lookup(first, compiler.Table{Lo: []int64{0}, Values: [][]int64{values}})
+			second := make([]int64, units*units)
+			for i := range units {
+				second[i*units+i], second[(i+1)%units*units+i] = 1, 1
+			}
+			b := g.MatMul(a, g.Constant(compiler.Array{Shape: []int{units, units}, Data: second}))
+			g.Output(g.SumAll(g.Lookup(b, compiler.Table{Lo: []int64{0}, Values: [][]int64{{5, 9, 1, 12, 3, 8, 2}}})))
+			return x
+		}},
 		{"subtrees of the other sign", 24, compiler.LowerSelect, []compiler.Prefer{compiler.PreferTime, compiler.PreferUpload}, 12, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{42}, []int64{0}, []int64{12})
 			test := func(i, v int64) *compiler.Node { return g.Greater(g.GetItem(x, int(i)), g.Scalar(v)) }

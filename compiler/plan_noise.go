@@ -50,7 +50,7 @@ func (p *plan) layClasses() {
 					u := vp.units[i]
 					key = fmt.Sprint("rotate", vp.width, u.Selectors, u.Weights, u.Start)
 				} else {
-					key = fmt.Sprint("lookup", vp.width, vp.bits, vp.drop, vp.rows[i].Bias, vp.srcs[i])
+					key = fmt.Sprint("lookup", vp.width, vp.bits, vp.drop, vp.rows[i].Bias, p.sourceKey(vp.srcs[i]))
 				}
 				class := int32(-1)
 				for _, m := range groups[key] {
@@ -67,6 +67,19 @@ func (p *plan) layClasses() {
 			}
 		}
 	}
+}
+
+// sourceKey names a sum of codes and elements by their ciphertexts: equal ones have equal names, whichever elements they are.
+func (p *plan) sourceKey(terms []term) string {
+	codes, classes := map[int32]int64{}, map[int32]int64{}
+	for _, t := range terms {
+		if t.kind == atomValue {
+			classes[p.byVector[t.a].class[0][t.b]] += t.w
+		} else {
+			codes[t.a] += t.w
+		}
+	}
+	return fmt.Sprint(codes, classes) // in the order of the keys
 }
 
 // sumNoise is the noise of a combination of elements in a row of the given width: that of different ciphertexts is independent, that of the same one adds
