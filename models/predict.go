@@ -19,6 +19,9 @@ func Predict(m Model, x []float64) (quantize.Prediction, error) {
 		if math.IsNaN(v) && !AllowsMissing(m, f) {
 			return quantize.Prediction{}, &quantize.ColumnError{Feature: f, Column: info.columnOf(f), Err: quantize.ErrMissing}
 		}
+		if _, program := m.(*Program); program && v != math.Trunc(v) {
+			return quantize.Prediction{}, &quantize.ColumnError{Feature: f, Column: info.columnOf(f), Err: quantize.ErrFraction}
+		}
 	}
 	return info.Post.Float(m.Raw(make([]float64, 0, info.Post.Outputs), x)), nil
 }

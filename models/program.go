@@ -67,7 +67,7 @@ func (m *Program) coder(f int) quantize.Coder {
 	return c
 }
 
-// Raw appends the program's results for the row x to dst. Features are rounded to integers, and to the nearest one within their bounds.
+// Raw appends the program's results for the row x to dst. Features are integers (Predict refuses others); those outside their bounds count as the nearest one inside.
 func (m *Program) Raw(dst []float64, x []float64) []float64 {
 	codes := make([]int64, len(m.Lo))
 	for f := range codes {
@@ -123,7 +123,7 @@ func (m *Program) Quantize(Options, [][]float64) (*Quantized, error) {
 		return nil, err
 	}
 	q := &Quantized{Graph: m.graph, Post: m.Post}
-	q.Pre = quantize.Preprocessing{Columns: m.Features, Named: m.Named}
+	q.Pre = quantize.Preprocessing{Columns: m.Features, Named: m.Named, Integers: true}
 	levels := 1
 	for f := range m.Lo {
 		q.Pre.Coders = append(q.Pre.Coders, m.coder(f))

@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// ErrFraction is what [ColumnError] wraps for a number that is no integer, in a row of a model that takes integers ([Preprocessing].Integers).
+var ErrFraction = errors.New("holds a number that is no integer, and this program takes integers; round or scale the column first")
+
 // ErrMissing is what [ColumnError] wraps for a missing value in a column that the model has no code for.
 var ErrMissing = errors.New("holds a missing value (NaN), which this model does not handle; fill it in first")
 

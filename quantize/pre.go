@@ -21,6 +21,7 @@ type Preprocessing struct {
 	// ScalerOffset and ScalerScale, where not nil, hold a number per column: x = (x-offset)*scale, in float32, comes first.
 	ScalerOffset []float64 `cbor:"o,omitempty"`
 	ScalerScale  []float64 `cbor:"a,omitempty"`
+	Integers     bool      `cbor:"g,omitempty"` // features are integers: other numbers are refused, not rounded
 	// Coders in the order of their codes. A column may have none (the model does not use it) or several.
 	Coders []Coder `cbor:"d"`
 }
@@ -116,6 +117,9 @@ func (p *Preprocessing) EncodeFeatures(dst []int64, row []float64) (clipped []in
 	for f, x := range row {
 		if math.IsNaN(x) && !missing {
 			return nil, p.missingError(f)
+		}
+		if p.Integers && x != math.Trunc(x) {
+			return nil, &ColumnError{Feature: f, Column: p.columnOf(f), Err: ErrFraction}
 		}
 	}
 	for i := range p.Coders {
