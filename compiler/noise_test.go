@@ -192,7 +192,7 @@ func TestLoweringNoise(t *testing.T) {
 		prefers []compiler.Prefer
 		build   func(g *compiler.Graph) *compiler.Node
 	}{
-		{"affine", 120, compiler.LowerAffine, []compiler.Prefer{compiler.PreferBalanced}, func(g *compiler.Graph) *compiler.Node {
+		{"affine", 1500, compiler.LowerAffine, []compiler.Prefer{compiler.PreferBalanced}, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{30}, []int64{0}, []int64{127})
 			w := randomArray(r, 500, 1000, 30, 1) // all products alike: the prediction is that of the largest
 			all := compiler.Array{Shape: []int{30, 20}}
