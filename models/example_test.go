@@ -192,12 +192,13 @@ func Example_http() {
 	if err := server.SendKey(ctx, keys.Evaluation); err != nil {
 		log.Fatal(err)
 	}
+	rows := [][]float64{{40, 70}, {80, 60}}
 	var requests, responses bytes.Buffer
-	sent, err := client.EncryptRows(ctx, &requests, [][]float64{{40, 70}, {80, 60}}, nil)
+	sent, err := client.EncryptRows(ctx, &requests, rows, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := server.RunBatch(ctx, &responses, requests.Bytes()); err != nil {
+	if err := server.RunBatch(ctx, &responses, requests.Bytes(), file.Spec.ResponseBatchBytes(len(rows))); err != nil {
 		log.Fatal(err)
 	}
 	predictions, err := client.DecryptRows(ctx, &responses, sent.ID, nil)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/compiler/client"
 	"github.com/fhe-ml/fhe-ml/compiler/client/remote"
 	"github.com/fhe-ml/fhe-ml/models"
@@ -70,7 +71,7 @@ func (a *app) predictAt(ctx context.Context, model string, _ models.Mode, o pred
 	if o.keys == "" { // nobody can use these keys again
 		defer srv.DropKey(context.WithoutCancel(ctx))
 	}
-	if err := a.sendRows(ctx, srv, cl, r, p); err != nil {
+	if err := a.sendRows(ctx, srv, cl, &file.Spec, r, p); err != nil {
 		return nil, nil, nil, err
 	}
 	return &file.Post, r, p, nil
@@ -97,8 +98,8 @@ func (a *app) remoteKeys(ctx context.Context, file *models.ClientFile, dir strin
 }
 
 // sendRows sends the rows in parts, a few at a time, and puts the predictions in their places.
-func (a *app) sendRows(ctx context.Context, srv *remote.Server, cl *models.Client, r *rows, p *predicted) error {
-	part := max(1, min(partRows, srv.Info().MaxRows, int(partBytes/srv.Info().RequestBytes)))
+func (a *app) sendRows(ctx context.Context, srv *remote.Server, cl *models.Client, spec *compiler.ClientSpec, r *rows, p *predicted) error {
+	part := max(1, min(partRows, srv.Info().MaxRows, int(partBytes/spec.RequestBytes())))
 	bar := a.progress("predict", len(r.x))
 	defer bar.done()
 	var mu sync.Mutex
@@ -121,7 +122,7 @@ func (a *app) sendRows(ctx context.Context, srv *remote.Server, cl *models.Clien
 				return fmt.Errorf("%s: %w", r.path, r.named(err))
 			}
 			encrypted := time.Now()
-			if err := srv.RunBatch(ctx, &responses, requests.Bytes()); err != nil {
+			if err := srv.RunBatch(ctx, &responses, requests.Bytes(), spec.ResponseBatchBytes(len(part))); err != nil {
 				return err
 			}
 			ran := time.Now()

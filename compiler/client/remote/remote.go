@@ -3,7 +3,7 @@
 //	r, err := remote.Dial(ctx, "http://host:8000", "", nil)
 //	file, err := r.ClientFile(ctx)            // what models.ReadClientFile reads
 //	err = r.SendKey(ctx, keys.Evaluation)     // once; nothing is sent if the service has it
-//	err = r.RunBatch(ctx, responses, requests) // any number of times
+//	err = r.RunBatch(ctx, responses, requests, spec.ResponseBatchBytes(rows)) // any number of times
 //
 // It sends ciphertexts and evaluation keys, and has no access to a secret key either. Errors of the service are an [Error] or, where files do not
 // belong together, a tfhe.FileError as the functions that run in the same process return it.
@@ -23,14 +23,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
 // Bounds of what is read from a service.
 const (
-	maxText = 1 << 20
-	maxFile = 1 << 24 // as a client file
+	maxText  = 1 << 20
+	maxFile  = 1 << 24 // as a client file
+	maxShown = 500     // characters of a text that becomes part of an error
 )
 
 // mostSends bounds how often RunBatch sends a key that the service forgets again.
@@ -51,7 +53,7 @@ type Info struct {
 type Error struct {
 	Status int    // of HTTP
 	Code   string // as in the description of the interface
-	Text   string // one line
+	Text   string // one line of at most 500 printable characters
 }
 
 func (e *Error) Error() string { return "remote: the server says: " + e.Text }
@@ -94,9 +96,9 @@ func Dial(ctx context.Context, address, model string, client *http.Client) (*Ser
 		names = append(names, info.Name)
 	}
 	if model == "" {
-		return nil, fmt.Errorf("remote: %s offers %d models: %w: %s", address, len(names), ErrUnknownModel, strings.Join(names, ", "))
+		return nil, fmt.Errorf("remote: %s offers %d models: %w: %s", address, len(names), ErrUnknownModel, shown(strings.Join(names, ", ")))
 	}
-	return nil, fmt.Errorf("remote: %s does not offer %q: %w: %s", address, model, ErrUnknownModel, strings.Join(names, ", "))
+	return nil, fmt.Errorf("remote: %s does not offer %q: %w: %s", address, model, ErrUnknownModel, shown(strings.Join(names, ", ")))
 }
 
 // Info returns what the service told about the model.
@@ -173,8 +175,10 @@ func isUnknownKey(err error) bool {
 	return errors.As(err, &e) && e.Code == "unknown_key"
 }
 
-// RunBatch sends a batch of requests and copies the batch of responses to w. The service is asked again while it is busy, until ctx ends, and gets the key again when it has forgotten it.
-func (s *Server) RunBatch(ctx context.Context, w io.Writer, requests []byte) error {
+// RunBatch sends a batch of requests and copies the batch of responses to w, of which there are size bytes: compiler.ClientSpec.ResponseBatchBytes of its rows, by the client's
+// own specification and not by what the service says. An answer that goes on after that is an error, one that ends before it is left to the reader of the batch. The service is
+// asked again while it is busy, until ctx ends, and gets the key again when it has forgotten it.
+func (s *Server) RunBatch(ctx context.Context, w io.Writer, requests []byte, size int64) error {
 	address := s.of("run")
 	if s.key != nil {
 		address.RawQuery = url.Values{"key": {s.name}}.Encode()
@@ -182,8 +186,13 @@ func (s *Server) RunBatch(ctx context.Context, w io.Writer, requests []byte) err
 	run := func() error {
 		return s.retry(ctx, func() error {
 			return s.call(ctx, http.MethodPost, address, bytes.NewReader(requests), int64(len(requests)), func(r *http.Response) error {
-				_, err := io.Copy(w, r.Body)
-				return err
+				if _, err := io.Copy(w, io.LimitReader(r.Body, size)); err != nil {
+					return err
+				}
+				if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
+					return fmt.Errorf("remote: %s answers with more than the %d bytes that the responses can have", s.base, size)
+				}
+				return nil
 			})
 		})
 	}
@@ -269,9 +278,27 @@ func (s *Server) call(ctx context.Context, method string, u *url.URL, body io.Re
 		return fmt.Errorf("remote: %s does not answer like an fhe-ml server: status %s", s.base, strconv.Quote(res.Status))
 	}
 	if kind := fileError(answer.Code); kind != nil {
-		return &tfhe.FileError{Kind: tfhe.KindRequests, Err: kind, Text: "remote: the server says: " + answer.Error}
+		return &tfhe.FileError{Kind: tfhe.KindRequests, Err: kind, Text: "remote: the server says: " + shown(answer.Error)}
 	}
-	return &Error{Status: res.StatusCode, Code: answer.Code, Text: answer.Error}
+	return &Error{Status: res.StatusCode, Code: answer.Code, Text: shown(answer.Error)}
+}
+
+// shown is a text of the service as it may become part of an error: what is not printable, such as what steers a terminal or turns the direction of writing, is U+FFFD, and
+// what is long ends early.
+func shown(text string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if n++; n > maxShown {
+			b.WriteString("...")
+			break
+		}
+		if !unicode.IsPrint(r) {
+			r = unicode.ReplacementChar
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // fileError returns the error about a file that a code of the service stands for.

@@ -234,7 +234,7 @@ func TestRemote(t *testing.T) {
 			for n := range 5 {
 				requests, rows := p.requests(t, n)
 				var responses bytes.Buffer
-				if err := r.RunBatch(t.Context(), &responses, requests); err != nil {
+				if err := r.RunBatch(t.Context(), &responses, requests, o.circuit.Spec.ResponseBatchBytes(n)); err != nil {
 					t.Errorf("client %d: %v", i, err)
 				} else if err := p.check(o, responses.Bytes(), rows); err != nil {
 					t.Errorf("client %d: %v", i, err)
@@ -242,7 +242,7 @@ func TestRemote(t *testing.T) {
 			}
 			wrong := newParty(t, o) // with a key that was not sent
 			requests, _ := wrong.requests(t, 1)
-			if err := r.RunBatch(t.Context(), io.Discard, requests); name == "tree" && !errors.Is(err, tfhe.ErrKey) || name == "lin" && err != nil {
+			if err := r.RunBatch(t.Context(), io.Discard, requests, o.circuit.Spec.ResponseBatchBytes(1)); name == "tree" && !errors.Is(err, tfhe.ErrKey) || name == "lin" && err != nil {
 				t.Errorf("rows under another key: %v", err)
 			}
 			if err := r.DropKey(t.Context()); err != nil {
@@ -375,7 +375,7 @@ func TestSlowAndGone(t *testing.T) {
 		gone.Close()
 	}
 	var responses bytes.Buffer
-	if err := r.RunBatch(t.Context(), &responses, requests); err != nil {
+	if err := r.RunBatch(t.Context(), &responses, requests, withKey.circuit.Spec.ResponseBatchBytes(3)); err != nil {
 		t.Error(err)
 	} else if err := p.check(withKey, responses.Bytes(), rows); err != nil {
 		t.Error(err)
