@@ -326,3 +326,40 @@ func combine(op string, a, b *constant) (*constant, error) {
 	}
 	return out, nil
 }
+
+func boolConstant(shape []int, v []float64) *constant {
+	c := &constant{typ: typeBool, shape: shape, data: v, ints: make([]int64, len(v))}
+	for i, x := range v {
+		c.ints[i] = int64(x)
+	}
+	return c
+}
+
+func allZero(c *constant) bool {
+	for _, x := range c.data {
+		if x != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// zip applies a function to two constants with numpy's broadcasting.
+func zip(a, b *constant, f func(x, y float64) float64) (*constant, error) {
+	if a.text != nil || b.text != nil {
+		return nil, fmt.Errorf("arithmetic on texts")
+	}
+	shape, err := broadcastShape(a.shape, b.shape)
+	if err != nil {
+		return nil, err
+	}
+	ia, ib := broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)
+	out := &constant{typ: a.typ, shape: shape, data: make([]float64, len(ia))}
+	for i := range out.data {
+		out.data[i] = f(a.data[ia[i]], b.data[ib[i]])
+		if a.typ == typeFloat {
+			out.data[i] = float64(float32(out.data[i]))
+		}
+	}
+	return out, nil
+}

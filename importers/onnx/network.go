@@ -2,9 +2,6 @@ package onnx
 
 import (
 	"fmt"
-	"math"
-
-	"github.com/fhe-ml/fhe-ml/models"
 )
 
 // activation is an elementwise function; whether it ends a layer or is the link of the outputs shows at the end.
@@ -27,38 +24,6 @@ func elementwiseFunction(o *operation, fn string, v *vector) *vector {
 	out := newVector(&basis{kind: basisFunction, fn: fn, n: len(v.cols), arg: v, node: o})
 	out.shape = v.shape
 	return out
-}
-
-// clip is Relu when it only cuts below zero, nothing when it has no bounds, and a function else.
-func clip(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 3)
-	if err != nil {
-		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok || v.open {
-		return nil, fmt.Errorf("computed numbers")
-	}
-	lo, hi, err := clipBounds(o, in)
-	if err != nil {
-		return nil, err
-	}
-	if math.IsNaN(lo) || math.IsNaN(hi) {
-		return nil, malformed("bounds %v and %v", lo, hi)
-	}
-	f := fnX
-	switch {
-	case lo <= -math.MaxFloat32 && hi >= math.MaxFloat32:
-		return one(v), nil
-	case lo == 0 && hi >= math.MaxFloat32:
-		return one(elementwiseFunction(o, "Relu", v)), nil
-	case lo > -math.MaxFloat32:
-		f = fnCall(models.FnMaximum, f, fnNum(min(lo, math.MaxFloat32)))
-	}
-	if hi < math.MaxFloat32 { // the upper bound wins, as in numpy
-		f = fnCall(models.FnMinimum, f, fnNum(max(hi, -math.MaxFloat32)))
-	}
-	return one(applied(o, v, func(int) models.Function { return f })), nil
 }
 
 func softmax(t *translator, o *operation, in []value) ([]value, error) {
