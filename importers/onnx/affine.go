@@ -191,53 +191,6 @@ func (b *budget) spend(weights, work int) error {
 	return nil
 }
 
-// matmul multiplies the columns of v by the matrix w[len(cols)][h] (row-major) and adds bias (nil: none).
-func (t *translator) matmul(v *vector, w []float64, h int, bias []float64) (*vector, error) {
-	z := v.weights()
-	if h > maxFeatures {
-		return nil, fmt.Errorf("more than %d columns", maxFeatures)
-	}
-	if z > 0 && h > (1<<40)/z {
-		return nil, errBudget
-	}
-	out := v.with(make([]column, h), []int{h})
-	acc := make([]float64, v.base.n)
-	hit := make([]bool, v.base.n)
-	var touched []int32
-	for j := range out.cols {
-		touched = touched[:0]
-		b := 0.0
-		if bias != nil {
-			b = bias[j]
-		}
-		for k, c := range v.cols {
-			f := w[k*h+j]
-			if f == 0 {
-				continue
-			}
-			b += float64(f * c.b)
-			for i, x := range c.idx {
-				if !hit[x] {
-					hit[x] = true
-					touched = append(touched, x)
-				}
-				acc[x] += float64(f * c.w[i])
-			}
-		}
-		if err := t.spend(len(touched), z+len(v.cols)+1); err != nil {
-			return nil, err
-		}
-		slices.Sort(touched)
-		c := column{idx: make([]int32, len(touched)), w: make([]float64, len(touched)), b: b}
-		for i, x := range touched {
-			c.idx[i], c.w[i] = x, acc[x]
-			acc[x], hit[x] = 0, false
-		}
-		out.cols[j] = c
-	}
-	return out, nil
-}
-
 // elementwise combines v with a constant: op is Add, Sub, Mul or Div; swapped means constant op v.
 func (t *translator) elementwise(op string, v *vector, c *constant, swapped bool) (*vector, error) {
 	if c.text != nil {

@@ -277,16 +277,23 @@ func broadcastIndex(in, out []int) []int {
 	return index
 }
 
+// paired broadcasts two constants of numbers as numpy does: the shape, and the position in either of every element.
+func paired(a, b *constant) (shape, ia, ib []int, err error) {
+	if a.text != nil || b.text != nil {
+		return nil, nil, nil, fmt.Errorf("arithmetic on texts")
+	}
+	if shape, err = broadcastShape(a.shape, b.shape); err != nil {
+		return nil, nil, nil, err
+	}
+	return shape, broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape), nil
+}
+
 // combine applies an elementwise operator to two constants.
 func combine(op string, a, b *constant) (*constant, error) {
-	if a.text != nil || b.text != nil {
-		return nil, fmt.Errorf("arithmetic on texts")
-	}
-	shape, err := broadcastShape(a.shape, b.shape)
+	shape, ia, ib, err := paired(a, b)
 	if err != nil {
 		return nil, err
 	}
-	ia, ib := broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)
 	integer := a.ints != nil && b.ints != nil
 	out := &constant{typ: a.typ, shape: shape, data: make([]float64, len(ia))}
 	for i := range out.data {
@@ -346,14 +353,10 @@ func allZero(c *constant) bool {
 
 // zip applies a function to two constants with numpy's broadcasting.
 func zip(a, b *constant, f func(x, y float64) float64) (*constant, error) {
-	if a.text != nil || b.text != nil {
-		return nil, fmt.Errorf("arithmetic on texts")
-	}
-	shape, err := broadcastShape(a.shape, b.shape)
+	shape, ia, ib, err := paired(a, b)
 	if err != nil {
 		return nil, err
 	}
-	ia, ib := broadcastIndex(a.shape, shape), broadcastIndex(b.shape, shape)
 	out := &constant{typ: a.typ, shape: shape, data: make([]float64, len(ia))}
 	for i := range out.data {
 		out.data[i] = f(a.data[ia[i]], b.data[ib[i]])

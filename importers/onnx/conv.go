@@ -110,51 +110,6 @@ func positions(c *models.Conv, rank int) []int {
 	return p
 }
 
-// sparse returns n columns, each the bias (nil: none) and weighted columns of v, which each(j, add) lists for column j.
-func (t *translator) sparse(v *vector, n int, bias []float64, each func(j int, add func(k int, w float64))) (*vector, error) {
-	if n > maxFeatures {
-		return nil, fmt.Errorf("at most %d columns, not %d", maxFeatures, n)
-	}
-	if err := t.spend(v.base.n+len(v.cols)+n, v.base.n+n); err != nil {
-		return nil, err
-	}
-	out := v.with(make([]column, n), []int{n})
-	acc, hit := make([]float64, v.base.n), make([]bool, v.base.n)
-	var touched []int32
-	for j := range out.cols {
-		touched = touched[:0]
-		b, work := 0.0, 1
-		if bias != nil {
-			b = bias[j]
-		}
-		each(j, func(k int, f float64) {
-			c := v.cols[k]
-			work += 1 + len(c.idx)
-			b += float64(f * c.b)
-			for i, x := range c.idx {
-				if !hit[x] {
-					hit[x] = true
-					touched = append(touched, x)
-				}
-				acc[x] += float64(f * c.w[i])
-			}
-		})
-		slices.Sort(touched)
-		c := column{idx: make([]int32, 0, len(touched)), w: make([]float64, 0, len(touched)), b: b}
-		for _, x := range touched {
-			if acc[x] != 0 {
-				c.idx, c.w = append(c.idx, x), append(c.w, acc[x])
-			}
-			acc[x], hit[x] = 0, false
-		}
-		out.cols[j] = c
-		if err := t.spend(len(c.idx), work); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 // image checks that v is channels of one or two axes.
 func image(x value) (*vector, error) {
 	v, ok := x.(*vector)
@@ -332,17 +287,23 @@ func (t *translator) convolution(v *vector) (*models.Conv, bool) {
 	return &c, true
 }
 
-// averagePool averages windows, channel by channel.
-func averagePool(t *translator, o *operation, in []value) ([]value, error) {
+// poolInput is the operand of a pool and its windows.
+func poolInput(o *operation, in []value) (*vector, *models.Conv, error) {
 	in, err := arity(in, 1, 1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v, err := image(in[0])
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := window(o, v.shape[1:], nil, o.int("ceil_mode", 0) != 0)
+	return v, c, err
+}
+
+// averagePool averages windows, channel by channel.
+func averagePool(t *translator, o *operation, in []value) ([]value, error) {
+	v, c, err := poolInput(o, in)
 	if err != nil {
 		return nil, err
 	}
@@ -401,15 +362,7 @@ func globalAveragePool(t *translator, o *operation, in []value) ([]value, error)
 
 // maxPool of windows of one element picks elements; others would compare encrypted values.
 func maxPool(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
-	if err != nil {
-		return nil, err
-	}
-	v, err := image(in[0])
-	if err != nil {
-		return nil, err
-	}
-	c, err := window(o, v.shape[1:], nil, o.int("ceil_mode", 0) != 0)
+	v, c, err := poolInput(o, in)
 	if err != nil {
 		return nil, err
 	}

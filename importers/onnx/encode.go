@@ -34,6 +34,16 @@ func (t *translator) clearInput(in []value, columns int) (*vector, error) {
 	return v, nil
 }
 
+// clearSlots is clearInput with the slots that hold its columns.
+func (t *translator) clearSlots(in []value) (*vector, []int, error) {
+	v, err := t.clearInput(in, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	slots, err := t.slotsOf(v)
+	return v, slots, err
+}
+
 // imputer fills missing values; replaced_value other than NaN names the value that stands for them.
 func imputer(t *translator, o *operation, in []value) ([]value, error) {
 	fill, replaced := o.floats("imputed_value_floats"), o.float("replaced_value_float", math.NaN())
@@ -116,11 +126,7 @@ func (t *translator) keys(k int, ints []int64, floats []float64, texts []string)
 // oneHotEncoder gives every column as many columns as there are categories. An unknown category has zeros everywhere, or
 // is an error where the attribute zeros is 0.
 func oneHotEncoder(t *translator, o *operation, in []value) ([]value, error) {
-	v, err := t.clearInput(in, 0)
-	if err != nil {
-		return nil, err
-	}
-	slots, err := t.slotsOf(v)
+	v, slots, err := t.clearSlots(in)
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +179,7 @@ func oneHotEncoder(t *translator, o *operation, in []value) ([]value, error) {
 
 // encodeColumn is LabelEncoder on columns of the features: categories become numbers.
 func (t *translator) encodeColumn(o *operation, in []value) ([]value, error) {
-	v, err := t.clearInput(in, 0)
-	if err != nil {
-		return nil, err
-	}
-	slots, err := t.slotsOf(v)
+	v, slots, err := t.clearSlots(in)
 	if err != nil {
 		return nil, err
 	}

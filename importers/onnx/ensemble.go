@@ -117,13 +117,9 @@ func (t *translator) warn(format string, args ...any) {
 // treeInput checks the operand: single features, perhaps scaled. Weighted sums of features, such as principal components,
 // are computed by the client.
 func (t *translator) treeInput(in []value) (*vector, error) {
-	in, err := arity(in, 1, 1)
+	v, err := computed(in)
 	if err != nil {
 		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
 	}
 	if v.base.kind != basisFeatures {
 		return nil, fmt.Errorf("features as input, not the output of another model")
@@ -179,16 +175,24 @@ func (t *translator) treeInput(in []value) (*vector, error) {
 	return out, nil
 }
 
-func treeRegressor(t *translator, o *operation, in []value) ([]value, error) {
+// regressionInput is the operand of an ensemble with n_targets outputs, and their number.
+func (t *translator) regressionInput(o *operation, in []value) (*vector, int, error) {
 	v, err := t.treeInput(in)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	outputs := o.int("n_targets", 1)
 	if outputs < 1 || outputs > 4096 {
-		return nil, malformed("%d targets, want 1 to 4096", outputs)
+		return nil, 0, malformed("%d targets, want 1 to 4096", outputs)
 	}
-	k := int(outputs)
+	return v, int(outputs), nil
+}
+
+func treeRegressor(t *translator, o *operation, in []value) ([]value, error) {
+	v, k, err := t.regressionInput(o, in)
+	if err != nil {
+		return nil, err
+	}
 	e, _, err := t.treeEnsemble(o, v, "target", k, func(id int64) int { return int(id) }, k)
 	if err != nil {
 		return nil, err

@@ -11,19 +11,15 @@ import (
 // target. A tree of one leaf is a node whose two children are that leaf. (onnxruntime 1.23 and onnx.reference take for such a
 // tree the leaf that has the node's number; this importer follows the specification.)
 func treeEnsemble5(t *translator, o *operation, in []value) ([]value, error) {
-	v, err := t.treeInput(in)
+	v, outputs, err := t.regressionInput(o, in)
 	if err != nil {
 		return nil, err
 	}
-	outputs := o.int("n_targets", 1)
-	if outputs < 1 || outputs > 4096 {
-		return nil, malformed("%d targets, want 1 to 4096", outputs)
-	}
-	n, w, err := readTrees5(o, int(outputs))
+	n, w, err := readTrees5(o, outputs)
 	if err != nil {
 		return nil, err
 	}
-	e, err := t.ensembleOf(o, v, n, w, int(outputs), func(id int64) int { return int(id) })
+	e, err := t.ensembleOf(o, v, n, w, outputs, func(id int64) int { return int(id) })
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +32,7 @@ func treeEnsemble5(t *translator, o *operation, in []value) ([]value, error) {
 	}
 	e.base = make([]float64, outputs)
 	t.regress = true // unless labels follow: the operator stands for both older ones
-	raw := newVector(&basis{kind: basisTrees, n: int(outputs), trees: e, arg: v, node: o})
+	raw := newVector(&basis{kind: basisTrees, n: outputs, trees: e, arg: v, node: o})
 	names := []string{"NONE", "", "", "SOFTMAX_ZERO", "PROBIT"}
 	p := o.int("post_transform", 0)
 	switch {

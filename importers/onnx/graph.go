@@ -592,4 +592,17 @@ func arity(in []value, least, most int) ([]value, error) {
 	return out, nil
 }
 
+// computed is the one operand of an operator that takes computed numbers.
+func computed(in []value) (*vector, error) {
+	in, err := arity(in, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := in[0].(*vector)
+	if !ok {
+		return nil, fmt.Errorf("computed numbers")
+	}
+	return v, nil
+}
+
 func one(v value) []value { return []value{v} }

@@ -343,13 +343,9 @@ func batchNormalization(t *translator, o *operation, in []value) ([]value, error
 
 // scaler is (x-offset)*scale per column.
 func scaler(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := computed(in)
 	if err != nil {
 		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
 	}
 	offset, scale := o.floats("offset"), o.floats("scale")
 	if err := t.widen(v, max(len(offset), len(scale))); err != nil {
@@ -436,13 +432,9 @@ func (t *translator) linear(o *operation, v *vector, rows int) (*vector, error) 
 }
 
 func linearRegressor(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := computed(in)
 	if err != nil {
 		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
 	}
 	n := o.int("targets", 1)
 	if n < 1 || n > maxFeatures {
@@ -460,13 +452,9 @@ func linearRegressor(t *translator, o *operation, in []value) ([]value, error) {
 // linearClassifier: as many rows of coefficients as classes, or one row for two classes, whose score is the one of the
 // second class (onnxruntime: [-s, s] without a transform, [1-p, p] with LOGISTIC).
 func linearClassifier(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := computed(in)
 	if err != nil {
 		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
 	}
 	classes, err := classLabels(o, "classlabels_ints")
 	if err != nil {

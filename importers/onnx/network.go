@@ -51,13 +51,9 @@ func softmax(t *translator, o *operation, in []value) ([]value, error) {
 
 // reciprocal and reciprocalOf recognise 1/(1+exp(-s)), the sigmoid that skl2onnx writes for SGDClassifier.
 func reciprocal(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := computed(in)
 	if err != nil {
 		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
 	}
 	return t.reciprocalOf(o, &constant{typ: typeFloat, data: []float64{1}}, v)
 }
@@ -118,13 +114,9 @@ func (t *translator) divideBySum(o *operation, a, b *vector) ([]value, error) {
 // normalizer with norm L1 divides scores by the sum of their magnitudes. Scores of probabilities alone: on features it
 // is no affine function.
 func normalizer(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := computed(in)
 	if err != nil {
 		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
 	}
 	norm := o.string("norm", "MAX")
 	kind, known := normsOf[norm]
@@ -142,13 +134,9 @@ func normalizer(t *translator, o *operation, in []value) ([]value, error) {
 
 // lpNormalization with p 1 is the Normalizer of the default domain.
 func lpNormalization(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := computed(in)
 	if err != nil {
 		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
 	}
 	if err := columnsAxis(v, o.int("axis", -1)); err != nil {
 		return nil, err

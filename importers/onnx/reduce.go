@@ -8,22 +8,16 @@ import (
 
 // axisBehindRows returns the position in a row's shape of an axis of the whole value.
 func axisBehindRows(v *vector, axis int64) (int, error) {
-	if axis < 0 {
-		axis += int64(len(v.shape)) + 1
-	}
-	if axis < 1 || axis > int64(len(v.shape)) {
+	i, ok := place(axis, len(v.shape), 1)
+	if !ok {
 		return 0, fmt.Errorf("an axis behind the rows, not axis %d of shape %v", axis, v.shape)
 	}
-	return int(axis) - 1, nil
+	return i, nil
 }
 
 // reduce is ReduceSum and ReduceMean over axes behind the rows, ReduceProd and ReduceLogSumExp over one.
 func reduce(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 2)
-	if err != nil {
-		return nil, err
-	}
-	axes, err := axesOf(o, in)
+	in, axes, err := withAxes(o, in)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +83,12 @@ func (t *translator) reduceAxes(o *operation, v *vector, axes []int64) ([]value,
 	}
 	count := 1
 	for _, a := range axes {
-		if a < 0 {
-			a += int64(r + 1)
-		}
-		if a < 1 || a > int64(r) || over[a-1] {
+		i, ok := place(a, r, 1)
+		if !ok || over[i] {
 			return nil, fmt.Errorf("axes behind the rows, each once, not %v of shape %v", axes, v.shape)
 		}
-		over[a-1] = true
-		count *= v.shape[a-1]
+		over[i] = true
+		count *= v.shape[i]
 	}
 	// The place of each element in the result.
 	keep := make([]int, r)
@@ -131,20 +123,6 @@ func (t *translator) reduceAxes(o *operation, v *vector, axes []int64) ([]value,
 		keep = slices.Clip(dropped)
 	}
 	return one(out.reshaped(keep)), nil
-}
-
-// total is f times the sum of some columns.
-func (t *translator) total(b *basis, cols []column, f float64) (column, error) {
-	w := make([]float64, len(cols))
-	for i := range w {
-		w[i] = f
-	}
-	v := &vector{base: b, cols: cols, shape: []int{len(cols)}}
-	out, err := t.matmul(v, w, 1, nil)
-	if err != nil {
-		return column{}, err
-	}
-	return out.cols[0], nil
 }
 
 // reduceLead sums or averages over the axis before the rows, as bagging does.
@@ -199,13 +177,11 @@ func (c *constant) reduce(op string, axes []int64, keep bool) (*constant, error)
 	}
 	gone := make([]bool, len(c.shape))
 	for _, a := range axes {
-		if a < 0 {
-			a += int64(len(c.shape))
-		}
-		if a < 0 || a >= int64(len(c.shape)) {
+		i, ok := place(a, len(c.shape), 0)
+		if !ok {
 			return nil, malformed("axis %d of shape %v", a, c.shape)
 		}
-		gone[a] = true
+		gone[i] = true
 	}
 	full := make([]int, len(c.shape)) // the result's shape with axes of length 1
 	var shape []int

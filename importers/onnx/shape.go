@@ -338,42 +338,74 @@ func flatten(t *translator, o *operation, in []value) ([]value, error) {
 	return nil, fmt.Errorf("axis 1 of computed values")
 }
 
-// axesOf reads axes from the attribute (before opset 13) or from the second input.
-func axesOf(o *operation, in []value) ([]int64, error) {
-	if len(in) > 1 && in[1] != nil {
-		c, ok := in[1].(*constant)
-		if !ok {
-			return nil, fmt.Errorf("constant axes")
-		}
-		ints, err := c.integers()
-		if err != nil {
-			return nil, malformed("%v", err)
-		}
-		return ints, nil
+// withAxes reads an operand and its axes, from the attribute (before opset 13) or from a second input.
+func withAxes(o *operation, in []value) ([]value, []int64, error) {
+	in, err := arity(in, 1, 2)
+	if err != nil {
+		return nil, nil, err
 	}
-	return o.ints("axes"), nil
+	if in[1] == nil {
+		return in, o.ints("axes"), nil
+	}
+	c, ok := in[1].(*constant)
+	if !ok {
+		return nil, nil, fmt.Errorf("constant axes")
+	}
+	axes, err := c.integers()
+	if err != nil {
+		return nil, nil, malformed("%v", err)
+	}
+	return in, axes, nil
+}
+
+// place is the position of an axis in a shape of which the first skip axes are not written (the rows), of rank axes behind these; negative axes count
+// from the end.
+func place(axis int64, rank, skip int) (int, bool) {
+	if axis < 0 {
+		axis += int64(rank + skip)
+	}
+	axis -= int64(skip)
+	return int(axis), axis >= 0 && axis < int64(rank)
+}
+
+// reshapedBy is what squeeze and unsqueeze do with a value, given the result's shape for one of which skip axes are not written.
+func reshapedBy(in value, shape func(shape []int, skip int) ([]int, error)) ([]value, error) {
+	switch v := in.(type) {
+	case *constant:
+		s, err := shape(v.shape, 0)
+		if err != nil {
+			return nil, err
+		}
+		c, err := v.reshaped(s)
+		return one(c), err
+	case *labels:
+		return one(v), nil
+	case *vector:
+		if v.open {
+			return nil, fmt.Errorf("an input with a fixed number of columns")
+		}
+		s, err := shape(v.shape, 1)
+		if err != nil {
+			return nil, err
+		}
+		return one(v.reshaped(s)), nil
+	}
+	return nil, malformed("no value")
 }
 
 func squeeze(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 2)
-	if err != nil {
-		return nil, err
-	}
-	axes, err := axesOf(o, in)
+	in, axes, err := withAxes(o, in)
 	if err != nil {
 		return nil, err
 	}
 	drop := func(shape []int, skip int) ([]int, error) { // skip: axes before shape (the rows)
 		gone := make([]bool, len(shape))
 		for _, a := range axes {
-			if a < 0 {
-				a += int64(len(shape) + skip)
-			}
-			a -= int64(skip)
-			if a < 0 || a >= int64(len(shape)) || shape[a] != 1 {
+			i, ok := place(a, len(shape), skip)
+			if !ok || shape[i] != 1 {
 				return nil, fmt.Errorf("axes %v of length 1", axes)
 			}
-			gone[a] = true
+			gone[i] = true
 		}
 		var out []int
 		for i, d := range shape {
@@ -383,35 +415,11 @@ func squeeze(t *translator, o *operation, in []value) ([]value, error) {
 		}
 		return out, nil
 	}
-	switch v := in[0].(type) {
-	case *constant:
-		shape, err := drop(v.shape, 0)
-		if err != nil {
-			return nil, err
-		}
-		c, err := v.reshaped(shape)
-		return one(c), err
-	case *labels:
-		return one(v), nil
-	case *vector:
-		if v.open {
-			return nil, fmt.Errorf("an input with a fixed number of columns")
-		}
-		shape, err := drop(v.shape, 1)
-		if err != nil {
-			return nil, err
-		}
-		return one(v.reshaped(shape)), nil
-	}
-	return nil, malformed("no value")
+	return reshapedBy(in[0], drop)
 }
 
 func unsqueeze(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 2)
-	if err != nil {
-		return nil, err
-	}
-	axes, err := axesOf(o, in)
+	in, axes, err := withAxes(o, in)
 	if err != nil {
 		return nil, err
 	}
@@ -422,14 +430,11 @@ func unsqueeze(t *translator, o *operation, in []value) ([]value, error) {
 		}
 		isNew := make([]bool, r)
 		for _, a := range axes {
-			if a < 0 {
-				a += int64(r + skip)
-			}
-			a -= int64(skip)
-			if a < 0 || a >= int64(r) || isNew[a] {
+			i, ok := place(a, r, skip)
+			if !ok || isNew[i] {
 				return nil, fmt.Errorf("axes %v behind the rows", axes)
 			}
-			isNew[a] = true
+			isNew[i] = true
 		}
 		out := make([]int, 0, r)
 		k := 0
@@ -443,27 +448,7 @@ func unsqueeze(t *translator, o *operation, in []value) ([]value, error) {
 		}
 		return out, nil
 	}
-	switch v := in[0].(type) {
-	case *constant:
-		shape, err := grow(v.shape, 0)
-		if err != nil {
-			return nil, err
-		}
-		c, err := v.reshaped(shape)
-		return one(c), err
-	case *labels:
-		return one(v), nil
-	case *vector:
-		if v.open {
-			return nil, fmt.Errorf("an input with a fixed number of columns")
-		}
-		shape, err := grow(v.shape, 1)
-		if err != nil {
-			return nil, err
-		}
-		return one(v.reshaped(shape)), nil
-	}
-	return nil, malformed("no value")
+	return reshapedBy(in[0], grow)
 }
 
 // shapeOp gives -1 for the number of rows, which Reshape reads as "the rest".

@@ -8,29 +8,26 @@ import (
 	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
-// linearKernel refuses all other kernels: they compare a row with every support vector.
-func (t *translator) linearKernel(o *operation) error {
+// svmInput checks the operand and the kernel: all but the linear one compare a row with every support vector.
+func (t *translator) svmInput(o *operation, in []value) (*vector, error) {
+	v, err := computed(in)
+	if err != nil {
+		return nil, err
+	}
 	switch k := o.string("kernel_type", "LINEAR"); k {
 	case "LINEAR":
-		return nil
+		return v, nil
 	case "RBF", "POLY", "SIGMOID":
-		return t.unsupported(o, fmt.Sprintf("kernel %s compares a row with every support vector; only LINEAR can be imported: train with kernel=\"linear\", or another model", k))
+		return nil, t.unsupported(o, fmt.Sprintf("kernel %s compares a row with every support vector; only LINEAR can be imported: train with kernel=\"linear\", or another model", k))
 	default:
-		return malformed("kernel_type %q", k)
+		return nil, malformed("kernel_type %q", k)
 	}
 }
 
 // svmRegressor with a linear kernel is linear: the weights are the support vectors times their coefficients.
 func svmRegressor(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := t.svmInput(o, in)
 	if err != nil {
-		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
-	}
-	if err := t.linearKernel(o); err != nil {
 		return nil, err
 	}
 	if o.int("one_class", 0) != 0 {
@@ -97,15 +94,8 @@ func (t *translator) combine(sv []float64, n int, spans []span) ([]float64, erro
 // for the class that its label is not; its p comes from an iteration that stops within 0.0025 of it; where s is 0 it takes
 // the second class, this importer the first.
 func svmClassifier(t *translator, o *operation, in []value) ([]value, error) {
-	in, err := arity(in, 1, 1)
+	v, err := t.svmInput(o, in)
 	if err != nil {
-		return nil, err
-	}
-	v, ok := in[0].(*vector)
-	if !ok {
-		return nil, fmt.Errorf("computed numbers")
-	}
-	if err := t.linearKernel(o); err != nil {
 		return nil, err
 	}
 	classes, err := classLabels(o, "classlabels_ints")
