@@ -247,13 +247,13 @@ func TestEncryptedBits(t *testing.T) {
 func TestEncryptedConstants(t *testing.T) {
 	for _, prefer := range []compiler.Prefer{compiler.PreferBalanced, compiler.PreferUpload} {
 		g := compiler.NewGraph()
-		x := g.Input("x", []int{3}, []int64{0}, []int64{7}) // not used at all
+		g.Input("x", []int{3}, []int64{0}, []int64{7}) // not used at all
 		g.Output(g.Constant(compiler.Array{Shape: []int{2}, Data: []int64{5, -70000}}))
 		h := newHarness(t, g, compiler.CompileOptions{Prefer: prefer})
 		h.check([]int64{1, 2, 3})
 
 		g = compiler.NewGraph()
-		x = g.Input("x", []int{3}, []int64{0}, []int64{7})
+		x := g.Input("x", []int{3}, []int64{0}, []int64{7})
 		g.Output(g.Scalar(12))
 		g.Output(g.Multiply(g.GetItem(x, 1), g.Scalar(-3)))
 		g.Output(g.Scalar(0))

@@ -249,9 +249,8 @@ func BenchmarkOptimizeLayers(b *testing.B) {
 			c.Value.Data[i] = int64(i%7 - 3)
 		}
 		n = g.MatMul(n, c)
-		lo, hi := n.Range()
 		n = g.Round(n, 8)
-		lo, hi = n.Range()
+		lo, hi := n.Range()
 		n = g.Lookup(n, TableOf(lo, hi, func(x int64) int64 { return max(0, min(x, 7)) }))
 	}
 	g.Output(n)

@@ -48,7 +48,6 @@ type vectorPlan struct {
 	noise  []noise     // of each element
 	shift  []int64     // what a digit-split table had subtracted
 	digits int         // number of digit planes (1: not split)
-	uses   int         // width asked for by consumers so far
 	events []event     // those of a lookup's input
 }
 

@@ -165,14 +165,7 @@ inside is used.`,
 }
 
 func (a *app) encrypt(ctx context.Context, path string, o apartOptions) error {
-	if err := a.mayWrite(o.output, path, o.input, o.key); err != nil {
-		return err
-	}
-	file, err := openClient(path)
-	if err != nil {
-		return err
-	}
-	cl, err := a.openSecret(file, o.key)
+	file, cl, err := a.openParts(path, o)
 	if err != nil {
 		return err
 	}
@@ -306,14 +299,7 @@ must be those to that file.`,
 }
 
 func (a *app) decrypt(ctx context.Context, path string, o apartOptions) error {
-	if err := a.mayWrite(o.output, path, o.input, o.key, o.request); err != nil {
-		return err
-	}
-	file, err := openClient(path)
-	if err != nil {
-		return err
-	}
-	cl, err := a.openSecret(file, o.key)
+	file, cl, err := a.openParts(path, o)
 	if err != nil {
 		return err
 	}
@@ -383,6 +369,19 @@ func openClient(path string) (*models.ClientFile, error) {
 	return readFrom(path, models.ReadClientFile)
 }
 
+// openParts reads the client file and the secret key, where the result can be written.
+func (a *app) openParts(path string, o apartOptions) (*models.ClientFile, *models.Client, error) {
+	if err := a.mayWrite(o.output, path, o.input, o.key, o.request); err != nil {
+		return nil, nil, err
+	}
+	file, err := openClient(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	cl, err := a.openSecret(file, o.key)
+	return file, cl, err
+}
+
 // openSecret makes the client of a secret key.
 func (a *app) openSecret(file *models.ClientFile, path string) (*models.Client, error) {
 	sk, err := openKey(path, secretKeyName, tfhe.KindSecretKey, tfhe.ReadSecretKey)
@@ -447,13 +446,7 @@ func (a *app) writeResult(ctx context.Context, path string, write func(io.Writer
 		if isTerminal(a.stdout) {
 			return errors.New("these are no characters for a terminal; give -o FILE, or a pipe")
 		}
-		out := &sink{w: a.stdout}
-		if err := write(out); out.err != nil {
-			return unwritable("", out.err)
-		} else if err != nil {
-			return err
-		}
-		return nil
+		return pour(a.stdout, "", write)
 	}
 	device, err := stream(path)
 	if err != nil {
@@ -461,15 +454,19 @@ func (a *app) writeResult(ctx context.Context, path string, write func(io.Writer
 	}
 	if device != nil {
 		defer device.Close()
-		out := &sink{w: device}
-		if err := write(out); out.err != nil {
-			return unwritable(path, out.err)
-		} else if err != nil {
-			return err
-		}
-		return nil
+		return pour(device, path, write)
 	}
 	return writeAll(ctx, output{path: path, write: write})
+}
+
+// pour writes a result to what is no regular file; path is "" for standard output.
+func pour(w io.Writer, path string, write func(io.Writer) error) error {
+	out := &sink{w: w}
+	err := write(out)
+	if out.err != nil {
+		return unwritable(path, out.err)
+	}
+	return err
 }
 
 // mayWrite reports, before slow work, that a result cannot be written to its place, or would be written over what is read.

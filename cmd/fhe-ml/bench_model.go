@@ -292,7 +292,7 @@ func (a *app) benchBits(ctx context.Context, s *subject, m *bench.Model, o bench
 	m.BitsNote = "Quantized anew with " + s.clear + ", in the clear; cost as convert predicts it with --prefer balanced."
 	bar := a.progress("bits", mostBits-fewestBits+1)
 	defer bar.done()
-	failure := min(max(s.c.Circuit.Spec.Log2PFail, -128), minUsefulFailure)
+	failure := min(max(s.c.Circuit.Spec.Log2PFail, -128), maxFailureLog2)
 	for bits := fewestBits; bits <= mostBits; bits++ {
 		nan := math.NaN()
 		cost := bench.BitCost{Bits: bits, Score: bench.Interval{Value: nan, Low: nan, High: nan}}
@@ -318,9 +318,6 @@ func (a *app) benchBits(ctx context.Context, s *subject, m *bench.Model, o bench
 	}
 	return nil
 }
-
-// minUsefulFailure is the highest failure probability that circuits are made for here, as log2.
-const minUsefulFailure = -20
 
 // interval is the score of predictions with its interval: accuracy or R2.
 func (a *app) interval(s *subject, seed uint64, predictions []quantize.Prediction) bench.Interval {

@@ -48,19 +48,6 @@ func kindOf(c *compiler.Circuit) string {
 	return "product"
 }
 
-// kindOfLowering is the kind of work of a part that is lowered so.
-func kindOfLowering(l compiler.Lowering) string {
-	switch l {
-	case compiler.LowerSelect:
-		return "select"
-	case compiler.LowerRotate:
-		return "rotate"
-	case compiler.LowerLookup:
-		return "lookup"
-	}
-	return "product"
-}
-
 // factor of a kind of work; 1 where nothing was measured.
 func (c *calibration) factor(kind string) float64 {
 	if c == nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -217,8 +216,9 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	if err != nil {
 		return err
 	}
+	a.noteFailure(compiled.Summary().FailureLog2)
 	result := converted{Summary: a.summary(compiled), Task: compiled.Quantized.Post.Task.String(), Producer: m.Meta().Producer,
-		Notes: slices.Concat([]string{}, compiled.Quantized.Notes, imported.Warnings), Files: []string{serverPath, clientPath},
+		Notes: append(append([]string{}, compiled.Quantized.Notes...), imported.Warnings...), Files: []string{serverPath, clientPath},
 		FileBytes: []int64{fileBytes(serverPath), fileBytes(clientPath)}, ConvertMs: ms(time.Since(start))}
 	if o.json {
 		return a.emit(func(w io.Writer) error { return writeJSON(w, result) })
@@ -235,6 +235,17 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 	s.list("it reveals", result.Reveals)
 	s.command("next", "fhe-ml predict "+quote(serverPath)+" --input DATA")
 	return a.emit(func(w io.Writer) error { _, err := io.WriteString(w, s.String()); return err })
+}
+
+// mostQuietLog2 is the log2 of the failure probability above which convert warns: wrong answers are then seen within the life of a service. SECURITY.md says what they give away.
+const mostQuietLog2 = -64
+
+// noteFailure warns of a model whose answers are wrong so often that those give the key away to whoever sees them.
+func (a *app) noteFailure(log2 float64) {
+	if log2 > mostQuietLog2 {
+		a.note("failure %s a prediction: results must not be shown to the server or to others who see encrypted rows, as wrong ones tell about the secret key; leave --failure out (2^-128) if they may be shown",
+			probability(log2))
+	}
 }
 
 // open reads what convert compiles: a trained model, or a function of a Python file.
@@ -271,9 +282,6 @@ func (a *app) readCalibration(m models.Model, path, target string) (rows [][]flo
 	}
 	return r.x, adopted, nil
 }
-
-// export is the way to a file that convert reads.
-const export = "export the model to ONNX with skl2onnx, onnxmltools or torch.onnx"
 
 // readable refuses model files of a kind that a later version reads, and those that are none.
 func readable(path string) error {

@@ -302,6 +302,16 @@ func (m *model) keyName(text string) (keyName, error) {
 	return name, nil
 }
 
+// modelKey reads the model and the key of an address.
+func (s *Service) modelKey(r *http.Request) (*model, keyName, error) {
+	m, err := s.model(r)
+	if err != nil {
+		return nil, keyName{}, err
+	}
+	name, err := m.keyName(r.PathValue("key"))
+	return m, name, err
+}
+
 func unknownKey() error {
 	return failf(http.StatusNotFound, CodeUnknownKey, "no evaluation key of this name is loaded for the model: send it first, to /v1/models/{model}/keys")
 }
@@ -379,11 +389,7 @@ func bodyError(body *countingReader, err error) error {
 }
 
 func (s *Service) getKey(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.model(r)
-	if err != nil {
-		return err
-	}
-	name, err := m.keyName(r.PathValue("key"))
+	m, name, err := s.modelKey(r)
 	if err != nil {
 		return err
 	}
@@ -394,11 +400,7 @@ func (s *Service) getKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Service) dropKey(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.model(r)
-	if err != nil {
-		return err
-	}
-	name, err := m.keyName(r.PathValue("key"))
+	_, name, err := s.modelKey(r)
 	if err != nil {
 		return err
 	}
