@@ -1,10 +1,15 @@
 package importers
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/fhe-ml/fhe-ml/importers/onnx"
 )
@@ -69,6 +74,44 @@ func TestOpenErrors(t *testing.T) {
 		msg := err.Error()
 		if strings.Contains(msg, "\n") || !strings.Contains(msg, filepath.Base(c[0])) || !strings.Contains(msg, c[1]) {
 			t.Errorf("%s: %q", c[0], msg)
+		}
+	}
+}
+
+// TestRead: a stream gives what the file gives, but for the name; an empty one, one that breaks off and one that is no model are errors.
+func TestRead(t *testing.T) {
+	for _, path := range []string{"onnx/testdata/logreg_breast_cancer.onnx", "golearn/testdata/forest.golearn"} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, r, err := Read(iotest.OneByteReader(bytes.NewReader(data)), Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if n := len(want.Meta().Features); r.Features != n {
+			t.Errorf("%s: %d features, want %d", path, r.Features, n)
+		}
+		row := make([]float64, r.Features)
+		for i := range row {
+			row[i] = float64(i%5) / 2
+		}
+		if got, w := m.Raw(nil, row), want.Raw(nil, row); !slices.Equal(got, w) {
+			t.Errorf("%s: scores %v, want %v", path, got, w)
+		}
+	}
+	broken := errors.New("the line is down")
+	for want, r := range map[string]io.Reader{
+		"model is empty":   strings.NewReader(""),
+		"the line is down": iotest.ErrReader(broken),
+		"importers":        strings.NewReader("no model"),
+	} {
+		if _, _, err := Read(r, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 }

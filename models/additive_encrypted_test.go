@@ -12,6 +12,23 @@ import (
 	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
+// halves loads a data set: even rows to train on, odd ones to test, with their targets.
+func halves(t *testing.T, name string) (d *datasets.Dataset, train [][]float64, y []float64, test [][]float64, want []float64) {
+	t.Helper()
+	d, err := datasets.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range d.X {
+		if i%2 == 0 {
+			train, y = append(train, row), append(y, d.Target[i])
+		} else {
+			test, want = append(test, row), append(want, d.Target[i])
+		}
+	}
+	return d, train, y, test, want
+}
+
 // encrypted predicts the rows encrypted: every score equals the quantized model's. It returns the circuit for a look at its shape.
 func encrypted(t *testing.T, m models.Model, prefer compiler.Prefer, calibration, rows [][]float64) *models.Compiled {
 	t.Helper()
@@ -129,19 +146,7 @@ func boost(x [][]float64, y []float64, rounds int, rate float64) (stumps []stump
 
 // TestBoostedStumps: boosted stumps are the same model as trees and as steps, and as either compile to one packed product.
 func TestBoostedStumps(t *testing.T) {
-	d, err := datasets.Load("breast_cancer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var train, test [][]float64
-	var y, want []float64
-	for i, row := range d.X {
-		if i%2 == 0 {
-			train, y = append(train, row), append(y, d.Target[i])
-		} else {
-			test, want = append(test, row), append(want, d.Target[i])
-		}
-	}
+	d, train, y, test, want := halves(t, "breast_cancer")
 	info := models.Info{Features: d.Columns, Named: true, Post: quantize.Postprocessing{Task: quantize.Classify, Link: quantize.LinkSigmoid,
 		Pair: quantize.PairComplement, Classes: quantize.IntLabels(2), Outputs: 1}}
 	trees := &models.TreeEnsemble{Info: info, Base: []float64{0.1}}
@@ -183,19 +188,7 @@ func TestBoostedStumps(t *testing.T) {
 
 // TestSplineModel fits a generalized additive model of piecewise linear functions by backfitting, and predicts 100 rows encrypted.
 func TestSplineModel(t *testing.T) {
-	d, err := datasets.Load("diabetes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var train, test [][]float64
-	var y, want []float64
-	for i, row := range d.X {
-		if i%2 == 0 {
-			train, y = append(train, row), append(y, d.Target[i])
-		} else {
-			test, want = append(test, row), append(want, d.Target[i])
-		}
-	}
+	d, train, y, test, want := halves(t, "diabetes")
 	m := &models.Additive{Info: models.Info{Features: d.Columns, Named: true, Post: quantize.Postprocessing{Task: quantize.Regress, Outputs: 1}}, Bias: []float64{0}}
 	for _, v := range y {
 		m.Bias[0] += v / float64(len(y))

@@ -141,15 +141,7 @@ func TestConvQuantizeRandom(t *testing.T) {
 				}
 			}
 		}
-		for _, x := range []float64{-1e30, 1e30} {
-			row := make([]float64, n)
-			for f := range row {
-				row[f] = x
-			}
-			if _, err := q.Predict(row); err != nil {
-				t.Fatal(err)
-			}
-		}
+		checkFar(t, q, n)
 		if deep || q.Bits < 5 {
 			return
 		}
@@ -161,15 +153,7 @@ func TestConvQuantizeRandom(t *testing.T) {
 				c.Each(u, func(k, e int) { sum += math.Abs(c.Kernel[c.output(u)*c.taps()+k]) })
 				bound += 0.15 * math.Abs(w) * (sum + 0.1)
 			}
-			for _, row := range rows {
-				p, err := q.Predict(row)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if want := m.Raw(nil, row)[o]; math.Abs(p.Scores[o]-want) > bound {
-					t.Fatalf("score %d is %g, want %g within %g", o, p.Scores[o], want, bound)
-				}
-			}
+			checkNear(t, m, q, rows, o, bound)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package models
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,16 +129,7 @@ func TestNetworkRandom(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkForm(t, q)
-		// Far outside the calibrated range the graph still evaluates: it cannot leave its tables.
-		for _, x := range []float64{-1e30, 1e30} {
-			row := make([]float64, features)
-			for f := range row {
-				row[f] = x
-			}
-			if _, err := q.Predict(row); err != nil {
-				t.Fatal(err)
-			}
-		}
+		checkFar(t, q, features)
 		if hidden > 1 {
 			return // middle layers of 5 bits promise nothing in the worst case
 		}
@@ -177,17 +169,33 @@ func TestNetworkRandom(t *testing.T) {
 				top = math.Max(top, math.Abs(w)*span[h])
 			}
 			bound += 4 * float64(len(miss)) * top / 127
-			for _, row := range rows {
-				p, err := q.Predict(row)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if want := m.Raw(nil, row)[o]; math.Abs(p.Scores[o]-want) > bound {
-					t.Fatalf("score %d is %g, want %g within %g", o, p.Scores[o], want, bound)
-				}
-			}
+			checkNear(t, m, q, rows, o, bound)
 		}
 	})
+}
+
+// checkNear checks that the quantized score o of every row is near the float model's.
+func checkNear(t *rapid.T, m Model, q *Quantized, rows [][]float64, o int, bound float64) {
+	t.Helper()
+	for _, row := range rows {
+		p, err := q.Predict(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := m.Raw(nil, row)[o]; math.Abs(p.Scores[o]-want) > bound {
+			t.Fatalf("score %d is %g, want %g within %g", o, p.Scores[o], want, bound)
+		}
+	}
+}
+
+// checkFar checks that the graph evaluates far outside the calibrated range: it cannot leave its tables.
+func checkFar(t *rapid.T, q *Quantized, features int) {
+	t.Helper()
+	for _, x := range []float64{-1e30, 1e30} {
+		if _, err := q.Predict(slices.Repeat([]float64{x}, features)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestRefusals checks the errors that a user sees.

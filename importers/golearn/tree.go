@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/fhe-ml/fhe-ml/models"
 	"github.com/fhe-ml/fhe-ml/quantize"
@@ -69,17 +70,11 @@ func (f *forest) column(a *attribute) (int, error) {
 
 // coding lists which number stands for which value.
 func coding(values []string) string {
-	text := ""
+	items := make([]string, len(values))
 	for i, v := range values {
-		if i == 8 {
-			return text + ", ..."
-		}
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d for %s", i, v)
+		items[i] = fmt.Sprintf("%d for %s", i, v)
 	}
-	return text
+	return firstOf(items, 8)
 }
 
 // split adds a split and returns its reference. A float attribute has the branches "1" (x > threshold) and "0"; others have one per value. Where the value that
@@ -226,7 +221,7 @@ func (f *forest) finish(opt Options) (models.Model, error) {
 		finishTree(&m.Trees[i], values, at)
 	}
 	if len(f.trees) > 1 && len(f.trees)%2 == 0 || len(f.trees) > 1 && len(classes) > 2 {
-		f.report.warn("where classes have equally many votes the first one wins, in the order %s; golearn then decides at random", some(classes))
+		f.report.warn("where classes have equally many votes the first one wins, in the order %s; golearn then decides at random", firstOf(classes, 6))
 	}
 	return m, nil
 }
@@ -253,17 +248,10 @@ func finishTree(t *models.Tree, values [][]float64, feature []int) {
 	}
 }
 
-// some lists the first few names.
-func some(names []string) string {
-	text := ""
-	for i, n := range names {
-		if i == 6 {
-			return text + ", ..."
-		}
-		if i > 0 {
-			text += ", "
-		}
-		text += n
+// firstOf lists the first few items.
+func firstOf(items []string, most int) string {
+	if len(items) > most {
+		return strings.Join(items[:most], ", ") + ", ..."
 	}
-	return text
+	return strings.Join(items, ", ")
 }

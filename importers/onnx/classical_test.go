@@ -1,12 +1,9 @@
 package onnx
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -28,38 +25,6 @@ func classicalFixtures(t testing.TB) []string {
 		t.Fatalf("only %d fixtures (%v)", len(files), err)
 	}
 	return files
-}
-
-// classicalRows reads a table as rows of the model's columns: texts become the numbers that the pipeline gives them.
-func classicalRows(t testing.TB, path string, info *models.Info) [][]float64 {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	records, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows [][]float64
-	for _, rec := range records[1:] {
-		row := make([]float64, len(rec))
-		for i, s := range rec {
-			switch {
-			case info.Pipeline != nil && info.Pipeline.Inputs[i].Text:
-				row[i], _ = info.Pipeline.Word(i, s)
-			case s == "":
-				row[i] = math.NaN()
-			default:
-				if row[i], err = strconv.ParseFloat(s, 64); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows
 }
 
 // quirks are the files where onnxruntime's answers are not taken as they are, and why.
@@ -94,7 +59,7 @@ func TestClassicalEqualsOnnxruntime(t *testing.T) {
 				t.Fatal(err)
 			}
 			versions[strings.Split(want.Producer, ",")[0]]++
-			rows := classicalRows(t, "testdata/classical/"+want.Data+".csv", m.Meta())
+			rows := readTable(t, "testdata/classical/"+want.Data+".csv", m.Meta().Pipeline)
 			if len(rows) != len(want.Scores) || len(rows) < 10 {
 				t.Fatalf("%d rows, %d answers", len(rows), len(want.Scores))
 			}

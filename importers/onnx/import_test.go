@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/fhe-ml/fhe-ml/models"
+	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
 // answers is what onnxruntime says of a fixture (make_fixtures.py).
@@ -49,7 +50,14 @@ func readAnswers(t testing.TB, path string) answers {
 	return a
 }
 
+// readRows reads a table of numbers, "" for one that is missing.
 func readRows(t testing.TB, path string) [][]float64 {
+	t.Helper()
+	return readTable(t, path, nil)
+}
+
+// readTable reads a table as rows of a model's columns: texts become the numbers that the pipeline (nil: none) gives them.
+func readTable(t testing.TB, path string, pipeline *quantize.Pipeline) [][]float64 {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -64,12 +72,15 @@ func readRows(t testing.TB, path string) [][]float64 {
 	for _, rec := range records[1:] {
 		row := make([]float64, len(rec))
 		for i, s := range rec {
-			if s == "" {
+			switch {
+			case pipeline != nil && pipeline.Inputs[i].Text:
+				row[i], _ = pipeline.Word(i, s)
+			case s == "":
 				row[i] = math.NaN()
-				continue
-			}
-			if row[i], err = strconv.ParseFloat(s, 64); err != nil {
-				t.Fatal(err)
+			default:
+				if row[i], err = strconv.ParseFloat(s, 64); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		rows = append(rows, row)
