@@ -78,6 +78,26 @@ func (s *serving) stop(t *testing.T) {
 	}
 }
 
+// metric reads a whole number from /metrics.
+func (s *serving) metric(t *testing.T, name string) int64 {
+	t.Helper()
+	res, err := http.Get(s.address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	m := regexp.MustCompile(`(?m)^` + name + ` (\d+)$`).FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("no %s in %q, %v", name, text, err)
+	}
+	v, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // peakMemory is the largest resident memory of the process so far, where the system tells (Linux), else 0.
 func (s *serving) peakMemory() int64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
@@ -152,8 +172,12 @@ func TestHundredRows(t *testing.T) {
 		if got := command(t, "decrypt", name+".client.fheml", "--key", name+"_keys", "--input", name+".response"); got != want {
 			t.Errorf("%s through files: %s", filepath.Base(name), firstDifference(got, want))
 		}
+		loaded := s.metric(t, "fheml_keys")
 		if got := command(t, "predict", filepath.Base(name), "--server", s.address, "--input", rows, "-q"); got != want {
 			t.Errorf("%s through a server: %s", filepath.Base(name), firstDifference(got, want))
+		}
+		if now := s.metric(t, "fheml_keys"); now != loaded {
+			t.Errorf("%s: the server has %d keys after a client with keys of its own for the occasion, had %d", filepath.Base(name), now, loaded)
 		}
 		if got := command(t, "predict", filepath.Base(name), "--server", s.address, "--keys", name+"_keys", "--input", rows, "-q", "--rows", "3"); !strings.HasPrefix(want, got) {
 			t.Errorf("%s through a server with kept keys: %s", filepath.Base(name), firstDifference(got, want))
@@ -437,19 +461,7 @@ func TestServeSignals(t *testing.T) {
 			continue
 		default:
 		}
-		res, err := http.Get(s.address + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		metrics, err := io.ReadAll(res.Body)
-		res.Body.Close()
-		m := regexp.MustCompile(`(?m)^fheml_received_bytes_total (\d+)$`).FindSubmatch(metrics)
-		if m == nil {
-			t.Fatalf("no count of bytes in %q, %v", metrics, err)
-		}
-		if received, err = strconv.ParseInt(string(m[1]), 10, 64); err != nil {
-			t.Fatal(err)
-		}
+		received = s.metric(t, "fheml_received_bytes_total")
 	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

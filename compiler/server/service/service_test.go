@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -258,11 +260,86 @@ func TestRemote(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
+	health := httptest.NewRecorder()
+	s.Handler().ServeHTTP(health, httptest.NewRequest("GET", "/healthz", nil))
+	if health.Code != http.StatusServiceUnavailable || !strings.Contains(health.Body.String(), "ending") {
+		t.Errorf("health at the end: %d %s", health.Code, health.Body)
+	}
 	if _, err := remote.Dial(t.Context(), address, "tree", nil); err == nil {
 		t.Error("the service answers after its end")
 	}
 	if _, err := remote.Dial(t.Context(), "ftp://host", "tree", nil); err == nil {
 		t.Error("an address that is none")
+	}
+}
+
+// TestKeyArrives: a service that got another key than was sent, or says so, is noticed by the name of the key.
+func TestKeyArrives(t *testing.T) {
+	p := newParty(t, compile(t, tree(), compiler.PreferUpload))
+	for name, ok := range map[string]bool{p.name: true, sumOf(p.file[1:]): false, "": false} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/v1/models":
+				writeJSON(w, 200, ModelList{[]ModelInfo{{Name: "m", NeedsKey: true}}})
+			case r.Method == "POST":
+				if data, err := io.ReadAll(r.Body); err != nil || !bytes.Equal(data, p.file) {
+					t.Errorf("%d bytes of a key of %d arrive: %v", len(data), len(p.file), err)
+				}
+				writeJSON(w, 201, KeyInfo{Key: name})
+			default:
+				writeJSON(w, 404, Error{"send it", CodeUnknownKey})
+			}
+		}))
+		r, err := remote.Dial(t.Context(), srv.URL, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SendKey(t.Context(), p.keys.Evaluation); (err == nil) != ok {
+			t.Errorf("key %s is called %q: %v", p.name, name, err)
+		}
+		srv.Close()
+	}
+}
+
+// TestLimitListener: a connection beyond the limit waits until one is closed, and the end of the listener ends the wait.
+func TestLimitListener(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLimitListener(inner, 1)
+	accepted := make(chan net.Conn)
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				ended <- err
+				return
+			}
+			accepted <- c
+		}
+	}()
+	for range 2 {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	first := <-accepted
+	select {
+	case <-accepted:
+		t.Fatal("two connections where there is a place for one")
+	case <-time.After(50 * time.Millisecond):
+	}
+	first.Close()
+	first.Close() // gives one place back and not two
+	second := <-accepted
+	defer second.Close()
+	l.Close() // while Accept waits for a place
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the end of the listener: %v", err)
 	}
 }
 
