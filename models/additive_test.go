@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fhe-ml/fhe-ml/datasets"
@@ -375,3 +376,19 @@ func TestAdditiveErrors(t *testing.T) {
 }
 
 func fails[M any](_ M, err error) error { return err }
+
+// TestNaiveBayesImpossible: a probability of zero, whose logarithm is minus infinity, weighs as much as is finite; one above 1 is refused.
+func TestNaiveBayesImpossible(t *testing.T) {
+	info := models.Info{Features: []string{"a", "b"}, Named: true}
+	never := math.Inf(-1)
+	m, err := models.NewMultinomialNaiveBayes(info, []float64{0, never}, [][]float64{{never, 0}, {-1, -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := m.Raw(nil, []float64{1, 2}); s[0] != -1e4 || s[1] != -1e4-3 {
+		t.Errorf("scores %v", s)
+	}
+	if _, err := models.NewMultinomialNaiveBayes(info, []float64{-1, -1}, [][]float64{{math.Inf(1), 0}, {-1, -1}}); err == nil || !strings.Contains(err.Error(), "not a logarithm") {
+		t.Errorf("error %v", err)
+	}
+}

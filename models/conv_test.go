@@ -198,3 +198,30 @@ func TestConvRefusals(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestConvConstantElement: an element of the array that never varies has no code beside its value, though its channel has.
+func TestConvConstantElement(t *testing.T) {
+	m := &Network{Info: classifier(9, 1), Layers: []Layer{
+		{Conv: &Conv{Channels: 1, Size: [2]int{3, 3}, Outputs: 1, KernelSize: [2]int{2, 2}, Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 1, Kernel: []float64{1, -1, 2, 1}},
+			Bias: make([]float64, 4), Activation: ActReLU},
+		{Weights: [][]float64{{1, 1, 1, 1}}, Bias: []float64{0}},
+	}}
+	var rows [][]float64
+	for r := range 20 {
+		row := make([]float64, 9)
+		for f := range row {
+			row[f] = float64((r*7+f*5)%11) / 2
+		}
+		row[4] = 2
+		rows = append(rows, row)
+	}
+	q, err := m.Quantize(Options{}, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range q.Pre.Coders {
+		if one := c.Levels == 1; one != (c.Feature == 4) || one && c.Min != 2 {
+			t.Errorf("element %d has %d codes from %g", c.Feature, c.Levels, c.Min)
+		}
+	}
+}
