@@ -234,8 +234,8 @@ func (b *Builder) arrayOf(items []any, depth int) (*Value, *Error) {
 			return nil, fail("all rows must be as long", "a list of arrays of shapes %s and %s", shapeText(parts[0].shape), shapeText(parts[i].shape))
 		}
 	}
-	b.spend(len(items))
-	if numbers { // the usual case, at once
+	b.spend(16 * len(items)) // an item of a list costs far more than an element of an array
+	if numbers {             // the usual case, at once
 		out := &Value{shape: []int{len(parts)}}
 		for _, p := range parts {
 			out.kind = max(out.kind, p.kind)

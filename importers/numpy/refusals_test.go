@@ -103,6 +103,10 @@ func TestBounded(t *testing.T) {
 		"def f(x):\n    return x" + strings.Repeat("**2", 5000) + "\n",
 		"def f(x):\n    return x" + strings.Repeat("[0:1]", 5000) + "\n",
 		strings.Repeat("if 1:\n ", 500),
+		"l = [1]\nl.append(l)\ndef f(x):\n    return x if l == l else -x\n",
+		"l = [1]\nl.append(l)\ndef f(x):\n    return x if l in [l] else -x\n",
+		"l = [1]\nl[0] = l\nimport numpy as np\ndef f(x):\n    return x + np.array(l)\n",
+		"l = [1]\nm = [1]\nfor i in range(60):\n    l = [l, l]\n    m = [m, m]\ndef f(x):\n    return x if l == m else -x\n",
 	} {
 		if _, err := compileText(source); err == nil {
 			t.Errorf("accepted: %.80s", source)
