@@ -9,7 +9,6 @@ import (
 type call struct {
 	b    *Builder
 	in   *interp // nil for programs built in Go
-	at   place
 	name string
 	args []any
 	kw   map[string]any

@@ -98,7 +98,7 @@ func shapeFunctions() map[string]impl {
 		axes[at[0]], axes[at[1]] = axes[at[1]], axes[at[0]]
 		return c.b.transpose(v, axes)
 	}, "axis1", "axis2")
-	// spreadArguments reads method calls whose list is given as several arguments: x.reshape(2, 3).
+	// several reads method calls whose list is given as several arguments: x.reshape(2, 3).
 	several := func(name string, f func(c *call, v *Value) (*Value, *Error)) impl {
 		g := view(f, name)
 		params := []string{"a", name, "1", "2", "3", "4", "5", "6", "7"}
@@ -267,9 +267,7 @@ func filled(x float64, like bool) impl {
 				return nil, err
 			}
 			preset = dtype{v.kind, v.typ}
-			for _, d := range v.shape {
-				ints = append(ints, int64(d))
-			}
+			ints = v.shapeInts()
 		} else if ints, err = c.integers("shape"); err != nil {
 			return nil, err
 		}
@@ -318,19 +316,33 @@ func (c *call) full(ints []int64, x *Value, preset dtype) (any, *Error) {
 	return c.b.moved(x, make([]int, sizeOf(shape)), shape), nil
 }
 
-// creators make arrays.
-func creators() map[string]impl {
-	array := impl{[]string{"object", "dtype"}, 1, func(c *call) (any, *Error) {
-		v, err := c.value("object")
+// shapeInts returns the shape as the integers of an argument.
+func (v *Value) shapeInts() []int64 {
+	out := make([]int64, len(v.shape))
+	for i, d := range v.shape {
+		out[i] = int64(d)
+	}
+	return out
+}
+
+// converted returns an impl that takes an array, named by its first parameter, and a dtype, of which need must be given.
+func converted(name string, need int) impl {
+	return impl{[]string{name, "dtype"}, need, func(c *call) (any, *Error) {
+		v, err := c.value(name)
 		if err != nil {
 			return nil, err
 		}
-		k, err := c.dtypeArgument(c.typeOf(v, "object", "a"))
+		k, err := c.dtypeArgument(c.typeOf(v, name))
 		if err != nil {
 			return nil, err
 		}
 		return c.b.as(v, k)
 	}}
+}
+
+// creators make arrays.
+func creators() map[string]impl {
+	array := converted("object", 1)
 	fullLike := func(c *call) (any, *Error) {
 		v, err := c.value("a")
 		if err != nil {
@@ -340,10 +352,7 @@ func creators() map[string]impl {
 		if err != nil {
 			return nil, err
 		}
-		var ints []int64
-		for _, d := range v.shape {
-			ints = append(ints, int64(d))
-		}
+		ints := v.shapeInts()
 		return c.full(ints, x, dtype{v.kind, v.typ})
 	}
 	return map[string]impl{
@@ -402,17 +411,7 @@ func creators() map[string]impl {
 			}
 			return v, nil
 		}},
-		"method.astype": {[]string{"a", "dtype"}, 2, func(c *call) (any, *Error) {
-			v, err := c.value("a")
-			if err != nil {
-				return nil, err
-			}
-			k, err := c.dtypeArgument(c.typeOf(v, "object", "a"))
-			if err != nil {
-				return nil, err
-			}
-			return c.b.as(v, k)
-		}},
+		"method.astype": converted("a", 2),
 		"method.tolist": one1(func(b *Builder, v *Value) (any, *Error) {
 			if v.Encrypted() {
 				return nil, fail("keep it an array", "the list of an encrypted array")

@@ -258,7 +258,7 @@ func (in *interp) evalCall(x *callExpr, s *scope) (any, *Error) {
 
 // invoke calls anything that can be called.
 func (in *interp) invoke(fn any, args []any, names []string, at place) (any, *Error) {
-	c := call{b: in.b, in: in, at: at, kw: map[string]any{}}
+	c := call{b: in.b, in: in, kw: map[string]any{}}
 	for i, a := range args {
 		if names[i] != "" {
 			c.kw[names[i]] = a

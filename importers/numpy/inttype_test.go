@@ -49,14 +49,6 @@ func TestNarrowIntegers(t *testing.T) {
 		"return x + U * np.int16(2)":                          401,
 		"return x + (U > C) * 1":                              2,
 	} {
-		p, err := compileText(head + body + "\n")
-		if err != nil {
-			t.Errorf("%s: %v", body, err)
-			continue
-		}
-		out, err := p.Graph.Eval(map[string][]int64{"x": {1, 2, 3}})
-		if err != nil || out[0][0] != want {
-			t.Errorf("%s: %v, %v, want %d", body, out, err, want)
-		}
+		checkText(t, head+body+"\n", want)
 	}
 }

@@ -85,12 +85,11 @@ type Options struct {
 	Load func(name string) (*Value, error)
 }
 
-// Program is a function of a file as a graph. Its outputs have the names Outputs.
+// Program is a function of a file as a graph, with an output for each array that the function returns.
 type Program struct {
 	Graph    *compiler.Graph
 	Function string
 	Inputs   []Input // in the order of the parameters
-	Outputs  int
 }
 
 // ParseFile compiles a function of a Python file. source is the file's text; file names it in errors, which are of type *Error where they have a place.
@@ -202,7 +201,6 @@ func (in *interp) compile(opt Options) (*Program, *Error) {
 		if err != nil {
 			return nil, err
 		}
-		p.Outputs += v.size()
 	}
 	p.Graph = in.b.g
 	return p, nil

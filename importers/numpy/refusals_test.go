@@ -16,6 +16,20 @@ func compileText(source string) (*Program, error) {
 	return ParseFile("f.py", source, Options{Inputs: inputs})
 }
 
+// checkText compiles def f(x) of a text and compares its first result for x = [1, 2, 3].
+func checkText(t *testing.T, source string, want int64) {
+	t.Helper()
+	p, err := compileText(source)
+	if err != nil {
+		t.Errorf("%s: %v", source, err)
+		return
+	}
+	out, err := p.Graph.Eval(map[string][]int64{"x": {1, 2, 3}})
+	if err != nil || out[0][0] != want {
+		t.Errorf("%s: %v, %v, want %d", source, out, err, want)
+	}
+}
+
 // TestRefusals holds what people read when they make a typical mistake: place, what is wrong, the way out, and the line underlined.
 func TestRefusals(t *testing.T) {
 	for source, want := range map[string]string{
