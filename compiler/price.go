@@ -53,10 +53,6 @@ const readUsPerByte = 0.0005
 // bytesPerMs is --prefer upload's price of a millisecond: what decides between requests of the same size.
 const bytesPerMs = 100
 
-// maxSelectBase is the largest digit of a select. With 2^23 the FFT's error decides, and digits of clear tables, which are far from white, give it a spectrum that
-// some keys amplify: up to 1.3 times the predicted deviation was measured over 40 keys. With 2^21 that error is a sixteenth.
-const maxSelectBase = 21
-
 // maxBase is the largest digit of a gadget for which the FFT's error was measured.
 const maxBase = 28
 
@@ -81,6 +77,7 @@ func (p *plan) price(limit float64) (candidate, error) {
 // variances are what one unit of each noise source is worth.
 type variances struct {
 	fresh, cmux, br, beforeLookup float64
+	drift                         float64 // of a CMUX, what CMUX by one selector have in common
 	bottom                        func(e event) float64
 	// tail is log2 of the probability that a value of e's with the given variance is off by more than halfGap; nil: it is Gaussian.
 	tail func(e event, halfGap, total float64) float64
@@ -109,6 +106,9 @@ func (p *plan) log2Fail(v variances) (log2p, log2Noise float64) {
 // total is the variance of a value of e's.
 func (v variances) total(e event) float64 {
 	total := e.noise.fresh*v.fresh + e.noise.cmux*v.cmux + e.noise.br*v.br
+	if n := e.noise.products; n > 1 { // n products with weights w: (sum of |w|)^2 is at most n times the sum of w^2, of which one is in cmux
+		total += e.noise.cmux * (n - 1) * v.drift
+	}
 	if e.noise.bottom > 0 {
 		total += e.noise.bottom * v.bottom(e)
 	}
@@ -120,7 +120,7 @@ func (v variances) total(e event) float64 {
 
 // selectVariances fills in the CMUX part.
 func selectVariances(s tfhe.SelectNoise, g tfhe.GadgetParams, v variances) variances {
-	v.cmux = s.CMUX(g)
+	v.cmux, v.drift = s.CMUX(g), s.DigitMean(g)
 	v.bottom = func(e event) float64 {
 		// The lowest CMUX of a tree multiplies clear leaves: digits of one polynomial with e.digits coefficients of at most B/2 meet the body rows,
 		// and nothing is rounded where the gadget reaches the leaves' lowest bit.
@@ -139,7 +139,7 @@ func selectVariances(s tfhe.SelectNoise, g tfhe.GadgetParams, v variances) varia
 
 // bestGadget returns the base that gives the least noise of a CMUX with the given levels, of rows that are divided by 2^slots.
 func bestGadget(s tfhe.SelectNoise, levels, slots int) tfhe.GadgetParams {
-	return leastNoise(levels, min(maxSelectBase, (62-slots)/levels), s.CMUX)
+	return leastNoise(levels, min(maxBase, (62-slots)/levels), s.CMUX)
 }
 
 // maxSelectLevels bounds the gadget of client bits.

@@ -76,6 +76,13 @@ func (s SelectNoise) CMUX(g GadgetParams) float64 {
 	return s.ExternalProduct(g) + (1+s.KeyWeight)*g.RoundingVariance()
 }
 
+// DigitMean returns the variance that the mean of the digits makes in one product: digits lie in [-B/2, B/2), or in (-B/2, B/2] at odd coefficients, so that
+// their mean is -1/2 and 1/2. It is part of [SelectNoise.ExternalProduct]; but products with one GGSW ciphertext have it in common, so that a sum of u of them
+// has u^2 times this variance and not u times.
+func (s SelectNoise) DigitMean(g GadgetParams) float64 {
+	return float64(g.Levels*s.N) * (float64(s.K)*s.MaskRowVariance + s.BodyRowVariance) / 4
+}
+
 // Paths returns the variance of a sum of count results, each of which went through depth CMUX with all bits 1. In a tree of binary decisions
 // whose lowest nodes have clear leaves, depth is one less than the tree's depth; a rotation by input bits has count 1 and one CMUX a bit.
 func (s SelectNoise) Paths(g GadgetParams, depth, count int) float64 {

@@ -116,6 +116,67 @@ func TestFFTConstant(t *testing.T) {
 	}
 }
 
+// TestTies: rounding errors of products add up like independent ones even where the words are so coarse that many lie halfway between two multiples. 64
+// chains of four selects, of which the first is of clear words and adds next to nothing, are summed.
+func TestTies(t *testing.T) {
+	const sums, depth = 64, 4
+	for _, g := range []GadgetParams{{23, 1}, {16, 2}} {
+		var m moments
+		for range samples(4, 16) {
+			k := newKeySet(t, parametersOf(t, ternarySet))
+			ev := k.evaluator(g)
+			total, want := NewGLWE(k.p), make([]uint64, k.p.N())
+			for range sums {
+				clear := func() GLWECiphertext {
+					ct := NewGLWE(k.p)
+					copy(ct.Body, randomWords(120))
+					return ct
+				}
+				ct := clear()
+				for i, w := range ct.Body {
+					want[i] += w
+				}
+				for range depth {
+					ev.CMUX(ct, k.encryptBit(1, g), clear(), ct)
+				}
+				for i, w := range ct.Mask {
+					total.Mask[i] += w
+				}
+				for i, w := range ct.Body {
+					total.Body[i] += w
+				}
+			}
+			m.addDifference(k.phase(total), want)
+		}
+		checkNoise(t, "64 chains of selects, "+g.String(), &m, sums*(depth-1)*FreshSelect(2048, 1, 1365, ternarySet.Log2SigmaGLWE).CMUX(g), fftLow, 1.12, 6)
+	}
+}
+
+// TestDigitMean sums 256 selects by one GGSW ciphertext, whose noise rules: the digits' mean adds up.
+func TestDigitMean(t *testing.T) {
+	const count = 256
+	lit := ternarySet
+	lit.Log2SigmaGLWE = -30
+	k := keysOf(t, lit)
+	g := GadgetParams{5, 5}
+	ev := k.evaluator(g)
+	var m moments
+	for range samples(24, 100) {
+		bit := k.encryptBit(1, g)
+		total, in := NewGLWE(k.p), NewGLWE(k.p)
+		for range count {
+			hi, dst := k.randomGLWE(), NewGLWE(k.p)
+			ev.CMUX(dst, bit, NewGLWE(k.p), hi)
+			total.Add(dst)
+			in.Add(hi)
+		}
+		m.addDifference(k.phase(total), k.phase(in))
+	}
+	noise := k.selectNoise()
+	// Each GGSW ciphertext gives one value of the common part, which is almost half of all: its deviation is known to 7%.
+	checkNoise(t, "256 selects by one ciphertext", &m, count*noise.CMUX(g)+count*(count-1)*noise.DigitMean(g), 0.75, 1.25, 40)
+}
+
 // TestRotateChain turns a ciphertext by 100 encrypted bits, all of them 1, and measures the sum of the noise.
 func TestRotateChain(t *testing.T) {
 	const depth = 100
