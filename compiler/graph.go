@@ -57,6 +57,9 @@ type Node struct {
 	// Lo and Hi bound each element in row-major order, both inclusive and below 2^62 in magnitude. They are exact for
 	// every operation on its own, taking its arguments' elements as independent.
 	Lo, Hi []int64
+	// Origin says where the node comes from, in a numbering of whoever built the graph (see Graph.Origin); 0 where that is not known. Passes keep it,
+	// errors name it, and it means nothing else: it is not printed.
+	Origin int
 }
 
 // Size returns the number of elements of the value.
@@ -85,6 +88,8 @@ type Graph struct {
 	Nodes []*Node
 	// Outputs are the results, in the order of the calls of Output.
 	Outputs []*Node
+	// Origin is that of the nodes that are added next: who builds a graph from a text, say, sets it to the number of a line.
+	Origin int
 }
 
 // NewGraph returns an empty graph.

@@ -38,8 +38,10 @@ func (g *Graph) Join() (*Graph, error) {
 	})
 	parts := make([]*Node, len(h.Outputs))
 	for i, o := range h.Outputs {
+		h.Origin = o.Origin
 		parts[i] = h.Reshape(o, o.Size())
 	}
+	h.Origin = 0
 	h.Outputs = []*Node{h.Concatenate(0, parts...)}
 	return h, h.Verify()
 }

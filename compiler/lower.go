@@ -1,10 +1,14 @@
 package compiler
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// LowerError says which node of a graph has no encrypted form yet, and the way out.
+// LowerError says which node of a graph has no encrypted form, or is too noisy in one, and the way out.
 type LowerError struct {
 	Node   int // ID in the optimised graph
+	Origin int // the node's: see Node.Origin
 	Op     Op
 	Reason string
 	// Lowering is the one that was asked for and is impossible, LowerAuto where there is no form at all.
@@ -13,10 +17,15 @@ type LowerError struct {
 
 // Error returns one line.
 func (e *LowerError) Error() string {
+	return fmt.Sprintf("compiler: node %%%d (%s): %s", e.Node, e.Op, e.Detail())
+}
+
+// Detail returns what is wrong without where.
+func (e *LowerError) Detail() string {
 	if e.Lowering != LowerAuto {
-		return fmt.Sprintf("compiler: node %%%d (%s): lowering %s is impossible: %s; auto chooses what is possible", e.Node, e.Op, e.Lowering, e.Reason)
+		return fmt.Sprintf("lowering %s is impossible: %s; auto chooses what is possible", e.Lowering, e.Reason)
 	}
-	return fmt.Sprintf("compiler: node %%%d (%s): %s", e.Node, e.Op, e.Reason)
+	return e.Reason
 }
 
 // lowerer turns an optimised graph into elements, selectors and vectors; a plan then gives them widths and parameters.
@@ -31,6 +40,7 @@ type lowerer struct {
 	diagrams  map[int32]*whereNode
 	forest    *forest        // the diagrams of all outputs, once a plan needs them
 	groups    []*columnGroup // the columns of packed ciphertexts, likewise
+	makers    []*Node        // of each result the node that computes it, likewise
 
 	// How each part is lowered, and what was met: see pick.
 	force     Lowering
@@ -85,12 +95,16 @@ func (l *lowerer) run() ([]form, error) {
 }
 
 func (l *lowerer) fail(n *Node, format string, args ...any) error {
-	return &LowerError{Node: n.ID, Op: n.Op, Reason: fmt.Sprintf(format, args...)}
+	return lowerError(n, LowerAuto, format, args...)
 }
 
 // impossible is the error of a lowering that a node cannot have.
 func (l *lowerer) impossible(n *Node, how Lowering, format string, args ...any) error {
-	return &LowerError{Node: n.ID, Op: n.Op, Reason: fmt.Sprintf(format, args...), Lowering: how}
+	return lowerError(n, how, format, args...)
+}
+
+func lowerError(n *Node, how Lowering, format string, args ...any) error {
+	return &LowerError{Node: n.ID, Origin: n.Origin, Op: n.Op, Reason: fmt.Sprintf(format, args...), Lowering: how}
 }
 
 // node returns the elements of one node.
@@ -164,14 +178,7 @@ func (l *lowerer) moved(n *Node) []*elem {
 			all = append(all, l.elems[a.ID]...)
 		}
 	}
-	index := moveElements(n, func(a *Node) []int64 {
-		seq := make([]int64, a.Size())
-		for i := range seq {
-			seq[i] = starts[a] + int64(i)
-		}
-		return seq
-	})
-	return mapInts(index, func(i int64) *elem { return all[i] })
+	return mapInts(numbered(n, starts), func(i int64) *elem { return all[i] })
 }
 
 // forms returns the elements of n as forms; functions that are not computed yet become vectors of the circuit.
@@ -188,4 +195,50 @@ func (l *lowerer) forms(n *Node) ([]form, error) {
 		out = append(out, e.form)
 	}
 	return out, nil
+}
+
+// resultNode returns the node that computes result i, counted over all outputs, behind what only moves it.
+func (l *lowerer) resultNode(i int) *Node {
+	if l.makers == nil {
+		known := make(map[*Node][]*Node)
+		for _, o := range l.g.Outputs {
+			l.makers = append(l.makers, makersOf(o, known)...)
+		}
+	}
+	return l.makers[i]
+}
+
+// makersOf returns the node that computes each element of n. known are those that were asked for before.
+func makersOf(n *Node, known map[*Node][]*Node) []*Node {
+	if makers, ok := known[n]; ok {
+		return makers
+	}
+	var makers []*Node
+	switch n.Op {
+	case OpReshape, OpTranspose, OpConcatenate, OpGetItem, OpTake:
+		var all []*Node
+		starts := map[*Node]int64{}
+		for _, a := range n.Args {
+			starts[a] = int64(len(all))
+			all = append(all, makersOf(a, known)...)
+		}
+		for _, at := range numbered(n, starts) {
+			makers = append(makers, all[at])
+		}
+	default:
+		makers = slices.Repeat([]*Node{n}, n.Size())
+	}
+	known[n] = makers
+	return makers
+}
+
+// numbered returns where each element of n, which only moves those of its arguments, comes from: elements of an argument are counted from its start.
+func numbered(n *Node, starts map[*Node]int64) []int64 {
+	return moveElements(n, func(a *Node) []int64 {
+		seq := make([]int64, a.Size())
+		for i := range seq {
+			seq[i] = starts[a] + int64(i)
+		}
+		return seq
+	})
 }

@@ -21,6 +21,9 @@ func (g *Graph) add(n *Node) error {
 		return fmt.Errorf("%s: %w", n.Op, err)
 	}
 	n.ID = len(g.Nodes)
+	if n.Origin == 0 {
+		n.Origin = g.Origin
+	}
 	g.Nodes = append(g.Nodes, n)
 	return nil
 }

@@ -71,7 +71,7 @@ func rewrite(g *Graph, replace func(rw *rewriter, n *Node, args []*Node) *Node) 
 		for j, a := range n.Args {
 			args[j] = rw.nodes[a.ID]
 		}
-		rw.kept = nil
+		rw.kept, rw.g.Origin = nil, n.Origin // what takes n's place comes from where n does
 		m := replace(rw, n, args)
 		if m == nil {
 			m = rw.keep(n, args)
@@ -82,6 +82,7 @@ func rewrite(g *Graph, replace func(rw *rewriter, n *Node, args []*Node) *Node) 
 	for _, o := range g.Outputs {
 		rw.g.Outputs = append(rw.g.Outputs, rw.nodes[o.ID])
 	}
+	rw.g.Origin = 0
 	return rw.g, rw.changed
 }
 

@@ -14,6 +14,9 @@ func TestPasses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				g := drawGraph(t)
+				for i, n := range g.Nodes {
+					n.Origin = i + 1
+				}
 				before := g.String()
 				h, err := run(g)
 				if err != nil {
@@ -26,6 +29,11 @@ func TestPasses(t *testing.T) {
 					t.Fatalf("%d inputs of %d are left", len(h.Inputs()), len(g.Inputs()))
 				}
 				checkSame(t, g, h) // includes Verify
+				for _, n := range h.Nodes {
+					if n.Origin < 1 || n.Origin > len(g.Nodes) || n.Op == OpInput && g.Nodes[n.Origin-1].Name != n.Name {
+						t.Fatalf("node %%%d comes from %d\n%s\n%s", n.ID, n.Origin, g, h)
+					}
+				}
 				for i, o := range h.Outputs {
 					old := g.Outputs[i]
 					if !slices.Equal(o.Shape, old.Shape) {

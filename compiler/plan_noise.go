@@ -31,6 +31,7 @@ type event struct {
 	// What lowest selects multiply by: digits of a gadget, where ggsw is set, and integers of magnitude up to single with single rows.
 	ggsw   bool
 	single float64
+	node   *Node // what is decoded, for errors; of events that were merged the first one's
 }
 
 // layClasses finds elements that are computed from the same sources with the same table: units of a layer whose tables agree in a digit, say. They are
@@ -177,15 +178,16 @@ func (p *plan) layNoise() {
 		for b := range vp.drop {
 			// The bit goes to the top: noise is multiplied by 2^(w-1-b); the b bits cleared before left their own noise.
 			at := noise{}.plus(worst.plus(noise{br: 1}, float64(b)), math.Exp2(2*float64(w-1-b)))
-			p.events = append(p.events, event{log2Gap: -2, noise: at, lookup: true, count: len(vp.rows), width: 1, digits: turned, ggsw: true})
+			p.events = append(p.events, event{log2Gap: -2, noise: at, lookup: true, count: len(vp.rows), width: 1, digits: turned, ggsw: true, node: vp.v.node})
 		}
-		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1, digits: turned, ggsw: true})
+		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1, digits: turned, ggsw: true,
+			node: vp.v.node})
 		vp.events = slices.Clone(p.events[first:])
 	}
 	for _, r := range p.rows {
 		n := p.sumNoise(r.terms, p.rowWidth)
 		p.affines++
-		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth, digits: turned, ggsw: true})
+		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth, digits: turned, ggsw: true, node: p.l.resultNode(r.output)})
 	}
 }
 
@@ -194,12 +196,13 @@ func (p *plan) mergeEvents() {
 	at := map[event]int{}
 	merged := p.events[:0]
 	for _, e := range p.events {
-		count := e.count
-		e.count = 0
-		i, ok := at[e]
+		count, key := e.count, e
+		key.count, key.node = 0, nil
+		i, ok := at[key]
 		if !ok {
 			i = len(merged)
-			at[e] = i
+			at[key] = i
+			e.count = 0
 			merged = append(merged, e)
 		}
 		merged[i].count += count

@@ -115,7 +115,7 @@ func (p *plan) layPacked(outputs []form, looked []int32) error {
 	if pp.inputWidth > maxPlanWidth {
 		return fmt.Errorf("compiler: packed codes of %d bits are wider than %d", pp.inputWidth, maxPlanWidth)
 	}
-	worst := 0.0
+	worst, heaviest := 0.0, 0
 	for i := range pp.steps {
 		pp.steps[i].Width = pp.width
 		norm, sum := 0.0, 0.0
@@ -131,14 +131,18 @@ func (p *plan) layPacked(outputs []form, looked []int32) error {
 		if sum > maxWeights {
 			return errors.New("compiler: the weights of a product are too large")
 		}
-		worst = max(worst, norm)
+		if norm > worst {
+			worst, heaviest = norm, i
+		}
 	}
 	p.packed = pp
 	if len(pp.rows) == 0 {
 		return nil
 	}
 	p.affines += len(pp.rows)
-	p.events = append(p.events, event{log2Gap: -float64(pp.width + 1), noise: noise{fresh: worst}, count: len(pp.rows), width: pp.width})
+	row := slices.IndexFunc(pp.rows, func(r packedRow) bool { return r.step == heaviest })
+	p.events = append(p.events, event{log2Gap: -float64(pp.width + 1), noise: noise{fresh: worst}, count: len(pp.rows), width: pp.width,
+		node: p.l.resultNode(pp.rows[row].output)})
 	return nil
 }
 

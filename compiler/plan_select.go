@@ -68,7 +68,8 @@ func (p *plan) laySelect(outputs []form) error {
 	if !singles {
 		p.products = len(p.selectors)
 	}
-	worst := event{log2Gap: -float64(sp.step.Width + 1), count: c, width: sp.step.Width, digits: c}
+	widest := slices.Index(hi, slices.Max(hi)) / sp.digits
+	worst := event{log2Gap: -float64(sp.step.Width + 1), count: c, width: sp.step.Width, digits: c, node: p.l.resultNode(widest)}
 	for i, t := range trees {
 		if tables[i] {
 			// The first rotation multiplies by the difference of the table and the table in its new place.

@@ -3,7 +3,6 @@ package compiler
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -60,12 +59,12 @@ const maxBase = 28
 func (p *plan) price(limit float64) (candidate, error) {
 	for _, e := range p.events {
 		if e.width > maxPlanWidth {
-			return candidate{}, fmt.Errorf("compiler: a result of %d bits is wider than %d", e.width, maxPlanWidth)
+			return candidate{}, p.l.fail(e.node, "a value of %d bits is wider than %d: use smaller weights or fewer bits", e.width, maxPlanWidth)
 		}
 	}
 	for _, vp := range p.vectors {
 		if vp.width > maxPlanWidth {
-			return candidate{}, fmt.Errorf("compiler: values of %d bits are wider than %d", vp.width, maxPlanWidth)
+			return candidate{}, p.l.fail(vp.v.node, "values of %d bits are wider than %d: use smaller weights or fewer bits", vp.width, maxPlanWidth)
 		}
 	}
 	if p.lookups > 0 {
@@ -150,12 +149,13 @@ func (p *plan) priceLeveled(limit float64) (candidate, error) {
 	sigma := tfhe.MinLog2Sigma(tfhe.TernaryKey, polyDegree, 1)
 	lit := tfhe.ParametersLiteral{PolyDegree: polyDegree, GLWEDimension: 1, Key: tfhe.TernaryKey, Log2SigmaGLWE: sigma}
 	base := variances{fresh: math.Exp2(2 * sigma), bottom: func(event) float64 { return 0 }}
-	best, least := candidate{cost: math.Inf(1)}, math.Inf(1)
+	best, least := candidate{cost: math.Inf(1)}, newShortfall()
 	if len(p.selectors) == 0 {
 		c := candidate{params: lit, ms: p.leveledUs(0) / 1000}
 		c.cost = p.cost(c.ms, lit)
 		if c.log2PFail, c.log2Noise = p.log2Fail(base); c.log2PFail > p.opts.Log2PFail {
-			return candidate{}, p.tooNoisy(c.log2PFail)
+			least.note(c.log2PFail, base)
+			return candidate{}, p.tooNoisy(least)
 		}
 		return c, nil
 	}
@@ -165,8 +165,9 @@ func (p *plan) priceLeveled(limit float64) (candidate, error) {
 		lit.Select = bestGadget(s, levels, 0)
 		c := candidate{params: lit, ms: (p.leveledUs(levels) + p.loadUs(levels)) / 1000}
 		c.cost = p.cost(c.ms, lit)
-		c.log2PFail, c.log2Noise = p.log2Fail(selectVariances(s, lit.Select, base))
-		least = min(least, c.log2PFail)
+		v := selectVariances(s, lit.Select, base)
+		c.log2PFail, c.log2Noise = p.log2Fail(v)
+		least.note(c.log2PFail, v)
 		if c.log2PFail <= p.opts.Log2PFail {
 			best = c
 			break // more levels only cost more
@@ -179,19 +180,45 @@ func (p *plan) priceLeveled(limit float64) (candidate, error) {
 }
 
 // found returns the best candidate of a search, or why there is none.
-func (p *plan) found(best candidate, least float64) (candidate, error) {
+func (p *plan) found(best candidate, least shortfall) (candidate, error) {
 	switch {
 	case !math.IsInf(best.cost, 1):
 		return best, nil
-	case math.IsInf(least, 1):
+	case math.IsInf(least.log2PFail, 1):
 		return best, errors.New("compiler: a cheaper layout was found")
 	}
 	return best, p.tooNoisy(least)
 }
 
-func (p *plan) tooNoisy(least float64) error {
-	return fmt.Errorf("compiler: the values are too wide for the noise: failure probability 2^%.1f at best, above 2^%g: use fewer bits or a higher failure probability",
-		least, p.opts.Log2PFail)
+// shortfall is the least failure probability that a search saw, and the variances that gave it.
+type shortfall struct {
+	log2PFail float64
+	by        variances
+}
+
+func newShortfall() shortfall { return shortfall{log2PFail: math.Inf(1)} }
+
+// note takes in a failure probability.
+func (s *shortfall) note(log2p float64, by variances) {
+	if log2p < s.log2PFail {
+		s.log2PFail, s.by = log2p, by
+	}
+}
+
+// tooNoisy is the error of a search that found nothing: it names the value that fails most.
+func (p *plan) tooNoisy(least shortfall) error {
+	worst, fails := p.events[0], math.Inf(-1)
+	for _, e := range p.events {
+		if f := tfhe.Log2PFailGap(math.Exp2(e.log2Gap), least.by.total(e)) + math.Log2(float64(e.count)); f > fails {
+			worst, fails = e, f
+		}
+	}
+	what := "the result is"
+	if worst.lookup {
+		what = "the sum that the table takes is"
+	}
+	return p.l.fail(worst.node, "%s too wide for the noise that it has (failure probability 2^%.1f at best, above 2^%g): use smaller weights, fewer terms or bits, or a higher failure probability",
+		what, least.log2PFail, p.opts.Log2PFail)
 }
 
 // loadUs is the time to make GGSW ciphertexts of the given levels ready.
@@ -301,14 +328,14 @@ func maxTableParts(tableBits int) int { return min(4<<max(0, tableBits-5), 32) }
 
 // priceLookups prices a plan with lookups: one key whose block-binary prefix is the small key; dimension, table parts and the gadgets are chosen together.
 func (p *plan) priceLookups(limit float64) (candidate, error) {
-	best, least := candidate{cost: math.Inf(1)}, math.Inf(1)
+	best, least := candidate{cost: math.Inf(1)}, newShortfall()
 	for _, try := range p.l.bootstraps(p.tableBits()) {
 		base := try.variances()
 		if p.costOf((p.leveledUs(0)+float64(p.lookups)*try.us)/1000, 0, 0) >= min(best.cost, limit) {
 			break // the others are slower
 		}
 		if fail, _ := p.log2Fail(base); fail > p.opts.Log2PFail {
-			least = min(least, fail)
+			least.note(fail, base)
 			continue // whatever the client's bits are
 		}
 		p.tryDirect(&best, &least, try, limit)
@@ -336,7 +363,7 @@ func (p *plan) tableBits() int {
 }
 
 // tryDirect looks for the smallest gadget of GGSW ciphertexts that keeps the failure probability beside the lookups of try.
-func (p *plan) tryDirect(best *candidate, least *float64, try lookupTry, limit float64) {
+func (p *plan) tryDirect(best *candidate, least *shortfall, try lookupTry, limit float64) {
 	lit := try.lit
 	s := tfhe.FreshSelect(polyDegree, 1, tfhe.WorstBlockPrefixWeight(polyDegree, lit.SmallDimension, lit.BlockLength), lit.Log2SigmaGLWE)
 	for levels := 0; levels <= maxSelectLevels; levels++ {
@@ -353,7 +380,7 @@ func (p *plan) tryDirect(best *candidate, least *float64, try lookupTry, limit f
 			return // more levels only cost more
 		}
 		c.log2PFail, c.log2Noise = p.log2Fail(v)
-		*least = min(*least, c.log2PFail)
+		least.note(c.log2PFail, v)
 		if c.log2PFail <= p.opts.Log2PFail {
 			*best = c
 			return

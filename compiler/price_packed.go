@@ -167,8 +167,8 @@ func (c *packedChoice) variances(v variances) variances {
 }
 
 // tryPacked looks for the cheapest choice of a family that keeps the failure probability beside what base and lookups of lookupUs each are, and puts it
-// into best if it is cheaper than that and below limit. least is the lowest failure probability seen.
-func (p *plan) tryPacked(best *candidate, least *float64, family packedFamily, lit tfhe.ParametersLiteral, base variances, lookupUs, limit float64) {
+// into best if it is cheaper than that and below limit. least takes in the failure probabilities seen.
+func (p *plan) tryPacked(best *candidate, least *shortfall, family packedFamily, lit tfhe.ParametersLiteral, base variances, lookupUs, limit float64) {
 	rest := p.leveledUs(family.levels) + float64(p.lookups)*lookupUs
 	products, singles := p.products, p.singles()
 	fastest := &family.choices[0]
@@ -180,7 +180,7 @@ func (p *plan) tryPacked(best *candidate, least *float64, family packedFamily, l
 		v := family.choices[i].variances(base)
 		v.tail = nil
 		fail, _ := p.log2Fail(v)
-		*least = min(*least, fail)
+		least.note(fail, v)
 		return fail <= p.opts.Log2PFail
 	})
 	for i := first; i < len(family.choices); i++ {

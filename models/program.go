@@ -18,12 +18,14 @@ type Program struct {
 	Hi   []int64 `cbor:"h"`
 	Text string  `cbor:"g"` // the joined graph, printed
 
-	graph *compiler.Graph // Text, once parsed
+	graph   *compiler.Graph // Text, once parsed
+	origins []int           // of its nodes, which the text does not say; none where the program comes from a file
 }
 
 var _ Model = (*Program)(nil)
 
-// NewProgram returns g as a model. Features are named after the inputs: x for a scalar, x[2] and x[1,3] for elements. Inputs have at most 7 bits.
+// NewProgram returns g as a model. Features are named after the inputs: x for a scalar, x[2] and x[1,3] for elements. Inputs have at most 7 bits. Errors
+// of compiling it have the origins of g's nodes.
 func NewProgram(g *compiler.Graph, producer string) (*Program, error) {
 	m := &Program{Info: Info{Producer: producer}}
 	for _, n := range g.Inputs() {
@@ -52,6 +54,9 @@ func NewProgram(g *compiler.Graph, producer string) (*Program, error) {
 	}
 	m.Post = quantize.Postprocessing{Task: quantize.Regress, Outputs: h.Outputs[0].Size()}
 	m.Text = h.String()
+	for _, n := range h.Nodes {
+		m.origins = append(m.origins, n.Origin)
+	}
 	return m, m.Validate()
 }
 
@@ -112,6 +117,11 @@ func (m *Program) Validate() error {
 	}
 	if lo, hi := g.Outputs[0].Range(); lo < -1<<53 || hi > 1<<53 {
 		return fmt.Errorf("models: program: results of %d..%d are beyond 2^53", lo, hi)
+	}
+	if len(m.origins) == len(g.Nodes) {
+		for i, n := range g.Nodes {
+			n.Origin = m.origins[i]
+		}
 	}
 	m.graph = g
 	return nil

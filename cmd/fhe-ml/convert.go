@@ -14,6 +14,7 @@ import (
 
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/importers"
+	"github.com/fhe-ml/fhe-ml/importers/numpy"
 	"github.com/fhe-ml/fhe-ml/importers/onnx"
 	"github.com/fhe-ml/fhe-ml/models"
 )
@@ -185,7 +186,7 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 			return err
 		}
 	}
-	m, imported, err := a.open(path, &o)
+	m, imported, locate, err := a.open(path, &o)
 	if unsupported := (*onnx.UnsupportedError)(nil); errors.As(err, &unsupported) {
 		return fmt.Errorf("%w; fhe-ml inspect %s lists every operator", err, quote(path))
 	}
@@ -203,6 +204,9 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 			article = "an"
 		}
 		return fmt.Errorf("%s: %s %s model needs example rows to be quantized; give some with --calibration DATA (.csv or .npy, no labels needed)", path, article, kind)
+	}
+	if placed := (*numpy.Error)(nil); err != nil && errors.As(locate(err), &placed) {
+		return placed // it names the file
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, lowerError(err, o.lowering))
@@ -248,18 +252,20 @@ func (a *app) noteFailure(log2 float64) {
 	}
 }
 
-// open reads what convert compiles: a trained model, or a function of a Python file.
-func (a *app) open(path string, o *convertOptions) (models.Model, *importers.Report, error) {
+// open reads what convert compiles: a trained model, or a function of a Python file. locate gives errors of compiling that their places in the file, where
+// they are about one.
+func (a *app) open(path string, o *convertOptions) (m models.Model, report *importers.Report, locate func(error) error, err error) {
+	locate = func(err error) error { return err }
 	if isPython(path) {
-		m, notes, err := a.openPython(path, o)
-		r := &importers.Report{}
-		r.Warnings = notes
-		return m, r, err
+		report = &importers.Report{}
+		m, report.Warnings, locate, err = a.openPython(path, o)
+		return m, report, locate, err
 	}
 	if err := readable(path); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return importers.OpenWith(path, o.importOptions())
+	m, report, err = importers.OpenWith(path, o.importOptions())
+	return m, report, locate, err
 }
 
 // readCalibration reads example rows; no path gives none. Where the model's file names no columns the data's header does, and adopted is set.

@@ -19,42 +19,41 @@ const maxProgram = 64 << 20
 // inputMargin is the part of a range by which --inputset widens it at either end: rows to come exceed what a sample shows.
 const inputMargin = 0.1
 
-// openPython reads a function of a Python file as a model.
-func (a *app) openPython(path string, o *convertOptions) (models.Model, []string, error) {
+// openPython reads a function of a Python file as a model. locate gives errors of compiling that their places in the file.
+func (a *app) openPython(path string, o *convertOptions) (m models.Model, notes []string, locate func(error) error, err error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if !st.Mode().IsRegular() || st.Size() > 1<<20 {
-		return nil, nil, fmt.Errorf("%s: is no Python file of at most 1 MB", path)
+		return nil, nil, nil, fmt.Errorf("%s: is no Python file of at most 1 MB", path)
 	}
 	source, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	opt := numpy.Options{Function: o.function, Load: loadFrom(filepath.Dir(path))}
 	for _, text := range o.inputs {
 		in, err := numpy.ParseInput(text)
 		if err != nil {
-			return nil, nil, usagef("--input: %s", strings.TrimPrefix(err.Error(), "numpy: "))
+			return nil, nil, nil, usagef("--input: %s", strings.TrimPrefix(err.Error(), "numpy: "))
 		}
 		opt.Inputs = append(opt.Inputs, in)
 	}
-	var notes []string
 	if o.inputSet != "" {
 		if opt.Inputs, notes, err = a.measureInputs(path, string(source), o, opt.Inputs); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	p, err := numpy.ParseFile(path, string(source), opt)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	m, err := models.NewProgram(p.Graph, fmt.Sprintf("function %s of %s", p.Function, filepath.Base(path)))
+	program, err := models.NewProgram(p.Graph, fmt.Sprintf("function %s of %s", p.Function, filepath.Base(path)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "models: "))
+		return nil, nil, nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "models: "))
 	}
-	return m, notes, nil
+	return program, notes, p.Locate, nil
 }
 
 // measureInputs finds the bounds of the inputs that are not described by --input in the rows of --inputset: one array parameter takes all columns, several

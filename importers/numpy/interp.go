@@ -64,7 +64,17 @@ type interp struct {
 	load             func(name string) (*Value, error) // np.load
 	steps            int
 	calls            int
-	last, lastReturn place // what is being evaluated, and the last return: for errors without a place
+	last, lastReturn place   // what is being evaluated, and the last return: for errors without a place
+	places           []place // of the graph's nodes: their origins count from 1 in here
+}
+
+// mark says that what is done from here on is what stands at a place: errors without one get it, and nodes of the graph.
+func (in *interp) mark(at place) {
+	in.last = at
+	if n := len(in.places); n == 0 || in.places[n-1] != at {
+		in.places = append(in.places, at)
+	}
+	in.b.g.Origin = len(in.places)
 }
 
 // control is how a statement ends.
@@ -196,6 +206,7 @@ func (in *interp) loop(st *forStmt, s *scope) (control, any, *Error) {
 	if err != nil {
 		return flowOn, nil, err
 	}
+	in.mark(st.iterable.where())
 	items, e := in.b.iterate(v)
 	if e != nil {
 		return flowOn, nil, in.locate(e, st.iterable.where())
@@ -225,6 +236,7 @@ func (in *interp) assign(target expr, v any, s *scope) *Error {
 		s.names[t.name] = v
 		return nil
 	case *listExpr:
+		in.mark(t.at)
 		items, err := in.b.iterate(v)
 		if err != nil {
 			return in.locate(err, t.at)
@@ -258,6 +270,7 @@ func (in *interp) assign(target expr, v any, s *scope) *Error {
 			l.items[i] = v
 			return nil
 		}
+		in.mark(t.at)
 		a, ok := base.(*Value)
 		if !ok {
 			return in.errorAt(t.at, "", "%s has no items to assign", describe(base))
@@ -280,6 +293,7 @@ func (in *interp) augment(st *augStmt, s *scope) *Error {
 	if err != nil {
 		return err
 	}
+	in.mark(st.at)
 	if l, ok := old.(*list); ok && st.op == "+" { // Python extends the list in place, by the items of anything
 		items, e := in.b.iterate(v)
 		if e != nil {
@@ -381,7 +395,9 @@ func (in *interp) call(f *function, args []any, names []string, at place) (any, 
 		s.names[p.name] = f.preset[i]
 	}
 	if f.result != nil {
-		return in.eval(f.result, s)
+		v, err := in.eval(f.result, s)
+		in.lastReturn = f.result.where()
+		return v, err
 	}
 	_, v, err := in.run(f.body, s)
 	return v, err

@@ -63,6 +63,7 @@ func (in *interp) eval(x expr, s *scope) (any, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		in.mark(x.at)
 		r, e := in.b.negate(x.op, v)
 		if e != nil {
 			return nil, in.locate(e, x.at)
@@ -77,6 +78,7 @@ func (in *interp) eval(x expr, s *scope) (any, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		in.mark(x.at)
 		r, e := in.b.operate(x.op, a, b)
 		if e != nil {
 			return nil, in.locate(e, x.at)
@@ -87,6 +89,7 @@ func (in *interp) eval(x expr, s *scope) (any, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		in.mark(x.at)
 		r, e := in.b.attribute(v, x.name)
 		if e != nil {
 			return nil, in.locate(e, x.at)
@@ -101,6 +104,7 @@ func (in *interp) eval(x expr, s *scope) (any, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		in.mark(x.at)
 		r, e := in.b.item(v, index)
 		if e != nil {
 			return nil, in.locate(e, x.at)
@@ -144,6 +148,7 @@ func (in *interp) comprehend(x *compExpr, loops []compLoop, s *scope, out *[]any
 	if err != nil {
 		return err
 	}
+	in.mark(loops[0].iterable.where())
 	items, e := in.b.iterate(v)
 	if e != nil {
 		return in.locate(e, loops[0].iterable.where())
@@ -205,6 +210,7 @@ func (in *interp) compare(x *compareExpr, s *scope) (any, *Error) {
 		if err != nil {
 			return nil, err
 		}
+		in.mark(x.at)
 		r, e := in.b.compare(op, a, b)
 		if e != nil {
 			return nil, in.locate(e, x.at)
@@ -238,6 +244,7 @@ func (in *interp) evalCall(x *callExpr, s *scope) (any, *Error) {
 			return nil, err
 		}
 		if x.names[i] == "*" {
+			in.mark(a.where())
 			items, e := in.b.iterate(v)
 			if e != nil {
 				return nil, in.locate(e, a.where())
@@ -249,6 +256,7 @@ func (in *interp) evalCall(x *callExpr, s *scope) (any, *Error) {
 		}
 		args, names = append(args, v), append(names, x.names[i])
 	}
+	in.mark(x.at)
 	r, e := in.invoke(fn, args, names, x.at)
 	if e != nil {
 		return nil, in.locate(e, x.at)

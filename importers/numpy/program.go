@@ -1,6 +1,7 @@
 package numpy
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -90,6 +91,19 @@ type Program struct {
 	Graph    *compiler.Graph
 	Function string
 	Inputs   []Input // in the order of the parameters
+
+	lexer  *lexer
+	places []place // of nodes: see interp.places
+}
+
+// Locate returns the error of compiling the program's graph, or a graph made from it, as an [Error] at the place in the file, if it is about one: a
+// [compiler.LowerError] whose origin is known. Others are returned as they are.
+func (p *Program) Locate(err error) error {
+	var lower *compiler.LowerError
+	if !errors.As(err, &lower) || lower.Origin < 1 || lower.Origin > len(p.places) {
+		return err
+	}
+	return p.lexer.errorAt(p.places[lower.Origin-1], "", "%s", lower.Detail())
 }
 
 // ParseFile compiles a function of a Python file. source is the file's text; file names it in errors, which are of type *Error where they have a place.
@@ -170,6 +184,7 @@ func (in *interp) compile(opt Options) (*Program, *Error) {
 		}
 		x := opt.Inputs[at]
 		p.Inputs = append(p.Inputs, x)
+		in.mark(par.at)
 		args, names = append(args, in.b.Input(x.Name, x.Shape, x.Lo, x.Hi)), append(names, par.name)
 	}
 	for _, x := range opt.Inputs {
@@ -192,7 +207,7 @@ func (in *interp) compile(opt Options) (*Program, *Error) {
 	if out == nil || len(results) == 0 {
 		return nil, fail("end it with return", "the function %s returns nothing", f.name)
 	}
-	in.last = in.lastReturn
+	in.mark(in.lastReturn)
 	for _, r := range results {
 		v, err := in.b.value(r)
 		if err == nil {
@@ -202,7 +217,8 @@ func (in *interp) compile(opt Options) (*Program, *Error) {
 			return nil, err
 		}
 	}
-	p.Graph = in.b.g
+	in.b.g.Origin = 0
+	p.Graph, p.lexer, p.places = in.b.g, in.lexer, in.places
 	return p, nil
 }
 
