@@ -7,9 +7,6 @@ import (
 	"github.com/fhe-ml/fhe-ml/models"
 )
 
-// nodeKey identifies a node: ids are unique per tree only.
-type nodeKey struct{ tree, node int64 }
-
 // treeNodes holds the nodes_* attributes.
 type treeNodes struct {
 	trees, ids, features, yes, no, missing []int64
@@ -77,37 +74,13 @@ func readLeafWeights(o *operation, prefix string, outputs int) (*leafWeights, er
 // an id of a leaf weight to the output that it adds to; columns bounds the feature ids, maxLeafNumbers the numbers of
 // all leaves: a leaf holds one per output.
 func buildTrees(n *treeNodes, w *leafWeights, outputs int, output func(int64) int, columns int, single bool, maxLeafNumbers int) ([]models.Tree, []string, error) {
-	var trees []models.Tree
-	var warnings []string
-	treeIndex := map[int64]int{}
-	place := make(map[nodeKey]int, len(n.ids)) // -> position in the attributes
-	var members [][]int
-	for i, id := range n.ids {
-		k := nodeKey{n.trees[i], id}
-		if _, ok := place[k]; ok {
-			return nil, nil, malformed("tree %d has node %d twice", k.tree, id)
-		}
-		place[k] = i
-		t, ok := treeIndex[k.tree]
-		if !ok {
-			t = len(members)
-			if t >= models.MaxTrees {
-				return nil, nil, malformed("more than %d trees", models.MaxTrees)
-			}
-			treeIndex[k.tree] = t
-			members = append(members, nil)
-		}
-		members[t] = append(members[t], i)
+	index, err := indexNodes(n)
+	if err != nil {
+		return nil, nil, err
 	}
-	// leaf weights by position of their node
-	byNode := map[int][]int{}
-	for j := range w.weights {
-		k := nodeKey{w.trees[j], w.nodes[j]}
-		i, ok := place[k]
-		if !ok {
-			return nil, nil, malformed("a weight of tree %d refers to node %d, which does not exist", k.tree, k.node)
-		}
-		byNode[i] = append(byNode[i], j)
+	of, err := index.weights(n, w)
+	if err != nil {
+		return nil, nil, err
 	}
 	leaves := 0
 	for _, m := range n.modes {
@@ -118,11 +91,16 @@ func buildTrees(n *treeNodes, w *leafWeights, outputs int, output func(int64) in
 	if leaves > maxLeafNumbers/outputs {
 		return nil, nil, errBudget
 	}
-	for _, m := range members {
-		b := &treeBuilder{n: n, place: place, ref: make(map[int]int32, len(m)), single: single, columns: columns}
-		tree, err := b.build(m, func(i int) []float64 {
+	var trees []models.Tree
+	var warnings []string
+	count := len(n.ids)
+	b := &treeBuilder{n: n, ref: make([]int32, count), pointed: make([]bool, count), state: make([]uint8, count), single: single, columns: columns}
+	for k := range index.trees {
+		x := &index.trees[k]
+		b.orphans = 0
+		tree, err := b.build(x, func(i int) []float64 {
 			leaf := make([]float64, outputs)
-			for _, j := range byNode[i] {
+			for _, j := range of.at(i) {
 				leaf[output(w.ids[j])] += w.weights[j]
 			}
 			return leaf
@@ -131,62 +109,57 @@ func buildTrees(n *treeNodes, w *leafWeights, outputs int, output func(int64) in
 			return nil, nil, err
 		}
 		if b.orphans > 0 && len(warnings) == 0 {
-			warnings = append(warnings, fmt.Sprintf("tree %d has nodes that nothing points to besides its root; they are ignored", n.trees[m[0]]))
+			warnings = append(warnings, fmt.Sprintf("tree %d has nodes that nothing points to besides its root; they are ignored", x.id))
 		}
 		trees = append(trees, tree)
 	}
-	for i := range byNode {
-		if n.modes[i] != "LEAF" {
+	for i, m := range n.modes {
+		if m != "LEAF" && len(of.at(i)) > 0 {
 			return nil, nil, malformed("a weight of tree %d belongs to node %d, which is no leaf", n.trees[i], n.ids[i])
 		}
 	}
 	return trees, warnings, nil
 }
 
-// treeBuilder builds one tree.
+// treeBuilder builds trees. Its slices are by position of a node in the attributes.
 type treeBuilder struct {
 	n       *treeNodes
-	place   map[nodeKey]int
-	ref     map[int]int32 // position in the attributes -> node index or ^leaf
+	ref     []int32 // node index or ^leaf
+	pointed []bool  // a node has it as its child
+	state   []uint8 // of acyclic
 	single  bool
 	columns int
-	orphans int
+	orphans int // of the tree
 }
 
-func (b *treeBuilder) build(members []int, leaf func(int) []float64) (models.Tree, error) {
+func (b *treeBuilder) build(x *treeIndex, leaf func(int) []float64) (models.Tree, error) {
 	n := b.n
-	id := n.trees[members[0]]
 	var t models.Tree
-	pointed := map[int]bool{}
-	extra := 0
-	for _, i := range members {
+	for _, i := range x.members {
 		if n.modes[i] == "LEAF" {
 			b.ref[i] = ^int32(len(t.Leaves))
 			t.Leaves = append(t.Leaves, leaf(i))
 			continue
 		}
 		for _, c := range [2]int64{n.yes[i], n.no[i]} {
-			k, ok := b.place[nodeKey{id, c}]
+			k, ok := x.place(c)
 			if !ok {
-				return t, malformed("tree %d, node %d: its child %d does not exist", id, n.ids[i], c)
+				return t, malformed("tree %d, node %d: its child %d does not exist", x.id, n.ids[i], c)
 			}
-			pointed[k] = true
+			b.pointed[k] = true
 		}
 		if f := n.features[i]; f < 0 || b.columns >= 0 && f >= int64(b.columns) || f >= maxFeatures {
-			return t, malformed("tree %d, node %d compares feature %d of %d", id, n.ids[i], f, b.columns)
+			return t, malformed("tree %d, node %d compares feature %d of %d", x.id, n.ids[i], f, b.columns)
 		}
 		if math.IsNaN(n.values[i]) {
-			return t, malformed("tree %d, node %d: the threshold is NaN", id, n.ids[i])
+			return t, malformed("tree %d, node %d: the threshold is NaN", x.id, n.ids[i])
 		}
 		b.ref[i] = int32(len(t.Nodes))
 		t.Nodes = append(t.Nodes, models.TreeNode{})
-		if n.modes[i] == "BRANCH_EQ" || n.modes[i] == "BRANCH_NEQ" {
-			extra++
-		}
 	}
 	root := -1
-	for _, i := range members {
-		if pointed[i] {
+	for _, i := range x.members {
+		if b.pointed[i] {
 			continue
 		}
 		if root < 0 {
@@ -196,17 +169,18 @@ func (b *treeBuilder) build(members []int, leaf func(int) []float64) (models.Tre
 		}
 	}
 	if root < 0 {
-		return t, malformed("tree %d has no root: its nodes form a cycle", id)
+		return t, malformed("tree %d has no root: its nodes form a cycle", x.id)
 	}
-	if err := b.acyclic(id, members); err != nil {
+	if err := b.acyclic(x); err != nil {
 		return t, err
 	}
-	for _, i := range members {
+	for _, i := range x.members {
 		if n.modes[i] == "LEAF" {
 			continue
 		}
-		yes, no := b.ref[b.place[nodeKey{id, n.yes[i]}]], b.ref[b.place[nodeKey{id, n.no[i]}]]
-		if err := b.branch(&t, i, yes, no); err != nil {
+		yes, _ := x.place(n.yes[i])
+		no, _ := x.place(n.no[i])
+		if err := b.branch(&t, i, b.ref[yes], b.ref[no]); err != nil {
 			return t, err
 		}
 	}
@@ -215,29 +189,29 @@ func (b *treeBuilder) build(members []int, leaf func(int) []float64) (models.Tre
 }
 
 // acyclic walks the tree, or the DAG of shared children, and refuses a node that is its own ancestor.
-func (b *treeBuilder) acyclic(id int64, members []int) error {
+func (b *treeBuilder) acyclic(x *treeIndex) error {
 	const open, done = 1, 2
-	state := make(map[int]int, len(members))
-	for _, start := range members {
-		stack := []int{start}
+	var stack []int
+	for _, start := range x.members {
+		stack = append(stack[:0], start)
 		for len(stack) > 0 {
 			i := stack[len(stack)-1]
-			if b.n.modes[i] == "LEAF" || state[i] == done {
+			if b.n.modes[i] == "LEAF" || b.state[i] == done {
 				stack = stack[:len(stack)-1]
 				continue
 			}
-			if state[i] == open {
-				state[i] = done
+			if b.state[i] == open {
+				b.state[i] = done
 				stack = stack[:len(stack)-1]
 				continue
 			}
-			state[i] = open
+			b.state[i] = open
 			for _, c := range [2]int64{b.n.yes[i], b.n.no[i]} {
-				k := b.place[nodeKey{id, c}]
-				if state[k] == open {
-					return malformed("tree %d: node %d is its own ancestor", id, c)
+				k, _ := x.place(c)
+				if b.state[k] == open {
+					return malformed("tree %d: node %d is its own ancestor", x.id, c)
 				}
-				if state[k] != done {
+				if b.state[k] != done {
 					stack = append(stack, k)
 				}
 			}
