@@ -215,16 +215,18 @@ func (c *chooser) record(t *trial, others map[partKey][]Alternative) {
 // Compile lowers a verified graph to a circuit and chooses lowerings, encodings, digits and parameters: the cheapest whose failure probability is within the
 // options', by the noise formulas of package tfhe under the heaviest key that key generation admits. The graph is optimised first. Circuit.Choices
 // says what was compared.
-func Compile(g *Graph, opts CompileOptions) (*Circuit, error) { return compile(g, opts, true) }
-
-// compile is Compile, which looks for functions of single codes where hot is set.
-func compile(g *Graph, opts CompileOptions, hot bool) (*Circuit, error) {
+func Compile(g *Graph, opts CompileOptions) (*Circuit, error) {
 	if opts.Log2PFail == 0 {
 		opts.Log2PFail = -128
 	}
 	if !(opts.Log2PFail <= -20 && opts.Log2PFail >= -256) {
 		return nil, fmt.Errorf("compiler: failure probability 2^%g is outside 2^-256..2^-20", opts.Log2PFail)
 	}
+	return compile(g, opts, true)
+}
+
+// compile is Compile for any failure probability. It looks for functions of single codes where hot is set.
+func compile(g *Graph, opts CompileOptions, hot bool) (*Circuit, error) {
 	if opts.Lowering < LowerAuto || opts.Lowering > LowerLookup {
 		return nil, fmt.Errorf("compiler: lowering %d is none of auto, affine, select, rotate, lookup", int(opts.Lowering))
 	}

@@ -6,7 +6,8 @@
 // integers: what it returns is by definition the quantized model's answer, and every other way of running a model is tested against it.
 // [Graph.Verify] says in code what a valid Graph is: it is called between the passes of [Graph.Optimize], and a graph that passes it cannot
 // overflow, leave a table or meet a shape it does not expect. [Graph.Print] writes a line for each node, which [Parse] reads
-// again. [Circuit] is what the server executes; it is made from an optimized Graph.
+// again. [Circuit] is what the server executes; it is made from an optimized Graph. A [Simulator] runs it on clear integers with the noise that it would have
+// on ciphertexts.
 //
 // A Graph is built with the methods of [Graph], in any order that defines a value before it is used:
 //

@@ -14,7 +14,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/tfhe"
@@ -147,25 +146,6 @@ func (c *Client) Open(res *compiler.Response) (out []int64, noise float64, err e
 			phases[i][j] = b - product[want.Coeffs[j]]
 		}
 	}
-	for _, o := range c.spec.Outputs {
-		sum := o.Offset
-		for _, d := range o.Digits {
-			v, e := decode(phases[d.Item][d.Coeff], c.spec.Items[d.Item].Width, d.Lo)
-			sum += d.Weight * v
-			noise = max(noise, e)
-		}
-		out = append(out, sum)
-	}
+	out, noise = c.spec.Read(phases)
 	return out, noise, nil
-}
-
-// decode rounds a phase to the nearest multiple of 2^(64-width) and returns the value in [lo, lo + 2^width) that it stands for, with its
-// distance from it relative to half a step.
-func decode(phase uint64, width int, lo int64) (int64, float64) {
-	step := uint64(1) << (64 - width)
-	rounded := phase + step/2
-	e := math.Abs(float64(int64(phase-(rounded&^(step-1))))) / float64(step/2)
-	v := rounded >> (64 - width)
-	mask := uint64(1)<<width - 1
-	return lo + int64((v-uint64(lo))&mask), e
 }
