@@ -122,6 +122,7 @@ const (
 	ModeEncrypted Mode = iota // on ciphertexts, with fresh keys
 	ModeQuantized             // the quantized model in the clear: Graph.Eval
 	ModeFloat                 // the imported model in floating point
+	ModeSimulated             // the circuit on clear numbers with the noise of ciphertexts: Simulator
 )
 
 // ParseMode reads a mode's name.
@@ -133,6 +134,8 @@ func ParseMode(s string) (Mode, error) {
 		return ModeQuantized, nil
 	case "float":
 		return ModeFloat, nil
+	case "simulated":
+		return ModeSimulated, nil
 	}
-	return 0, fmt.Errorf("models: mode %q is none of float, quantized, encrypted", s)
+	return 0, fmt.Errorf("models: mode %q is none of float, quantized, simulated, encrypted", s)
 }

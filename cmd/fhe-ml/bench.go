@@ -23,6 +23,7 @@ import (
 type benchOptions struct {
 	inputs, targets     []string
 	output, calibration string
+	mode                string
 	rows                int
 	seed                uint64
 	quick, json         bool
@@ -40,10 +41,15 @@ numbers and as text.
 
 The true answers are a column of DATA, or a one-dimensional .npy file with a number for each row. Use rows that the model was
 not trained on. Several models make one page that compares them: give one --input and --target for all of them, or one for
-each, in their order.`,
+each, in their order.
+
+With --mode simulated nothing is encrypted and no page is written: the rows go through the encrypted program on clear numbers
+with the noise that ciphertexts would have, thousands a second, and what is printed is how the answers compare with the
+quantized model's: what --rounding approximate or a higher --failure of convert cost on a whole test set.`,
 		Example: `  fhe-ml bench model.fheml --input heldout.csv --target label
   fhe-ml bench model.fheml --input x.npy --target y.npy --rows 100 --output report.html
-  fhe-ml bench logreg.fheml forest.fheml --input heldout.csv --target label --json`,
+  fhe-ml bench logreg.fheml forest.fheml --input heldout.csv --target label --json
+  fhe-ml bench model.fheml --input heldout.csv --target label --mode simulated`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("bench: NAME.fheml is missing; see fhe-ml bench --help")
@@ -64,7 +70,9 @@ each, in their order.`,
 	cmd.Flags().Var(&number{&o.rows, 1, math.MaxInt32, "all"}, "rows", "take only the first N rows")
 	addFile(cmd, &o.output, "output", "write `REPORT.html`, and .json and .md beside it (default: NAME.report.html, here)", "html")
 	addFile(cmd, &o.calibration, "calibration", "`DATA` to quantize with for the accuracy by bits (default: the rows of --input)", "csv", "npy")
-	cmd.Flags().Uint64Var(&o.seed, "seed", 1, "`N` from which confidence intervals are drawn")
+	cmd.Flags().StringVar(&o.mode, "mode", "encrypted", "encrypted, or simulated: on clear numbers with the noise of ciphertexts, and no page")
+	must(cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"encrypted", "simulated"}, cobra.ShellCompDirectiveNoFileComp)))
+	cmd.Flags().Uint64Var(&o.seed, "seed", 1, "`N` from which confidence intervals, and simulated noise, are drawn")
 	cmd.Flags().BoolVar(&o.quick, "quick", false, "leave out what takes further runs: accuracy by bits, time on one core")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the numbers as one JSON object too")
 	return cmd
@@ -82,6 +90,12 @@ func (o *benchOptions) check(args []string) error {
 		if x.n > 1 && x.n != len(args) {
 			return usagef("bench: --%s is given %d times for %s; give one for all, or one for each", x.flag, x.n, plural(len(args), "model"))
 		}
+	}
+	switch {
+	case o.mode != "encrypted" && o.mode != "simulated":
+		return usagef("--mode %q: want encrypted or simulated; see fhe-ml bench --help", o.mode)
+	case o.mode == "simulated" && o.output != "":
+		return usagef("--output is for pages of encrypted rows; --mode simulated prints to the screen, or with --json as JSON")
 	}
 	if o.output != "" && !strings.EqualFold(filepath.Ext(o.output), ".html") {
 		return usagef("--output %q: must end in .html; .json and .md files are written beside it", o.output)
@@ -135,6 +149,9 @@ type subject struct {
 func (a *app) bench(ctx context.Context, args []string, o benchOptions) error {
 	paths := o.paths(args)
 	for _, p := range paths {
+		if o.mode == "simulated" {
+			break // nothing is written
+		}
 		if _, err := place(p); err != nil {
 			return err
 		}
@@ -151,6 +168,9 @@ func (a *app) bench(ctx context.Context, args []string, o benchOptions) error {
 			return err
 		}
 		subjects = append(subjects, s)
+	}
+	if o.mode == "simulated" {
+		return a.benchSimulated(ctx, subjects, o)
 	}
 	out := &bench.Report{}
 	for i, s := range subjects {

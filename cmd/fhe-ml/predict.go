@@ -22,6 +22,7 @@ type predictOptions struct {
 	input, mode, target, output string
 	server, keys                string
 	rows                        int
+	seed                        uint64
 	json                        bool
 }
 
@@ -29,12 +30,14 @@ func (a *app) predictCommand() *cobra.Command {
 	var o predictOptions
 	cmd := &cobra.Command{
 		Use:   "predict NAME.fheml --input DATA | predict [NAME] --server URL --input DATA",
-		Short: "Predict rows encrypted, quantized or in floating point",
+		Short: "Predict rows encrypted, simulated, quantized or in floating point",
 		Long: `Predict computes the model's answer for every row of DATA, in order, and writes CSV: label,score_<class>,... for
 classifiers; prediction, or prediction_<i>, for regressors.
 
   --mode encrypted   makes fresh keys, encrypts each row, runs the program on the ciphertexts, decrypts (the default)
-  --mode quantized   the same integers computed in the clear; equals encrypted exactly
+  --mode simulated   the encrypted program on clear numbers, with the noise that its ciphertexts would have: no keys, thousands
+                     of rows a second; shows what --rounding approximate or a higher --failure of convert would cost
+  --mode quantized   the same integers computed in the clear; equals encrypted exactly, unless rounding is approximate
   --mode float       the trained model as it was imported, without quantization
 
 With --server the encrypted rows are computed by fhe-ml serve at that address, which gives the client file and gets the
@@ -44,6 +47,7 @@ folder that keygen wrote. NAME is needed only where the server offers several mo
 With a target column (--target, or a column called "target") the accuracy or R2 is printed to standard error.`,
 		Example: `  fhe-ml predict model.fheml --input rows.csv
   fhe-ml predict model.fheml --input rows.csv --mode quantized --target label --output answers.csv
+  fhe-ml predict model.fheml --input test.csv --mode simulated --target label --output answers.csv
   fhe-ml predict model.fheml --input rows.npy --rows 10 --json
   fhe-ml predict --server http://127.0.0.1:8000 --input rows.csv
   fhe-ml predict model --server https://example.org --keys keys --input rows.csv`,
@@ -55,12 +59,9 @@ With a target column (--target, or a column called "target") the accuracy or R2 
 		},
 		ValidArgsFunction: fileArgument("fheml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.mode == "simulated" {
-				return usagef("--mode simulated: this version does not have it yet; use float, quantized or encrypted")
-			}
 			mode, err := models.ParseMode(o.mode)
 			if err != nil {
-				return usagef("--mode %q: want float, quantized or encrypted; see fhe-ml predict --help", o.mode)
+				return usagef("--mode %q: want float, quantized, simulated or encrypted; see fhe-ml predict --help", o.mode)
 			}
 			if o.input == "" {
 				return usagef("predict: --input is missing; give the rows as a .csv or .npy file")
@@ -70,6 +71,9 @@ With a target column (--target, or a column called "target") the accuracy or R2 
 			}
 			if o.server != "" && mode != models.ModeEncrypted {
 				return usagef("--mode %s: a server computes encrypted rows only; leave --mode or --server out", o.mode)
+			}
+			if o.seed != 0 && mode != models.ModeSimulated {
+				return usagef("--seed is for --mode simulated; keys and noise of encrypted rows are never repeated")
 			}
 			if o.keys != "" && o.server == "" {
 				return usagef("--keys is for --server; without it keys are made for the occasion")
@@ -82,14 +86,15 @@ With a target column (--target, or a column called "target") the accuracy or R2 
 		},
 	}
 	addFile(cmd, &o.input, "input", "`DATA` with the rows to predict: .csv with a header row, or .npy", "csv", "npy")
-	cmd.Flags().StringVar(&o.mode, "mode", "encrypted", "float, quantized or encrypted")
-	must(cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"encrypted", "quantized", "float"}, cobra.ShellCompDirectiveNoFileComp)))
+	cmd.Flags().StringVar(&o.mode, "mode", "encrypted", "float, quantized, simulated or encrypted")
+	must(cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"encrypted", "simulated", "quantized", "float"}, cobra.ShellCompDirectiveNoFileComp)))
 	cmd.Flags().Var(&number{&o.rows, 1, math.MaxInt32, "all"}, "rows", "predict only the first N rows")
 	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` with the true answers; it is no feature")
 	addFile(cmd, &o.output, "output", "write to `FILE`; - is standard output", "csv", "json")
 	cmd.Flags().StringVar(&o.server, "server", "", "`URL` of fhe-ml serve that computes the rows")
 	cmd.Flags().StringVar(&o.keys, "keys", "", "folder `DIR` of keys that keygen made, for --server (default: fresh ones)")
 	must(cmd.MarkFlagDirname("keys"))
+	cmd.Flags().Uint64Var(&o.seed, "seed", 0, "`N` from which --mode simulated draws its noise (default: another one each time)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "write one JSON object, with times")
 	return cmd
 }
@@ -101,6 +106,7 @@ type predicted struct {
 	encrypt, run, decrypt []time.Duration // of each row
 	clippedRows           []int           // per column of the model: rows outside the calibrated range
 	clippedCells          int
+	simulated             *simulation // of --mode simulated
 }
 
 func (a *app) predict(ctx context.Context, path string, mode models.Mode, o predictOptions) error {
@@ -134,6 +140,10 @@ func (a *app) predict(ctx context.Context, path string, mode models.Mode, o pred
 	} else if r.target != "" {
 		a.note("column %q is no target of %d numbers a row; no score", r.target, post.Outputs)
 	}
+	if p.simulated != nil {
+		p.simulated.Score = r.score(post, p.simulated.quantized)
+		a.note("%s", p.simulated)
+	}
 	write := func(w io.Writer) error { return writeCSV(w, post, p.predictions) }
 	if o.json {
 		write = func(w io.Writer) error { return writeJSON(w, p.json(o.mode, post, s)) }
@@ -165,7 +175,7 @@ func (a *app) predictHere(ctx context.Context, path string, mode models.Mode, o 
 		return nil, nil, nil, err
 	}
 	a.noteOrder(r)
-	p, err := a.predictRows(ctx, c, mode, r.x)
+	p, err := a.predictRowsSeeded(ctx, c, mode, r.x, o.seed)
 	return post, r, p, err
 }
 
@@ -208,7 +218,15 @@ func sameFile(a, b string) bool {
 
 // predictRows predicts rows that hold no value the model cannot take.
 func (a *app) predictRows(ctx context.Context, c *models.Compiled, mode models.Mode, x [][]float64) (*predicted, error) {
+	return a.predictRowsSeeded(ctx, c, mode, x, 0)
+}
+
+// predictRowsSeeded is predictRows with the seed of a simulation.
+func (a *app) predictRowsSeeded(ctx context.Context, c *models.Compiled, mode models.Mode, x [][]float64, seed uint64) (*predicted, error) {
 	p := &predicted{clippedRows: make([]int, len(c.Model.Meta().Features))}
+	if mode == models.ModeSimulated {
+		p.simulated = &simulation{Seed: seed}
+	}
 	predict, err := a.predictor(ctx, c, mode, len(x), p)
 	if err != nil {
 		return nil, err
@@ -241,6 +259,8 @@ func (a *app) predictRows(ctx context.Context, c *models.Compiled, mode models.M
 // predictor returns the function of one row, with fresh keys where the mode needs some.
 func (a *app) predictor(ctx context.Context, c *models.Compiled, mode models.Mode, rows int, p *predicted) (func([]float64) (quantize.Prediction, models.Timing, error), error) {
 	switch mode {
+	case models.ModeSimulated:
+		return p.simulated.predictor(c)
 	case models.ModeFloat:
 		return func(row []float64) (quantize.Prediction, models.Timing, error) {
 			start := time.Now()
@@ -361,6 +381,7 @@ type predictedJSON struct {
 	RunMs       float64          `json:"run_ms"`
 	DecryptMs   float64          `json:"decrypt_ms"`
 	Clipped     int              `json:"clipped"` // values outside the calibrated range
+	Simulated   *simulation      `json:"simulated,omitempty"`
 	Score       *score           `json:"score,omitempty"`
 }
 
@@ -373,7 +394,7 @@ type predictionJSON struct {
 
 func (p *predicted) json(mode string, post *quantize.Postprocessing, s *score) predictedJSON {
 	out := predictedJSON{Mode: mode, Rows: len(p.predictions), Predictions: []predictionJSON{}, KeyGenMs: ms(p.keyGen), KeyLoadMs: ms(p.keyLoad),
-		EncryptMs: median(p.encrypt), RunMs: median(p.run), DecryptMs: median(p.decrypt), Clipped: p.clippedCells, Score: s}
+		EncryptMs: median(p.encrypt), RunMs: median(p.run), DecryptMs: median(p.decrypt), Clipped: p.clippedCells, Simulated: p.simulated, Score: s}
 	for _, prediction := range p.predictions {
 		scores := make([]jsonFloat, len(prediction.Scores))
 		for i, v := range prediction.Scores {
