@@ -59,7 +59,7 @@ func (t *translator) run() (models.Model, error) {
 		return nil, err
 	}
 	table := handlers()
-	used := t.reachable()
+	used := reachable(t.rec.ops, t.file.outputs)
 	// An operator that does not exist here explains a failure better than what it does to its neighbours.
 	for i, o := range t.rec.ops {
 		if _, ok := table[opKey{o.domain, o.op}]; used[i] && !ok {
@@ -200,24 +200,4 @@ func malformed(format string, args ...any) error { return malformedError(fmt.Spr
 
 func (t *translator) unsupported(o *operation, hint string) error {
 	return t.file.unsupported(o.fileNode, hint)
-}
-
-// reachable marks the nodes that an output depends on.
-func (t *translator) reachable() []bool {
-	used := make([]bool, len(t.rec.ops))
-	need := map[string]bool{}
-	for _, v := range t.file.outputs {
-		need[v.name] = true
-	}
-	for i := len(t.rec.ops) - 1; i >= 0; i-- {
-		for _, o := range t.rec.ops[i].outputs {
-			used[i] = used[i] || o != "" && need[o]
-		}
-		if used[i] {
-			for _, in := range t.rec.ops[i].inputs {
-				need[in] = true
-			}
-		}
-	}
-	return used
 }
