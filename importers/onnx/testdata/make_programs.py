@@ -130,8 +130,8 @@ def graphs():
     record("torch_where", exported(lambda x: torch.where(x > 5, x.abs() * 3, -x) + 1, ints(6)), ["x: int4[6]"], "torch.where, abs; TorchScript exporter")
     record("torch_where_batch", exported(lambda x: torch.where(x > 2.5, x, 2 * x - 7), floats(1, 5), batch=True), ["x: int4[5]"],
            "whole numbers in float32, an open first axis; compared with 2.5", batch=True)
-    w, b = table(6, 3), table(3)
-    record("torch_argmax", exported(lambda x: torch.argmax(x @ w + b, dim=-1), ints(6)), ["x: uint4[6]"], "matrix product and argmax of int64")
+    w, b = table(6, 3, lo=-3, hi=3), table(3)
+    record("torch_argmax", exported(lambda x: torch.argmax(x @ w + b, dim=-1), ints(6)), ["x: uint3[6]"], "matrix product and argmax of int64")
     record("torch_extremes", exported(lambda x, y: (torch.maximum(x, y), torch.minimum(x, y), (x * y).sum(), x.max()), ints(4), ints(4)),
            ["x: uint3[4]", "y: int3[4]"], "several outputs of two inputs: maximum, minimum, dot product, max")
     record("torch_remainder", exported(lambda x: torch.remainder(x, 5) * 10 + torch.div(x, 3, rounding_mode="trunc") - x // 4, ints(8)), ["x: int5[8]"],
@@ -173,10 +173,10 @@ def graphs():
            "weights in float32, clamp, argmax; dynamo exporter", rows=4)
     record("quantized_layer", parse("""
         g (uint8[1,4] x) => (uint8[1,2] y)
-        <float s1 = {0.05}, uint8 z1 = {3}, int8[4,3] w = {3,-2,5,1,0,-4,2,2,-1,-3,4,6}, float[3] sw = {0.02,0.03,0.01}, int8[3] zw = {0,0,0}, float s2 = {0.04}, uint8 z2 = {60},
-         int8[3,2] v = {1,-2,3,2,-4,1}, float sv = {0.05}, int8 zv = {0}, float s3 = {0.1}, uint8 z3 = {100}>
+        <float s1 = {0.05}, uint8 z1 = {3}, int8[4,3] w = {3,-2,5,1,0,-4,2,2,-1,-3,4,6}, float[3] sw = {0.1,0.15,0.05}, int8[3] zw = {0,0,0}, float s2 = {0.04}, uint8 z2 = {60},
+         int8[3,2] v = {1,-2,3,2,-4,1}, float sv = {0.5}, int8 zv = {0}, float s3 = {0.1}, uint8 z3 = {100}>
         { h = QLinearMatMul(x, s1, z1, w, sw, zw, s2, z2)
-          y = QLinearMatMul(h, s2, z2, v, sv, zv, s3, z3) }""", 13), ["x: uint4[4]"], "two layers of 8 bits: QLinearMatMul", rows=6, batch=True)
+          y = QLinearMatMul(h, s2, z2, v, sv, zv, s3, z3) }""", 13), ["x: uint3[4]"], "two layers of 8 bits: QLinearMatMul", rows=6, batch=True)
     record("quantized_conv", parse("""
         g (uint8[1,1,4,4] x) => (uint8[1,2,3,3] y)
         <float s = {0.1}, uint8 z = {2}, int8[2,1,2,2] w = {3,-2,5,1,0,-4,2,2}, float[2] sw = {0.02,0.03}, int8 zw = {0}, float s2 = {0.05}, uint8 z2 = {30}, int32[2] b = {40,-50}>
