@@ -23,6 +23,10 @@
 // before it encrypts; the report says so. Weighted sums of columns are not put there: they would hand weights of the model
 // to the client. The exception are sums before trees, principal components say, of which the report warns.
 //
+// Graphs that are no such model, of integer and floating-point operators, become programs over integers (program.go and program_*.go): ImportProgram, given the
+// bounds of their inputs, translates them node by node to package numpy's builder. Steps 1 and 2 are the same, and so is what these refuse: control flow,
+// local functions, sparse tensors.
+//
 // The operators and attributes are those of the ONNX specification, https://onnx.ai/onnx/operators/,
 // and where that is silent, of onnxruntime. Exceptions are named at the operator.
 package onnx

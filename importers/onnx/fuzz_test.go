@@ -4,9 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/fhe-ml/fhe-ml/importers/numpy"
 )
 
 // allocated runs Import and returns the bytes that it allocated.
@@ -86,6 +89,82 @@ func TestMutations(t *testing.T) {
 				}
 			}
 			if n := allocated(b); n > allowance(len(b)) {
+				t.Fatalf("%d bytes allocated for a file of %d", n, len(b))
+			}
+		}
+	})
+}
+
+// programAllowance is what the translation of a program may allocate: for the elements that it may touch, in tables and in nodes of the graph, and for each
+// node of the file.
+func programAllowance(n int) uint64 { return 256<<20 + 256*(fuzzWork+64*uint64(n)) }
+
+const fuzzWork = 1 << 18
+
+// FuzzImportProgram translates graphs as programs whose inputs are described by their own file.
+func FuzzImportProgram(f *testing.F) {
+	for _, b := range programSeeds(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n := programAllocated(b); n > programAllowance(len(b)) {
+			t.Fatalf("%d bytes allocated for a file of %d", n, len(b))
+		}
+	})
+}
+
+func programSeeds(tb testing.TB) (out [][]byte) {
+	for _, c := range append(graphCases(tb), operatorCases(tb)...) {
+		out = append(out, c.Model)
+	}
+	return out
+}
+
+// programAllocated returns what a translation allocated. A program that comes out computes what its graph computes, for its least inputs.
+func programAllocated(b []byte) uint64 {
+	params, err := ProgramParameters(b)
+	if err != nil {
+		return 0
+	}
+	var inputs []numpy.Input
+	for _, p := range params {
+		in := numpy.Input{Name: p.Name, Shape: p.Shape, Hi: 3}
+		if p.Bool {
+			in.Hi = 1
+		}
+		inputs = append(inputs, in)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m, _, err := importProgram(b, "", inputs, fuzzWork+64*len(b))
+	runtime.ReadMemStats(&after)
+	if (m == nil) == (err == nil) {
+		panic("neither a program nor an error")
+	}
+	if m != nil {
+		m.Raw(nil, make([]float64, len(m.Features)))
+	}
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestProgramMutations flips and copies bytes of small programs: no panic, bounded memory.
+func TestProgramMutations(t *testing.T) {
+	all := programSeeds(t)
+	rapid.Check(t, func(t *rapid.T) {
+		for range 20 {
+			b := slices.Clone(rapid.SampledFrom(all).Draw(t, "seed"))
+			for range rapid.IntRange(1, 3).Draw(t, "edits") {
+				at := rapid.IntRange(0, len(b)-1).Draw(t, "at")
+				switch rapid.IntRange(0, 2).Draw(t, "kind") {
+				case 0:
+					b[at] = rapid.Byte().Draw(t, "byte")
+				case 1:
+					b[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+				case 2:
+					b[at] = 0xff
+				}
+			}
+			if n := programAllocated(b); n > programAllowance(len(b)) {
 				t.Fatalf("%d bytes allocated for a file of %d", n, len(b))
 			}
 		}

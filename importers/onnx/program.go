@@ -73,7 +73,8 @@ func (m *fileModel) parameters() []ParameterType {
 // folder of the file, as for Import. The operators are those of ProgramOperators. Errors about an operator are UnsupportedErrors.
 func ImportProgram(data []byte, dir string, inputs []numpy.Input) (*models.Program, *Report, error) {
 	m, report, err := importProgram(data, dir, inputs, maxProgramWork+64*len(data))
-	if err == nil || report == nil {
+	var u *UnsupportedError
+	if !errors.As(err, &u) {
 		return m, report, err
 	}
 	if other, _, e := Import(data, dir); e == nil {
@@ -431,7 +432,11 @@ func plainWords(err error) string {
 		}
 	}
 	text := message
-	if hint != "" {
+	switch hint {
+	case "":
+	case severalHint:
+		text = hint
+	default:
 		text += "; " + hint
 	}
 	return pythonWords.Replace(text)

@@ -202,7 +202,7 @@ func (a *array) constants(what string) []int64 {
 	case a == nil || a.v == nil:
 		return nil
 	case a.encrypted():
-		refuse("its %s depend on encrypted numbers, and must be constant", what)
+		refuse("its %s depend on encrypted numbers, and must be constant; export the graph with constants there", what)
 	case a.ints() == nil:
 		refuse("its %s are no integers; export the graph again", what)
 	}

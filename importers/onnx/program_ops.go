@@ -38,7 +38,7 @@ func newProgramOps() map[opKey]programOp {
 		"Constant": programConstant, "ConstantOfShape": programConstantOfShape, "Range": programRange, "Shape": programShape, "Size": programSize,
 		"Reshape": programReshape, "Flatten": programFlatten, "Squeeze": programSqueeze, "Unsqueeze": programUnsqueeze, "Transpose": programTranspose,
 		"Expand": expand, "Tile": tile, "Concat": programConcat, "Split": split, "Slice": programSlice, "Gather": programGather,
-		"GatherElements": gatherElements, "GatherND": gatherND, "ScatterND": scatterND, "ScatterElements": scatterElements, "Scatter": scatterElements,
+		"GatherElements": gatherElements, "GatherND": gatherND, "ScatterND": scatterND, "ScatterElements": scatterElements,
 		"Pad": programPad, "Trilu": triangle, "DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth,
 
 		"ReduceSum": reduction(nil, nil), "ReduceL1": reduction(absolutes, nil), "ReduceSumSquare": reduction(squares, nil),

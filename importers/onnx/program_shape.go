@@ -90,7 +90,7 @@ func programRange(p *program, o *operation, in []*array) []*array {
 	var x [3]float64
 	for i, a := range in {
 		if a.encrypted() || product(a.shape) != 1 {
-			refuse("its limits depend on encrypted numbers, and must be constant")
+			refuse("its limits depend on encrypted numbers, and must be constant; export the graph with constants there")
 		}
 		x[i] = number(a.v)
 	}

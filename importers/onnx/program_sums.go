@@ -281,7 +281,7 @@ func (p *program) convolve(o *operation, x, kernel, bias *array, typ int) *array
 		refuse("its kernel has shape %v for an array of shape %v; export the graph again", kernel.shape, x.shape)
 	}
 	if kernel.encrypted() {
-		refuse("its kernel depends on encrypted numbers, and must be constant")
+		refuse("its kernel depends on encrypted numbers, and must be constant; export the graph with a constant there")
 	}
 	if x.ints() == nil || kernel.ints() == nil {
 		refuseWeights(kernel, x)
