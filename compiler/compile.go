@@ -19,6 +19,9 @@ const (
 type CompileOptions struct {
 	Log2PFail float64 // log2 of the failure probability of one inference; 0 means -128
 	Prefer    Prefer
+	// AllDigits lets requests carry every binary digit of every input code, and nothing else, whichever the program reads: a client does not learn which. Other
+	// tests of codes are errors.
+	AllDigits bool
 	Lowering  Lowering // LowerAuto chooses for each part of the graph; another one is used for all, and where it is impossible compiling fails
 }
 

@@ -113,7 +113,7 @@ func (c *Circuit) replan(opt *Graph) (*lowerer, *plan) {
 	}
 	// The layouts of search, in its order. Only those of packed ciphertexts depend on what was preferred.
 	for prefer := PreferBalanced; prefer <= PreferUpload; prefer++ {
-		opts := CompileOptions{Log2PFail: c.Spec.Log2PFail, Prefer: prefer}
+		opts := CompileOptions{Log2PFail: c.Spec.Log2PFail, Prefer: prefer, AllDigits: c.Spec.AllDigits()}
 		packed := false
 		for _, d := range layouts() {
 			p, err := newPlan(l, outputs, opts, d[0], d[1], d[2])

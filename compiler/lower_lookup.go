@@ -102,6 +102,16 @@ func (l *lowerer) predicate(f form, fn func(int64) int64) (form, bool) {
 	return atomForm(atomBit, l.selector(sel), 0), true
 }
 
+// digitSelectors returns the binary digits of all input codes.
+func (l *lowerer) digitSelectors() (out []int32) {
+	for code := range l.lo {
+		for _, s := range digitsOf(code, l.lo[code], l.hi[code]) {
+			out = append(out, l.selector(s))
+		}
+	}
+	return out
+}
+
 // selector returns the number of a client bit; equal bits are sent once. A bit and its complement share a ciphertext only where a where node can swap its branches.
 func (l *lowerer) selector(s Selector) int32 {
 	if i, ok := l.selIndex[s]; ok {

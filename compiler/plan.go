@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"errors"
 	"math/bits"
 	"slices"
 )
@@ -71,11 +72,20 @@ type rowTerm struct {
 func newPlan(l *lowerer, outputs []form, opts CompileOptions, leafDigit, tableDigit, weightDigit int) (*plan, error) {
 	p := &plan{l: l, outputs: outputs, opts: opts, leafDigit: leafDigit, tableDigit: tableDigit, weightDigit: weightDigit,
 		byVector: map[int32]*vectorPlan{}, selUsed: map[int32]int32{}}
+	if opts.AllDigits {
+		for _, s := range l.digitSelectors() {
+			p.use(s)
+		}
+	}
+	digits := len(p.selectors)
 	if err := p.layVectors(); err != nil {
 		return nil, err
 	}
 	if err := p.layOutputs(); err != nil {
 		return nil, err
+	}
+	if opts.AllDigits && (len(p.selectors) > digits || p.packed != nil) {
+		return nil, errors.New("compiler: the program reads more of its inputs than their binary digits")
 	}
 	if p.selected == nil {
 		p.products = len(p.selectors)

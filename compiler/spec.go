@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
@@ -36,6 +38,31 @@ type Selector struct {
 
 // Bit returns the selector's bit for the value v = code - Lo, 0 <= v < 128.
 func (s Selector) Bit(v int64) int64 { return int64(s.Set[v>>6] >> (v & 63) & 1) }
+
+// digitsOf lists the tests for the binary digits of a code of the given bounds, lowest first.
+func digitsOf(code int, lo, hi int64) (out []Selector) {
+	for b := range bits.Len64(uint64(hi - lo)) {
+		s := Selector{Code: int32(code)}
+		for v := range min(hi-lo, 127) + 1 {
+			s.Set[v>>6] |= uint64(v>>b&1) << (v & 63)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// AllDigits tells whether requests carry every binary digit of every code, in their order, and nothing else. They then tell nothing of which tests the program
+// makes: see [CompileOptions].
+func (s *ClientSpec) AllDigits() bool {
+	var want []Selector
+	for i := range s.Lo {
+		if s.Hi[i]-s.Lo[i] > 127 {
+			return false
+		}
+		want = append(want, digitsOf(i, s.Lo[i], s.Hi[i])...)
+	}
+	return len(want) > 0 && slices.Equal(want, s.Selectors) && s.Singles == 0 && len(s.Packed)+len(s.Columns) == 0
+}
 
 // Item is one ciphertext of a response: a mask and the body coefficients that are results, no others.
 type Item struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/compiler/server"
@@ -18,7 +19,13 @@ type CompileOptions struct {
 	Prefer    compiler.Prefer // what the circuit's cost is
 	// Lowering is used for every part of the model where it is not LowerAuto; where it is impossible, compiling fails with a [compiler.LowerError].
 	Lowering compiler.Lowering
+	// HideThresholds keeps from clients at which values a tree ensemble splits, and on which columns: see [Options]. Requests then carry all binary digits of all
+	// columns. It needs calibration rows, and costs accuracy, which a note tells, and time. Only tree ensembles have something to hide.
+	HideThresholds bool
 }
+
+// ErrNoThresholds is returned by [Compile] where thresholds are to be hidden and the model is no tree ensemble.
+var ErrNoThresholds = errors.New("models: only the thresholds of tree ensembles can be hidden")
 
 // Compiled is a model with its encrypted program: everything that NAME.fheml holds. It is read-only and safe for concurrent use.
 type Compiled struct {
@@ -48,20 +55,37 @@ func compileFeatures(m Model, opt CompileOptions, calibration [][]float64) (*Com
 	if opt.Bits < 0 || opt.Bits > 7 {
 		return nil, fmt.Errorf("models: %d bits are outside 1..7 (0 chooses)", opt.Bits)
 	}
-	if NeedsCalibration(m) && len(calibration) == 0 {
+	if _, trees := m.(*TreeEnsemble); opt.HideThresholds && !trees {
+		return nil, ErrNoThresholds
+	}
+	if (NeedsCalibration(m) || opt.HideThresholds) && len(calibration) == 0 {
 		return nil, fmt.Errorf("models: %s cannot be quantized without example rows: %w", Kind(m), ErrCalibration)
 	}
-	q, err := m.Quantize(Options{Bits: opt.Bits}, calibration)
+	q, err := m.Quantize(Options{Bits: opt.Bits, HideThresholds: opt.HideThresholds}, calibration)
 	if err != nil {
 		return nil, err
 	}
-	circuit, err := compiler.Compile(q.Graph, compiler.CompileOptions{Log2PFail: opt.Log2PFail, Prefer: opt.Prefer, Lowering: opt.Lowering})
+	hidden := opt.HideThresholds && opt.Lowering == compiler.LowerAuto
+	if hidden {
+		opt.Lowering = compiler.LowerSelect // packed functions of codes would tell where they change
+	}
+	circuit, err := compiler.Compile(q.Graph, compiler.CompileOptions{Log2PFail: opt.Log2PFail, Prefer: opt.Prefer, Lowering: opt.Lowering,
+		AllDigits: opt.HideThresholds && !constantOutput(q)})
 	if err != nil {
 		return nil, err
+	}
+	for i := range circuit.Choices {
+		circuit.Choices[i].Forced = circuit.Choices[i].Forced && !hidden // nobody asked for a lowering
 	}
 	circuit.Spec.Model = modelID(q.Pre, q.Post, q.Graph.String())
 	c := &Compiled{Model: m, Quantized: q, Circuit: circuit}
 	return c, c.validate()
+}
+
+// constantOutput tells whether every row gets the same answer: there is then nothing to compare.
+func constantOutput(q *Quantized) bool {
+	out := q.Graph.Outputs[0]
+	return slices.Equal(out.Lo, out.Hi)
 }
 
 // featureRows returns the features of calibration rows.
@@ -211,10 +235,17 @@ func (f *ClientFile) reveals() []string {
 		}
 		columns[c.Feature] = true
 	}
+	hidden := f.Kind == Kind(&TreeEnsemble{}) && f.Spec.AllDigits()
 	out := []string{fmt.Sprintf("the names of %d input columns, and that %d of them are used", len(f.Pre.Columns), len(columns))}
+	if hidden {
+		out[0] = fmt.Sprintf("the names of %d input columns", len(f.Pre.Columns))
+	}
 	if p := f.Pre.Pipeline; p != nil {
 		out[0] = fmt.Sprintf("the names of %d input columns, and that %d features are made of them, of which %d are used", len(p.Inputs), len(f.Pre.Columns), len(columns))
 		out = append(out, "the preprocessing that the client does itself, with all its constants (categories, fill values, bounds)")
+	}
+	if ranked > 0 && hidden {
+		ranges, ranked = ranges+ranked, 0
 	}
 	if ranked > 0 {
 		where := "the trees split, not in which tree or order, nor what follows"
@@ -229,7 +260,7 @@ func (f *ClientFile) reveals() []string {
 	if f.Pre.ScalerScale != nil {
 		out = append(out, "offset and scale of every column (the scaler in front of the model)")
 	}
-	if n := len(f.Spec.Selectors); n > 0 {
+	if n := len(f.Spec.Selectors); n > 0 && !hidden {
 		out = append(out, fmt.Sprintf("which %d yes-or-no tests of single codes the model uses", n))
 		if k := f.Spec.Singles; k > 0 {
 			out = append(out, fmt.Sprintf("that %d of these tests stand at the lowest splits of trees only", k))

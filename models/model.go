@@ -45,6 +45,9 @@ type Options struct {
 	// Bits is the width of the codes of the features of linear models and networks, 1..7; 0 chooses it. Trees
 	// ignore it: the ranks of their own thresholds are exact.
 	Bits int
+	// HideThresholds codes the features of a tree ensemble on an even grid over the range of the calibration rows, of Bits bits (7 where 0), instead of by its
+	// own thresholds, which move to the nearest place of the grid. The other kinds of models ignore it.
+	HideThresholds bool
 }
 
 // MaxFeatures bounds the columns of a model.

@@ -9,21 +9,22 @@ import (
 	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
-// Quantize returns m over rank codes: it routes every row as m does. It needs no calibration data. Scores differ from the
+// Quantize returns m over rank codes: it routes every row as m does. It needs no calibration data, unless thresholds are to be hidden. Scores differ from the
 // float model's by rounded leaves alone (see leafUnit), by less than the ties that quantize.TieTolerance settles.
-func (m *TreeEnsemble) Quantize(opt Options, _ [][]float64) (*Quantized, error) {
+func (m *TreeEnsemble) Quantize(opt Options, calibration [][]float64) (*Quantized, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	b := &treeBuilder{m: m, orders: make([][]int32, len(m.Trees))}
+	if opt.HideThresholds {
+		return m.quantizeGrid(opt, calibration)
+	}
+	b, err := newTreeBuilder(m)
+	if err != nil {
+		return nil, err
+	}
 	ranks := make([][]float64, len(m.Features))
 	for t := range m.Trees {
-		order, err := m.Trees[t].order()
-		if err != nil {
-			return nil, fmt.Errorf("models: tree %d: %w", t, err)
-		}
-		b.orders[t] = order
-		for _, i := range order {
+		for _, i := range b.orders[t] {
 			n := &m.Trees[t].Nodes[i]
 			ranks[n.Feature] = append(ranks[n.Feature], m.threshold(n))
 		}
@@ -62,6 +63,7 @@ type treeBuilder struct {
 	first      []int       // per feature, its first coder
 	thresholds [][]float64 // per feature, distinct and ascending
 	unit       float64     // of a leaf's integer
+	grid       *treeGrid   // where thresholds are hidden
 
 	g      *compiler.Graph
 	codes  []*compiler.Node
@@ -73,6 +75,18 @@ type treeBuilder struct {
 type treeCond struct {
 	coder, rank int
 	missingTrue bool
+}
+
+func newTreeBuilder(m *TreeEnsemble) (*treeBuilder, error) {
+	b := &treeBuilder{m: m, orders: make([][]int32, len(m.Trees))}
+	for t := range m.Trees {
+		order, err := m.Trees[t].order()
+		if err != nil {
+			return nil, fmt.Errorf("models: tree %d: %w", t, err)
+		}
+		b.orders[t] = order
+	}
+	return b, nil
 }
 
 func (b *treeBuilder) build(q *Quantized) {
@@ -130,6 +144,10 @@ func (b *treeBuilder) tree(q *Quantized, t int, shift []int64) *compiler.Node {
 		yes, no := child(n.True), child(n.False)
 		if yes == no {
 			nodes[i] = yes
+			continue
+		}
+		if b.grid != nil {
+			nodes[i] = b.grid.branch(b, q, n, yes, no)
 			continue
 		}
 		nodes[i] = b.g.Where(b.cond(q, n), yes, no)

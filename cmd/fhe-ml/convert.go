@@ -58,14 +58,19 @@ Python: loops and conditions on constants are evaluated here, and what happens t
 Parts of a model can be computed in several ways: affine (one weighted sum, no evaluation key), select and rotate (by bits
 that the client encrypts: milliseconds), lookup (table lookups by bootstrapping: a large evaluation key, slow, but of any
 value). Convert compares what is possible and takes what costs least by --prefer; it prints the choice and what the others
-would have cost. --lowering takes one of them everywhere, and fails, naming the node, where that is impossible.`,
+would have cost. --lowering takes one of them everywhere, and fails, naming the node, where that is impossible.
+
+Clients of a tree ensemble learn at which values it splits, but not in which order or what follows. With --hide-thresholds they
+do not: columns are coded over the range of the calibration rows, which moves thresholds a little (convert says what that costs
+on these rows), and one comparison takes up to seven selects.`,
 		Example: `  fhe-ml convert forest.onnx
   fhe-ml convert logreg.onnx --calibration train.csv --target label
   fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
   fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json
   fhe-ml convert score.py --input 'x: uint7[30]'
   fhe-ml convert rules.py --function risk --input 'age: uint7' --input 'history: 0..3[12]'
-  fhe-ml convert forest.onnx --lowering select`,
+  fhe-ml convert forest.onnx --lowering select
+  fhe-ml convert forest.onnx --hide-thresholds --calibration train.csv`,
 		Args:              one("MODEL"),
 		ValidArgsFunction: fileArgument("onnx", "golearn", "py"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -83,13 +88,11 @@ would have cost. --lowering takes one of them everywhere, and fails, naming the 
 	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` of the calibration data that is no feature")
 	cmd.Flags().StringVar(&o.rounding, "rounding", "exact", "how wide values lose their low bits: exact")
 	addChoice(cmd, &o.lowering, "lowering", "how parts of the model are computed; auto: whatever costs least", "auto", "affine", "select", "rotate", "lookup")
-	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "not in this version")
+	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "keep from clients where trees split (needs --calibration)")
 	cmd.Flags().StringVar(&o.function, "function", "", "`NAME` of the function in a Python file that defines several")
 	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "`TYPE` of a parameter of a Python function, like 'x: uint7[30]' or 'y: -8..7'; once for each")
 	addFile(cmd, &o.inputSet, "inputset", "`DATA` of integers that shows the bounds of a Python function's parameters", "csv", "npy")
-	for _, name := range []string{"rounding", "hide-thresholds"} { // those with one legal value
-		cmd.Flags().Lookup(name).Hidden = true
-	}
+	cmd.Flags().Lookup("rounding").Hidden = true // it has one legal value
 	cmd.Flags().StringVarP(&o.name, "output", "o", "", "write `NAME`.fheml and NAME.client.fheml (default: the model's file name, here)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the summary as one JSON object")
 	return cmd
@@ -115,8 +118,11 @@ func (o *convertOptions) check(cmd *cobra.Command, model string) error {
 	default:
 		return usagef("--rounding %q: want exact; see fhe-ml convert --help", o.rounding)
 	}
-	if o.hideThresholds {
-		return usagef("--hide-thresholds: this version does not have it yet; leave it out")
+	if o.hideThresholds && o.calibration == "" && !isPython(model) {
+		return usagef("--hide-thresholds: columns are then coded over the range of example rows; give some with --calibration DATA (.csv or .npy, no labels needed)")
+	}
+	if o.hideThresholds && o.lowering != "auto" && o.lowering != "select" {
+		return usagef("--hide-thresholds is possible with --lowering select only; leave --lowering out")
 	}
 	if cmd.Flags().Changed("output") {
 		if o.name == "-" {
@@ -152,7 +158,7 @@ func (o *convertOptions) compileOptions() models.CompileOptions {
 	prefer := map[string]compiler.Prefer{"balanced": compiler.PreferBalanced, "time": compiler.PreferTime, "upload": compiler.PreferUpload}
 	lowering, err := compiler.ParseLowering(o.lowering)
 	must(err) // the flag takes no other
-	return models.CompileOptions{Bits: o.bits, Log2PFail: o.failureLog2, Prefer: prefer[o.prefer], Lowering: lowering}
+	return models.CompileOptions{Bits: o.bits, Log2PFail: o.failureLog2, Prefer: prefer[o.prefer], Lowering: lowering, HideThresholds: o.hideThresholds}
 }
 
 // importOptions translates the flags.
@@ -204,6 +210,9 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 			article = "an"
 		}
 		return fmt.Errorf("%s: %s %s model needs example rows to be quantized; give some with --calibration DATA (.csv or .npy, no labels needed)", path, article, kind)
+	}
+	if errors.Is(err, models.ErrNoThresholds) {
+		return fmt.Errorf("%s: only the thresholds of tree ensembles can be hidden, and this model's kind is %s; leave --hide-thresholds out", path, models.Kind(m))
 	}
 	if placed := (*numpy.Error)(nil); err != nil && errors.As(locate(err), &placed) {
 		return placed // it names the file
