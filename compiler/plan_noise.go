@@ -7,17 +7,16 @@ import (
 )
 
 // noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, products with clear numbers (lowest CMUX of a tree on its leaves, the
-// first rotation of a table), bootstraps. uses is the largest part of cmux that the products with one selector make, or a bound on it, and products the
-// largest number of products with one selector.
-type noise struct{ fresh, cmux, bottom, br, uses, products float64 }
+// first rotation of a table), bootstraps. uses is the largest part of cmux that the products with one selector make, or a bound on it.
+type noise struct{ fresh, cmux, bottom, br, uses float64 }
 
 func (x noise) plus(y noise, scale float64) noise {
-	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.uses + scale*y.uses, x.products + y.products}
+	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.uses + scale*y.uses}
 }
 
 // most returns the largest of each part.
 func (x noise) most(y noise) noise {
-	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.uses, y.uses), max(x.products, y.products)}
+	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.uses, y.uses)}
 }
 
 // event is a place where count values are decoded with the same gap and noise: by the client, or by a lookup, which adds key switch and modulus switch.
@@ -110,21 +109,20 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 		weights[i] += float64(t.w) * math.Exp2(float64(src.width-width))
 	}
 	var sum noise
-	uses, products, first := make([]float64, len(p.selectors)), make([]float64, len(p.selectors)), 0.0
+	uses, first := make([]float64, len(p.selectors)), 0.0
 	for i, w := range weights {
 		sum = sum.plus(sources[i], sq(w))
 		if units[i] != nil {
 			first += math.Abs(w)
 			for _, s := range units[i].Selectors {
 				uses[s] += sq(w)
-				products[s]++
 			}
 		}
 	}
 	sum.bottom = sq(first)
-	sum.uses, sum.products = 0, 0
+	sum.uses = 0
 	if len(uses) > 0 {
-		sum.uses, sum.products = slices.Max(uses), slices.Max(products)
+		sum.uses = slices.Max(uses)
 	}
 	return sum
 }
@@ -155,7 +153,7 @@ func (p *plan) layNoise() {
 					turn = max(turn, w, -w)
 				}
 				turned = max(turned, min(len(u.Table)+int(turn), p.l.degree))
-				vp.noise = append(vp.noise, noise{cmux: float64(len(u.Selectors)), uses: 1, products: 1})
+				vp.noise = append(vp.noise, noise{cmux: float64(len(u.Selectors)), uses: 1})
 				p.cmux += planes * len(u.Selectors)
 			}
 			continue

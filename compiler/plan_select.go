@@ -104,7 +104,7 @@ func (p *plan) laySelect(outputs []form) error {
 	sp.step.Leaves = append(sp.step.Leaves, constant)
 	sp.step.Roots = append(sp.step.Roots, ^int32(len(sp.step.Leaves)-1))
 	uses, bottomUses := forest.countUses(tables)
-	sp.noise.uses, sp.noise.products = uses, uses
+	sp.noise.uses = uses
 	sp.noise.bottom *= bottomUses
 	p.selected = sp
 	worst.noise = sp.noise

@@ -76,7 +76,6 @@ func (p *plan) price(limit float64) (candidate, error) {
 // variances are what one unit of each noise source is worth.
 type variances struct {
 	fresh, cmux, br, beforeLookup float64
-	drift                         float64 // of a CMUX, what CMUX by one selector have in common
 	bottom                        func(e event) float64
 	// tail is log2 of the probability that a value of e's with the given variance is off by more than halfGap; nil: it is Gaussian.
 	tail func(e event, halfGap, total float64) float64
@@ -105,9 +104,6 @@ func (p *plan) log2Fail(v variances) (log2p, log2Noise float64) {
 // total is the variance of a value of e's.
 func (v variances) total(e event) float64 {
 	total := e.noise.fresh*v.fresh + e.noise.cmux*v.cmux + e.noise.br*v.br
-	if n := e.noise.products; n > 1 { // n products with weights w: (sum of |w|)^2 is at most n times the sum of w^2, of which one is in cmux
-		total += e.noise.cmux * (n - 1) * v.drift
-	}
 	if e.noise.bottom > 0 {
 		total += e.noise.bottom * v.bottom(e)
 	}
@@ -119,7 +115,7 @@ func (v variances) total(e event) float64 {
 
 // selectVariances fills in the CMUX part.
 func selectVariances(s tfhe.SelectNoise, g tfhe.GadgetParams, v variances) variances {
-	v.cmux, v.drift = s.CMUX(g), s.DigitMean(g)
+	v.cmux = s.CMUX(g)
 	v.bottom = func(e event) float64 {
 		// The lowest CMUX of a tree multiplies clear leaves: digits of one polynomial with e.digits coefficients of at most B/2 meet the body rows,
 		// and nothing is rounded where the gadget reaches the leaves' lowest bit.

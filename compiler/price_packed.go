@@ -145,7 +145,7 @@ func (c packedChoice) us(products, singles int) float64 {
 
 // variances fills in what CMUX with packed selectors are worth.
 func (c *packedChoice) variances(v variances) variances {
-	v.cmux, v.drift = c.cmux, c.noise.DigitMean(c.packed.Select)
+	v.cmux = c.cmux
 	g, peak := c.packed.Select, c.model.RowPeak(c.packed)
 	fft := c.model.FFTVariance * (1 + c.model.KeyWeight)
 	v.bottom = func(e event) float64 {

@@ -15,8 +15,10 @@ func digitOffset(g GadgetParams) uint64 {
 // forwardDigit transforms digit j of src into dst, of N each, with offset from [digitOffset]: src = sum_j digit_j q/B^(j+1) + e with
 // |e| <= q/(2 B^l) and digits in [-B/2, B/2].
 //
-// Even coefficients use [-B/2, B/2) and round ties up, odd ones the mirror image (-B/2, B/2] and down: digits and rounding
-// errors then have no mean over a polynomial, which would otherwise add up to a visible offset at low frequencies.
+// Words of [0, q/2] use [-B/2, B/2) and round ties up, their negatives the mirror image (-B/2, B/2] and down. The digits of random words then have no mean,
+// and neither have the rounding errors of coarse ones (an inverse FFT makes multiples of 2^29 to 2^38, many of them halfway between two multiples of
+// q/B^l). A mean in all coefficients, or one of either sign by their parity, multiplies one value of the spectrum of the key row. Rows that a scheme switch made
+// are products with the key: there that is one value of the key's spectrum for all selectors of a circuit, and few keys had far more noise than others.
 func forwardDigit(plan *fft.Plan, dst []float64, src []uint64, g GadgetParams, offset uint64, j int) {
 	plan.ForwardDigit(dst, src, offset, uint(64-g.BaseLog*(j+1)), uint(g.BaseLog))
 }

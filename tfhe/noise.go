@@ -33,6 +33,13 @@ func (g GadgetParams) DigitNorm(n int) float64 {
 	return float64(g.Levels) * float64(n) * (math.Ldexp(1, 2*g.BaseLog)/12 + 1./6)
 }
 
+// SignedDigitNorm is DigitNorm for the digits of external products and of key switches in a ring, those of |x| with the sign of x: carries then make the first
+// digit larger, and its mean square by B/(4(B-1)).
+func (g GadgetParams) SignedDigitNorm(n int) float64 {
+	base := math.Ldexp(1, g.BaseLog)
+	return g.DigitNorm(n) + float64(n)*base/(4*(base-1))
+}
+
 // RoundingVariance returns the variance of what the decomposition of one coefficient drops: B^(-2l)/12.
 func (g GadgetParams) RoundingVariance() float64 {
 	return math.Ldexp(1, -2*g.BaseLog*g.Levels) / 12
@@ -67,20 +74,13 @@ func (s SelectNoise) ExternalProduct(g GadgetParams) float64 {
 		fft *= 1 + s.KeyWeight
 	}
 	k := float64(s.K)
-	return g.DigitNorm(s.N) * (k*s.MaskRowVariance + s.BodyRowVariance + (k+1)*fft)
+	return g.SignedDigitNorm(s.N) * (k*s.MaskRowVariance + s.BodyRowVariance + (k+1)*fft)
 }
 
 // CMUX returns the variance that one CMUX adds to the selected branch when its bit is 1, the worst case: the external product and the rounding
 // of the decomposition, (1 + |s|^2) B^(-2l)/12. What the branches carried themselves comes on top.
 func (s SelectNoise) CMUX(g GadgetParams) float64 {
 	return s.ExternalProduct(g) + (1+s.KeyWeight)*g.RoundingVariance()
-}
-
-// DigitMean returns the variance that the mean of the digits makes in one product: digits lie in [-B/2, B/2), or in (-B/2, B/2] at odd coefficients, so that
-// their mean is -1/2 and 1/2. It is part of [SelectNoise.ExternalProduct]; but products with one GGSW ciphertext have it in common, so that a sum of u of them
-// has u^2 times this variance and not u times.
-func (s SelectNoise) DigitMean(g GadgetParams) float64 {
-	return float64(g.Levels*s.N) * (float64(s.K)*s.MaskRowVariance + s.BodyRowVariance) / 4
 }
 
 // Paths returns the variance of a sum of count results, each of which went through depth CMUX with all bits 1. In a tree of binary decisions

@@ -3,7 +3,7 @@ package tfhe
 import "math"
 
 // PackedNoise predicts the noise of packed queries, their expansion and the GGSW ciphertexts made of them (k = 1). Variances are relative to
-// q^2, as everywhere in this package; V_d(g) = [GadgetParams.DigitNorm] is l N (B^2/12 + 1/6).
+// q^2, as everywhere in this package; V_d(g) = [GadgetParams.SignedDigitNorm] is l N (B^2/12 + 1/6) + N B/(4(B-1)).
 type PackedNoise struct {
 	// N is the ring degree.
 	N int
@@ -40,7 +40,7 @@ func WorstSquareWeight(n int, keyWeight float64) float64 {
 // Automorphism returns the variance V_E that an automorphism and its key switch add:
 // V_d (sigma^2 + F) + |s|^2 B^(-2l)/12. The mask is split, so that F is not multiplied by the key.
 func (v PackedNoise) Automorphism(g GadgetParams) float64 {
-	return g.DigitNorm(v.N)*(v.KeyVariance+v.FFTVariance) + v.KeyWeight*g.RoundingVariance()
+	return g.SignedDigitNorm(v.N)*(v.KeyVariance+v.FFTVariance) + v.KeyWeight*g.RoundingVariance()
 }
 
 // Row returns the variance V_m of an expanded row, averaged over its coefficients: 2^L sigma^2 + (2^L - 1) V_E. It is the noise of a row as part
@@ -74,7 +74,7 @@ func (v PackedNoise) SwitchedRow(pp PackedParams) float64 {
 	case SwitchFused:
 		fft *= 1 + fusedForming
 	}
-	return v.KeyWeight*v.Row(pp) + pp.Switch.DigitNorm(v.N)*(v.KeyVariance+fft) + v.SquareWeight*pp.Switch.RoundingVariance()
+	return v.KeyWeight*v.Row(pp) + pp.Switch.SignedDigitNorm(v.N)*(v.KeyVariance+fft) + v.SquareWeight*pp.Switch.RoundingVariance()
 }
 
 // Select describes external products with the GGSW ciphertexts that come out of a packed query.

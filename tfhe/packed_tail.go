@@ -40,7 +40,7 @@ func (v PackedNoise) spread(pp PackedParams, cmux, uses float64) []chiSquares {
 	}
 	rows := cmux / uses * float64(pp.Select.Levels)
 	n := float64(v.N)
-	digit := pp.Select.DigitNorm(v.N) / float64(pp.Select.Levels) * uses // of one row
+	digit := pp.Select.SignedDigitNorm(v.N) / float64(pp.Select.Levels) * uses // of one row
 	scale := digit * (1 + v.KeyWeight) / n
 	terms := []chiSquares{
 		{digit * v.SquareWeight * pp.Switch.RoundingVariance() * 6 / n, rows * n / 6},

@@ -126,7 +126,6 @@ func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, cl
 func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct GLWECiphertext) {
 	n, k, l := ev.p.N(), ev.p.K(), g.gadget.Levels
 	offset := digitOffset(g.gadget)
-	drop := 64 - g.gadget.BaseLog*l
 	first := true
 	for i := range k + 1 {
 		src := ct.Body
@@ -139,12 +138,9 @@ func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct G
 		for len(ev.digits) < (k+1)*l { // a gadget of more levels than the set's own
 			ev.digits = append(ev.digits, make([]float64, n))
 		}
-		// Words that an inverse FFT made are coarse (multiples of 2^29 to 2^38): many lie halfway between two multiples of q/B^l. With one direction for all of
-		// them rounding errors would have the same mean in every product, and add up over a path and over trees, times one value of the key's spectrum.
-		vec.BreakTies64(ev.words, src, drop)
 		digits := ev.digits[i*l : (i+1)*l]
 		for j, d := range digits {
-			forwardDigit(ev.plan, d, ev.words, g.gadget, offset, j)
+			forwardDigit(ev.plan, d, src, g.gadget, offset, j)
 		}
 		ev.mulRows(digits, g.rows[i*l*(k+1)*n:(i+1)*l*(k+1)*n], first)
 		first = false

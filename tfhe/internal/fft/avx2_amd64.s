@@ -22,11 +22,11 @@ DATA magicAVX2<>+16(SB)/8, $0x4330000000000000
 DATA magicAVX2<>+24(SB)/8, $0x4330000000000000
 GLOBL magicAVX2<>(SB), RODATA|NOPTR, $32
 
-DATA flipAVX2<>+0(SB)/8, $0x0000000000000000
-DATA flipAVX2<>+8(SB)/8, $0xffffffffffffffff
-DATA flipAVX2<>+16(SB)/8, $0x0000000000000000
-DATA flipAVX2<>+24(SB)/8, $0xffffffffffffffff
-GLOBL flipAVX2<>(SB), RODATA|NOPTR, $32
+DATA signBitAVX2<>+0(SB)/8, $0x8000000000000000
+DATA signBitAVX2<>+8(SB)/8, $0x8000000000000000
+DATA signBitAVX2<>+16(SB)/8, $0x8000000000000000
+DATA signBitAVX2<>+24(SB)/8, $0x8000000000000000
+GLOBL signBitAVX2<>(SB), RODATA|NOPTR, $32
 
 DATA toHighAVX2<>+0(SB)/8, $(1649267441664.0)
 DATA toHighAVX2<>+8(SB)/8, $(1649267441664.0)
@@ -57,12 +57,6 @@ DATA magicBothAVX2<>+8(SB)/8, $0x4530000080100000
 DATA magicBothAVX2<>+16(SB)/8, $0x4530000080100000
 DATA magicBothAVX2<>+24(SB)/8, $0x4530000080100000
 GLOBL magicBothAVX2<>(SB), RODATA|NOPTR, $32
-
-DATA signBitAVX2<>+0(SB)/8, $0x0000000000000000
-DATA signBitAVX2<>+8(SB)/8, $0x8000000000000000
-DATA signBitAVX2<>+16(SB)/8, $0x0000000000000000
-DATA signBitAVX2<>+24(SB)/8, $0x8000000000000000
-GLOBL signBitAVX2<>(SB), RODATA|NOPTR, $32
 
 // func foldInt64AVX2(dst *float64, src *int64, w *float64, n int)
 // Requires: AVX, AVX2, FMA3
@@ -263,22 +257,21 @@ loopab:
 // Requires: AVX, AVX2, FMA3
 TEXT ·foldDigitAVX2(SB), NOSPLIT, $128-64
 	VPBROADCASTQ offset+32(FP), Y0
+	VPBROADCASTQ mask+48(FP), Y1
+	VPBROADCASTQ half+56(FP), Y2
+	VMOVQ        shift+40(FP), X3
+	VPOR         magicAVX2<>+0(SB), Y2, Y2
 	LEAQ         31(SP), AX
 	ANDQ         $-32, AX
-	VPSUBQ       flipAVX2<>+0(SB), Y0, Y0
 	VMOVDQU      Y0, (AX)
-	VPBROADCASTQ mask+48(FP), Y0
-	VMOVDQU      Y0, 32(AX)
-	VPBROADCASTQ half+56(FP), Y0
-	VPOR         magicAVX2<>+0(SB), Y0, Y0
-	VMOVUPD      Y0, 64(AX)
-	VMOVQ        shift+40(FP), X0
+	VMOVDQU      Y1, 32(AX)
+	VMOVUPD      Y2, 64(AX)
 	MOVQ         dst+0(FP), CX
 	MOVQ         src+8(FP), DX
 	MOVQ         w+16(FP), BX
-	VBROADCASTSD (BX), Y1
-	VBROADCASTSD 8(BX), Y2
-	VBROADCASTSD 16(BX), Y3
+	VBROADCASTSD (BX), Y0
+	VBROADCASTSD 8(BX), Y1
+	VBROADCASTSD 16(BX), Y2
 	VBROADCASTSD 24(BX), Y4
 	VBROADCASTSD 32(BX), Y5
 	VBROADCASTSD 40(BX), Y6
@@ -289,42 +282,54 @@ TEXT ·foldDigitAVX2(SB), NOSPLIT, $128-64
 	SHRQ         $0x06, R8
 
 loopac:
-	VMOVDQU      (DX)(BX*1), Y7
-	VPXOR        flipAVX2<>+0(SB), Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPGTQ     (DX)(BX*1), Y8, Y8
+	VPXOR        (DX)(BX*1), Y8, Y7
+	VPSUBQ       Y8, Y7, Y7
 	VPADDQ       (AX), Y7, Y7
-	VPSRLQ       X0, Y7, Y7
+	VPSRLQ       X3, Y7, Y7
 	VPAND        32(AX), Y7, Y7
 	VPOR         magicAVX2<>+0(SB), Y7, Y7
 	VSUBPD       64(AX), Y7, Y7
-	VXORPD       signBitAVX2<>+0(SB), Y7, Y7
-	VMOVDQU      (DI)(BX*1), Y8
-	VPXOR        flipAVX2<>+0(SB), Y8, Y8
+	VANDPD       signBitAVX2<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	VPCMPGTQ     (DI)(BX*1), Y9, Y9
+	VPXOR        (DI)(BX*1), Y9, Y8
+	VPSUBQ       Y9, Y8, Y8
 	VPADDQ       (AX), Y8, Y8
-	VPSRLQ       X0, Y8, Y8
+	VPSRLQ       X3, Y8, Y8
 	VPAND        32(AX), Y8, Y8
 	VPOR         magicAVX2<>+0(SB), Y8, Y8
 	VSUBPD       64(AX), Y8, Y8
-	VXORPD       signBitAVX2<>+0(SB), Y8, Y8
-	VMULPD       Y1, Y7, Y9
-	VMULPD       Y2, Y7, Y7
-	VFNMADD231PD Y2, Y8, Y9
-	VFMADD231PD  Y1, Y8, Y7
-	VMOVDQU      (DX)(SI*1), Y8
-	VPXOR        flipAVX2<>+0(SB), Y8, Y8
+	VANDPD       signBitAVX2<>+0(SB), Y9, Y9
+	VXORPD       Y9, Y8, Y8
+	VMULPD       Y0, Y7, Y9
+	VMULPD       Y1, Y7, Y7
+	VFNMADD231PD Y1, Y8, Y9
+	VFMADD231PD  Y0, Y8, Y7
+	VPXOR        Y10, Y10, Y10
+	VPCMPGTQ     (DX)(SI*1), Y10, Y10
+	VPXOR        (DX)(SI*1), Y10, Y8
+	VPSUBQ       Y10, Y8, Y8
 	VPADDQ       (AX), Y8, Y8
-	VPSRLQ       X0, Y8, Y8
+	VPSRLQ       X3, Y8, Y8
 	VPAND        32(AX), Y8, Y8
 	VPOR         magicAVX2<>+0(SB), Y8, Y8
 	VSUBPD       64(AX), Y8, Y8
-	VXORPD       signBitAVX2<>+0(SB), Y8, Y8
-	VMOVDQU      (DI)(SI*1), Y10
-	VPXOR        flipAVX2<>+0(SB), Y10, Y10
+	VANDPD       signBitAVX2<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	VPCMPGTQ     (DI)(SI*1), Y11, Y11
+	VPXOR        (DI)(SI*1), Y11, Y10
+	VPSUBQ       Y11, Y10, Y10
 	VPADDQ       (AX), Y10, Y10
-	VPSRLQ       X0, Y10, Y10
+	VPSRLQ       X3, Y10, Y10
 	VPAND        32(AX), Y10, Y10
 	VPOR         magicAVX2<>+0(SB), Y10, Y10
 	VSUBPD       64(AX), Y10, Y10
-	VXORPD       signBitAVX2<>+0(SB), Y10, Y10
+	VANDPD       signBitAVX2<>+0(SB), Y11, Y11
+	VXORPD       Y11, Y10, Y10
 	VMULPD       Y5, Y8, Y11
 	VMULPD       Y6, Y8, Y8
 	VFNMADD231PD Y6, Y10, Y11
@@ -333,42 +338,54 @@ loopac:
 	VSUBPD       Y11, Y9, Y11
 	VADDPD       Y8, Y7, Y9
 	VSUBPD       Y8, Y7, Y7
-	VMOVDQU      (DX)(BX*2), Y8
-	VPXOR        flipAVX2<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	VPCMPGTQ     (DX)(BX*2), Y12, Y12
+	VPXOR        (DX)(BX*2), Y12, Y8
+	VPSUBQ       Y12, Y8, Y8
 	VPADDQ       (AX), Y8, Y8
-	VPSRLQ       X0, Y8, Y8
+	VPSRLQ       X3, Y8, Y8
 	VPAND        32(AX), Y8, Y8
 	VPOR         magicAVX2<>+0(SB), Y8, Y8
 	VSUBPD       64(AX), Y8, Y8
-	VXORPD       signBitAVX2<>+0(SB), Y8, Y8
-	VMOVDQU      (DI)(BX*2), Y12
-	VPXOR        flipAVX2<>+0(SB), Y12, Y12
+	VANDPD       signBitAVX2<>+0(SB), Y12, Y12
+	VXORPD       Y12, Y8, Y8
+	VPXOR        Y13, Y13, Y13
+	VPCMPGTQ     (DI)(BX*2), Y13, Y13
+	VPXOR        (DI)(BX*2), Y13, Y12
+	VPSUBQ       Y13, Y12, Y12
 	VPADDQ       (AX), Y12, Y12
-	VPSRLQ       X0, Y12, Y12
+	VPSRLQ       X3, Y12, Y12
 	VPAND        32(AX), Y12, Y12
 	VPOR         magicAVX2<>+0(SB), Y12, Y12
 	VSUBPD       64(AX), Y12, Y12
-	VXORPD       signBitAVX2<>+0(SB), Y12, Y12
-	VMULPD       Y3, Y8, Y13
+	VANDPD       signBitAVX2<>+0(SB), Y13, Y13
+	VXORPD       Y13, Y12, Y12
+	VMULPD       Y2, Y8, Y13
 	VMULPD       Y4, Y8, Y8
 	VFNMADD231PD Y4, Y12, Y13
-	VFMADD231PD  Y3, Y12, Y8
-	VMOVDQU      (DX), Y12
-	VPXOR        flipAVX2<>+0(SB), Y12, Y12
+	VFMADD231PD  Y2, Y12, Y8
+	VPXOR        Y14, Y14, Y14
+	VPCMPGTQ     (DX), Y14, Y14
+	VPXOR        (DX), Y14, Y12
+	VPSUBQ       Y14, Y12, Y12
 	VPADDQ       (AX), Y12, Y12
-	VPSRLQ       X0, Y12, Y12
+	VPSRLQ       X3, Y12, Y12
 	VPAND        32(AX), Y12, Y12
 	VPOR         magicAVX2<>+0(SB), Y12, Y12
 	VSUBPD       64(AX), Y12, Y12
-	VXORPD       signBitAVX2<>+0(SB), Y12, Y12
-	VMOVDQU      (DI), Y14
-	VPXOR        flipAVX2<>+0(SB), Y14, Y14
+	VANDPD       signBitAVX2<>+0(SB), Y14, Y14
+	VXORPD       Y14, Y12, Y12
+	VPXOR        Y15, Y15, Y15
+	VPCMPGTQ     (DI), Y15, Y15
+	VPXOR        (DI), Y15, Y14
+	VPSUBQ       Y15, Y14, Y14
 	VPADDQ       (AX), Y14, Y14
-	VPSRLQ       X0, Y14, Y14
+	VPSRLQ       X3, Y14, Y14
 	VPAND        32(AX), Y14, Y14
 	VPOR         magicAVX2<>+0(SB), Y14, Y14
 	VSUBPD       64(AX), Y14, Y14
-	VXORPD       signBitAVX2<>+0(SB), Y14, Y14
+	VANDPD       signBitAVX2<>+0(SB), Y15, Y15
+	VXORPD       Y15, Y14, Y14
 	VADDPD       Y13, Y12, Y15
 	VSUBPD       Y13, Y12, Y13
 	VADDPD       Y8, Y14, Y12
@@ -389,42 +406,54 @@ loopac:
 	VMOVUPD      Y7, 64(CX)(BX*4)
 	VMOVUPD      Y13, (CX)(SI*2)
 	VMOVUPD      Y8, 64(CX)(SI*2)
-	VMOVDQU      32(DX)(BX*1), Y7
-	VPXOR        flipAVX2<>+0(SB), Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPGTQ     32(DX)(BX*1), Y8, Y8
+	VPXOR        32(DX)(BX*1), Y8, Y7
+	VPSUBQ       Y8, Y7, Y7
 	VPADDQ       (AX), Y7, Y7
-	VPSRLQ       X0, Y7, Y7
+	VPSRLQ       X3, Y7, Y7
 	VPAND        32(AX), Y7, Y7
 	VPOR         magicAVX2<>+0(SB), Y7, Y7
 	VSUBPD       64(AX), Y7, Y7
-	VXORPD       signBitAVX2<>+0(SB), Y7, Y7
-	VMOVDQU      32(DI)(BX*1), Y8
-	VPXOR        flipAVX2<>+0(SB), Y8, Y8
+	VANDPD       signBitAVX2<>+0(SB), Y8, Y8
+	VXORPD       Y8, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	VPCMPGTQ     32(DI)(BX*1), Y9, Y9
+	VPXOR        32(DI)(BX*1), Y9, Y8
+	VPSUBQ       Y9, Y8, Y8
 	VPADDQ       (AX), Y8, Y8
-	VPSRLQ       X0, Y8, Y8
+	VPSRLQ       X3, Y8, Y8
 	VPAND        32(AX), Y8, Y8
 	VPOR         magicAVX2<>+0(SB), Y8, Y8
 	VSUBPD       64(AX), Y8, Y8
-	VXORPD       signBitAVX2<>+0(SB), Y8, Y8
-	VMULPD       Y1, Y7, Y9
-	VMULPD       Y2, Y7, Y7
-	VFNMADD231PD Y2, Y8, Y9
-	VFMADD231PD  Y1, Y8, Y7
-	VMOVDQU      32(DX)(SI*1), Y8
-	VPXOR        flipAVX2<>+0(SB), Y8, Y8
+	VANDPD       signBitAVX2<>+0(SB), Y9, Y9
+	VXORPD       Y9, Y8, Y8
+	VMULPD       Y0, Y7, Y9
+	VMULPD       Y1, Y7, Y7
+	VFNMADD231PD Y1, Y8, Y9
+	VFMADD231PD  Y0, Y8, Y7
+	VPXOR        Y10, Y10, Y10
+	VPCMPGTQ     32(DX)(SI*1), Y10, Y10
+	VPXOR        32(DX)(SI*1), Y10, Y8
+	VPSUBQ       Y10, Y8, Y8
 	VPADDQ       (AX), Y8, Y8
-	VPSRLQ       X0, Y8, Y8
+	VPSRLQ       X3, Y8, Y8
 	VPAND        32(AX), Y8, Y8
 	VPOR         magicAVX2<>+0(SB), Y8, Y8
 	VSUBPD       64(AX), Y8, Y8
-	VXORPD       signBitAVX2<>+0(SB), Y8, Y8
-	VMOVDQU      32(DI)(SI*1), Y10
-	VPXOR        flipAVX2<>+0(SB), Y10, Y10
+	VANDPD       signBitAVX2<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	VPCMPGTQ     32(DI)(SI*1), Y11, Y11
+	VPXOR        32(DI)(SI*1), Y11, Y10
+	VPSUBQ       Y11, Y10, Y10
 	VPADDQ       (AX), Y10, Y10
-	VPSRLQ       X0, Y10, Y10
+	VPSRLQ       X3, Y10, Y10
 	VPAND        32(AX), Y10, Y10
 	VPOR         magicAVX2<>+0(SB), Y10, Y10
 	VSUBPD       64(AX), Y10, Y10
-	VXORPD       signBitAVX2<>+0(SB), Y10, Y10
+	VANDPD       signBitAVX2<>+0(SB), Y11, Y11
+	VXORPD       Y11, Y10, Y10
 	VMULPD       Y5, Y8, Y11
 	VMULPD       Y6, Y8, Y8
 	VFNMADD231PD Y6, Y10, Y11
@@ -433,42 +462,54 @@ loopac:
 	VSUBPD       Y11, Y9, Y11
 	VADDPD       Y8, Y7, Y9
 	VSUBPD       Y8, Y7, Y7
-	VMOVDQU      32(DX)(BX*2), Y8
-	VPXOR        flipAVX2<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	VPCMPGTQ     32(DX)(BX*2), Y12, Y12
+	VPXOR        32(DX)(BX*2), Y12, Y8
+	VPSUBQ       Y12, Y8, Y8
 	VPADDQ       (AX), Y8, Y8
-	VPSRLQ       X0, Y8, Y8
+	VPSRLQ       X3, Y8, Y8
 	VPAND        32(AX), Y8, Y8
 	VPOR         magicAVX2<>+0(SB), Y8, Y8
 	VSUBPD       64(AX), Y8, Y8
-	VXORPD       signBitAVX2<>+0(SB), Y8, Y8
-	VMOVDQU      32(DI)(BX*2), Y12
-	VPXOR        flipAVX2<>+0(SB), Y12, Y12
+	VANDPD       signBitAVX2<>+0(SB), Y12, Y12
+	VXORPD       Y12, Y8, Y8
+	VPXOR        Y13, Y13, Y13
+	VPCMPGTQ     32(DI)(BX*2), Y13, Y13
+	VPXOR        32(DI)(BX*2), Y13, Y12
+	VPSUBQ       Y13, Y12, Y12
 	VPADDQ       (AX), Y12, Y12
-	VPSRLQ       X0, Y12, Y12
+	VPSRLQ       X3, Y12, Y12
 	VPAND        32(AX), Y12, Y12
 	VPOR         magicAVX2<>+0(SB), Y12, Y12
 	VSUBPD       64(AX), Y12, Y12
-	VXORPD       signBitAVX2<>+0(SB), Y12, Y12
-	VMULPD       Y3, Y8, Y13
+	VANDPD       signBitAVX2<>+0(SB), Y13, Y13
+	VXORPD       Y13, Y12, Y12
+	VMULPD       Y2, Y8, Y13
 	VMULPD       Y4, Y8, Y8
 	VFNMADD231PD Y4, Y12, Y13
-	VFMADD231PD  Y3, Y12, Y8
-	VMOVDQU      32(DX), Y12
-	VPXOR        flipAVX2<>+0(SB), Y12, Y12
+	VFMADD231PD  Y2, Y12, Y8
+	VPXOR        Y14, Y14, Y14
+	VPCMPGTQ     32(DX), Y14, Y14
+	VPXOR        32(DX), Y14, Y12
+	VPSUBQ       Y14, Y12, Y12
 	VPADDQ       (AX), Y12, Y12
-	VPSRLQ       X0, Y12, Y12
+	VPSRLQ       X3, Y12, Y12
 	VPAND        32(AX), Y12, Y12
 	VPOR         magicAVX2<>+0(SB), Y12, Y12
 	VSUBPD       64(AX), Y12, Y12
-	VXORPD       signBitAVX2<>+0(SB), Y12, Y12
-	VMOVDQU      32(DI), Y14
-	VPXOR        flipAVX2<>+0(SB), Y14, Y14
+	VANDPD       signBitAVX2<>+0(SB), Y14, Y14
+	VXORPD       Y14, Y12, Y12
+	VPXOR        Y15, Y15, Y15
+	VPCMPGTQ     32(DI), Y15, Y15
+	VPXOR        32(DI), Y15, Y14
+	VPSUBQ       Y15, Y14, Y14
 	VPADDQ       (AX), Y14, Y14
-	VPSRLQ       X0, Y14, Y14
+	VPSRLQ       X3, Y14, Y14
 	VPAND        32(AX), Y14, Y14
 	VPOR         magicAVX2<>+0(SB), Y14, Y14
 	VSUBPD       64(AX), Y14, Y14
-	VXORPD       signBitAVX2<>+0(SB), Y14, Y14
+	VANDPD       signBitAVX2<>+0(SB), Y15, Y15
+	VXORPD       Y15, Y14, Y14
 	VADDPD       Y13, Y12, Y15
 	VSUBPD       Y13, Y12, Y13
 	VADDPD       Y8, Y14, Y12

@@ -22,11 +22,11 @@ func (p *Plan) ForwardTorus(dst []float64, src []uint64) {
 }
 
 // ForwardDigit transforms a polynomial of signed gadget digits, cut out of torus words as they are loaded, into dst. Both have N elements.
-// With B = 2^baseLog the digit of an even coefficient x is
+// With B = 2^baseLog the digit of a coefficient 0 <= x <= q/2 is
 //
 //	(x+offset)>>shift mod B - B/2,
 //
-// and that of an odd one minus the same of -x. Digit j of l in base B has shift 64-(j+1) baseLog, and
+// and that of -x minus the same: digits of words of either sign have no mean, and ties go away from zero. Digit j of l in base B has shift 64-(j+1) baseLog, and
 // offset the half unit of the last digit, which rounds, plus B/2 at the place of each digit, which keeps the fields from borrowing
 // from one another. It panics unless 1 <= baseLog <= 51 and shift <= 63.
 func (p *Plan) ForwardDigit(dst []float64, src []uint64, offset uint64, shift, baseLog uint) {
@@ -45,11 +45,10 @@ func foldDigit(dst []float64, src []uint64, w *roots4, offset uint64, shift uint
 	shift &= 63
 	for j := range out {
 		x, y, d := &real[j], &imag[j], &out[j]
-		for u := 0; u < 8; u += 2 {
-			d[u] = float64(int64((x[u]+offset)>>shift&mask - half))
-			d[u+1] = float64(int64(half - (offset-x[u+1])>>shift&mask))
-			d[u+8] = float64(int64((y[u]+offset)>>shift&mask - half))
-			d[u+9] = float64(int64(half - (offset-y[u+1])>>shift&mask))
+		for u := range 8 {
+			s, t := uint64(int64(x[u])>>63), uint64(int64(y[u])>>63) // -1 if negative: -x is x^s - s
+			d[u] = float64(int64((((x[u]^s)-s+offset)>>shift&mask - half) ^ s - s))
+			d[u+8] = float64(int64((((y[u]^t)-t+offset)>>shift&mask - half) ^ t - t))
 		}
 	}
 	descend4(out, w)

@@ -219,8 +219,9 @@ func TestLeaves(t *testing.T) {
 
 // gadgetDigits returns the digits of x in base 2^b, l of them, from the definition: the nearest multiple of q/B^l, ties up, in digits of
 // [-B/2, B/2), least significant first with carries; odd coefficients are minus those of -x.
-func gadgetDigits(x uint64, odd bool, b, l uint) []int64 {
-	if odd {
+func gadgetDigits(x uint64, b, l uint) []int64 {
+	negative := int64(x) < 0
+	if negative {
 		x = -x
 	}
 	drop := 64 - b*l
@@ -236,7 +237,7 @@ func gadgetDigits(x uint64, odd bool, b, l uint) []int64 {
 			d[j] -= 1 << b
 			v++
 		}
-		if odd {
+		if negative {
 			d[j] = -d[j]
 		}
 	}
@@ -260,7 +261,7 @@ func TestForwardDigit(t *testing.T) {
 					if i%5 == 0 {
 						src[i] = x>>(64-g.b*g.l)<<(64-g.b*g.l) + 1<<(63-g.b*g.l) + uint64(i%3) - 1
 					}
-					for j, d := range gadgetDigits(src[i], i%2 == 1, g.b, g.l) {
+					for j, d := range gadgetDigits(src[i], g.b, g.l) {
 						digits[j] = append(digits[j], d)
 					}
 				}

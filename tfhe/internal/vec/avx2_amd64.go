@@ -70,15 +70,6 @@ func sub64AVX2(dst *uint64, x *uint64, y *uint64, n int)
 //go:noescape
 func add64AVX2(dst *uint64, x *uint64, n int)
 
-// breakTies64AVX2 is, for n words, a positive multiple of 4:
-//
-//	for i := range n {
-//		dst[i] = x[i] + (^x[i]>>k&1)*(-1 if i is even, else 1)
-//	}
-//
-//go:noescape
-func breakTies64AVX2(dst *uint64, x *uint64, k uint64, n int)
-
 // mulAdd64AVX2 is, for n words, a positive multiple of 4:
 //
 //	for i := range n {

@@ -392,37 +392,6 @@ words:
 	VZEROUPPER
 	RET
 
-// func breakTies64AVX2(dst *uint64, x *uint64, k uint64, n int)
-// Requires: AVX, AVX2
-TEXT ·breakTies64AVX2(SB), NOSPLIT, $0-32
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         k+16(FP), DX
-	VMOVQ        DX, X0
-	MOVQ         $0x0000000000000001, DX
-	VMOVQ        DX, X1
-	VPBROADCASTQ X1, Y1
-	NEGQ         DX
-	VMOVQ        DX, X2
-	VPERMQ       $0x44, Y2, Y2
-	MOVQ         n+24(FP), DX
-	SHLQ         $0x03, DX
-	XORQ         BX, BX
-
-words:
-	VMOVDQU (CX)(BX*1), Y3
-	VPSRLQ  X0, Y3, Y4
-	VPANDN  Y1, Y4, Y4
-	VPXOR   Y2, Y4, Y4
-	VPSUBQ  Y2, Y4, Y4
-	VPADDQ  Y4, Y3, Y3
-	VMOVDQU Y3, (AX)(BX*1)
-	ADDQ    $0x00000020, BX
-	CMPQ    BX, DX
-	JLT     words
-	VZEROUPPER
-	RET
-
 // func mulAdd64AVX2(dst *uint64, x *uint64, k uint64, n int)
 // Requires: AVX, AVX2
 TEXT ·mulAdd64AVX2(SB), NOSPLIT, $0-32

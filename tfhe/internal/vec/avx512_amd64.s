@@ -426,36 +426,6 @@ words:
 	VZEROUPPER
 	RET
 
-// func breakTies64AVX512(dst *uint64, x *uint64, k uint64, n int)
-// Requires: AVX, AVX512F
-TEXT ·breakTies64AVX512(SB), NOSPLIT, $0-32
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         k+16(FP), DX
-	VMOVQ        DX, X0
-	MOVQ         $0x0000000000000001, DX
-	VPBROADCASTQ DX, Z1
-	NEGQ         DX
-	VMOVQ        DX, X2
-	VSHUFI64X2   $0x00, Z2, Z2, Z2
-	MOVQ         n+24(FP), DX
-	SHLQ         $0x03, DX
-	XORQ         BX, BX
-
-words:
-	VMOVDQU64 (CX)(BX*1), Z3
-	VPSRLQ    X0, Z3, Z4
-	VPANDNQ   Z1, Z4, Z4
-	VPXORQ    Z2, Z4, Z4
-	VPSUBQ    Z2, Z4, Z4
-	VPADDQ    Z4, Z3, Z3
-	VMOVDQU64 Z3, (AX)(BX*1)
-	ADDQ      $0x00000040, BX
-	CMPQ      BX, DX
-	JLT       words
-	VZEROUPPER
-	RET
-
 // func mulAdd64AVX512(dst *uint64, x *uint64, k uint64, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·mulAdd64AVX512(SB), NOSPLIT, $0-32

@@ -138,18 +138,6 @@ func add64(dst, x []uint64) (done int) {
 	return done
 }
 
-func breakTies64(dst, x []uint64, k uint64) (done int) {
-	if done = whole(len(x)); done == 0 {
-		return 0
-	}
-	if level == avx512 {
-		breakTies64AVX512(&dst[0], &x[0], k, done)
-	} else {
-		breakTies64AVX2(&dst[0], &x[0], k, done)
-	}
-	return done
-}
-
 func mulAdd64(dst, x []uint64, k uint64) (done int) {
 	if done = whole(len(x)); done == 0 {
 		return 0

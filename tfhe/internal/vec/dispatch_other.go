@@ -12,8 +12,6 @@ func sub64(_, _, _ []uint64) (done int) { return 0 }
 
 func add64(_, _ []uint64) (done int) { return 0 }
 
-func breakTies64(_, _ []uint64, _ uint64) (done int) { return 0 }
-
 func mulAdd64(_, _ []uint64, _ uint64) (done int) { return 0 }
 
 func automorphism64(_, _ []uint64, _, _ int) (done bool) { return false }

@@ -21,19 +21,6 @@ func Sub64(dst, x, y []uint64) {
 	}
 }
 
-// BreakTies64 sets dst to x, changed by one unit at most so that rounding to a multiple of 2^k, 0 < k < 64, which sends ties up at even places and down at
-// odd ones, sends half of them either way, as bit k decides: x - 1 at even places and x + 1 at odd ones where that bit is 0. dst may be x.
-func BreakTies64(dst, x []uint64, k int) {
-	dst = dst[:len(x)]
-	for i := breakTies64(dst, x, uint64(k)); i < len(x); i++ {
-		unit := ^x[i] >> k & 1
-		if i&1 == 0 {
-			unit = -unit
-		}
-		dst[i] = x[i] + unit
-	}
-}
-
 // Add64 adds x to dst.
 func Add64(dst, x []uint64) {
 	dst = dst[:len(x)]

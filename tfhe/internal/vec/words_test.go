@@ -58,16 +58,6 @@ func TestWords(t *testing.T) {
 			for i := range in {
 				check("sub", i, inner[i], new(big.Int).Sub(integer(in[i]), integer(y[i])))
 			}
-			for _, k := range []int{1, 17, 63} {
-				BreakTies64(z, y, k)
-				for i := range y { // an even multiple of 2^k moves towards it, an odd one stays
-					want := integer(y[i])
-					if want.Bit(k) == 0 {
-						want.Add(want, big.NewInt(int64(2*(i%2)-1)))
-					}
-					check("tie", i, z[i], want)
-				}
-			}
 			copy(inner, in)
 			Add64(inner, y)
 			for i := range in {

@@ -92,49 +92,47 @@ func param(name string) Mem {
 	return b.Addr
 }
 
-// toDigit loads torus words and extracts a gadget digit: the field that is the digit + B/2 in even lanes and B/2 - digit in odd ones
-// becomes the mantissa of 2^52 + field.
+// toDigit loads torus words and extracts a gadget digit: the field of the absolute value, which is its digit + B/2, becomes the mantissa of 2^52 + field;
+// the sign comes last.
 func (w width) toDigit() func(m Mem) reg.VecVirtual {
 	offset, mask, bias := w.vec(), w.vec(), w.vec()
 	shift := XMM()
 	VPBROADCASTQ(param("offset"), offset)
+	VPBROADCASTQ(param("mask"), mask)
+	VPBROADCASTQ(param("half"), bias)
+	VMOVQ(param("shift"), shift)
 	if w.wide() {
-		flip, sign, magic := w.loaded("flip"), w.loaded("sign"), w.loaded("magic")
-		VPSUBQ(flip, offset, offset) // -x is ^x + 1
-		VPBROADCASTQ(param("mask"), mask)
-		VPBROADCASTQ(param("half"), bias)
-		VMOVQ(param("shift"), shift)
+		sign, magic := w.loaded("signBit"), w.loaded("magic")
 		VPORQ(magic, bias, bias)
-		VMULPD(sign, bias, bias)
 		return func(m Mem) reg.VecVirtual {
 			v := w.vec()
-			VPXORQ(m, flip, v)
+			VPABSQ(m, v)
 			VPADDQ(offset, v, v)
 			VPSRLQ(shift, v, v)
 			VPTERNLOGQ(Imm(0xea), magic, mask, v) // v & mask | magic
-			VFMSUB213PD(bias, sign, v)
+			VSUBPD(bias, v, v)
+			VPTERNLOGQ(Imm(0x78), m, sign, v) // v ^ sign & word
 			return v
 		}
 	}
-	frame := local(3 * w.bytes())
-	VPSUBQ(data["flip"], offset, offset)
-	VMOVDQU(offset, frame)
-	VPBROADCASTQ(param("mask"), mask)
-	VMOVDQU(mask, frame.Offset(w.bytes()))
-	VPBROADCASTQ(param("half"), bias)
 	VPOR(data["magic"], bias, bias)
+	frame := local(3 * w.bytes())
+	VMOVDQU(offset, frame)
+	VMOVDQU(mask, frame.Offset(w.bytes()))
 	VMOVUPD(bias, frame.Offset(2*w.bytes()))
-	VMOVQ(param("shift"), shift)
 	return func(m Mem) reg.VecVirtual {
-		v := w.vec()
-		VMOVDQU(m, v)
-		VPXOR(data["flip"], v, v)
+		v, negative := w.vec(), w.vec()
+		VPXOR(negative, negative, negative)
+		VPCMPGTQ(m, negative, negative)
+		VPXOR(m, negative, v)
+		VPSUBQ(negative, v, v) // -x is ^x + 1
 		VPADDQ(frame, v, v)
 		VPSRLQ(shift, v, v)
 		VPAND(frame.Offset(w.bytes()), v, v)
 		VPOR(data["magic"], v, v)
 		VSUBPD(frame.Offset(2*w.bytes()), v, v)
-		VXORPD(data["signBit"], v, v)
+		VANDPD(data["signBit"], negative, negative)
+		VXORPD(negative, v, v)
 		return v
 	}
 }

@@ -142,27 +142,24 @@ var data = map[string]Mem{}
 
 // constants emits the read-only data.
 func (w width) constants() {
-	lanes := func(name string, even, odd Constant) {
+	all := func(name string, v Constant) {
 		data[name] = GLOBL(name+w.name, attr.RODATA|attr.NOPTR)
 		for i := range w.lanes {
-			DATA(8*i, []Constant{even, odd}[i%2])
+			DATA(8*i, v)
 		}
 	}
-	all := func(name string, v Constant) { lanes(name, v, v) }
 	all("rootHalf", F64(0x1.6a09e667f3bcdp-1))
 	all("one", F64(1))
 	all("magic", U64(0x4330<<48)) // 2^52
-	lanes("flip", U64(0), U64(1<<64-1))
+	all("signBit", U64(1<<63))
 	if w.wide() {
 		all("toWord", F64(0x1p64))
-		lanes("sign", F64(1), F64(-1))
 	} else {
 		all("toHigh", F64(1.5*(1<<40)))
 		all("toLow", F64(1.5/(1<<12)))
 		all("lowOne", U64(0x3f38<<48))
 		all("magicHigh", U64(0x4530000080000000)) // 2^84 + 2^63
 		all("magicBoth", U64(0x4530000080100000)) // 2^84 + 2^63 + 2^52
-		lanes("signBit", U64(0), U64(1<<63))
 	}
 }
 

@@ -35,37 +35,6 @@ func (w width) words() {
 		VPADDQ(y, x, x)
 		w.store(x, m[0])
 	}, nil)
-	var count, one, even reg.VecVirtual
-	w.loop64("breakTies64", "dst, x", "dst[i] = x[i] + (^x[i]>>k&1)*(-1 if i is even, else 1)", func(m []Mem) {
-		x, u := w.vec(), w.vec()
-		w.load(m[1], x)
-		VPSRLQ(count, x, u)
-		if w.wide() {
-			VPANDNQ(one, u, u)
-			VPXORQ(even, u, u)
-		} else {
-			VPANDN(one, u, u)
-			VPXOR(even, u, u)
-		}
-		VPSUBQ(even, u, u) // u ^ -1 + 1 = -u at even places
-		VPADDQ(u, x, x)
-		w.store(x, m[0])
-	}, func() {
-		count = XMM()
-		VMOVQ(Load(Param("k"), GP64()), count)
-		one, even = w.vec(), w.vec()
-		r := GP64()
-		MOVQ(U64(1), r)
-		w.broadcast(r, one)
-		NEGQ(r)
-		pair := XMM() // -1 and 0, for every pair of lanes
-		VMOVQ(r, pair)
-		if w.wide() {
-			VSHUFI64X2(U8(0), pair.AsZ(), pair.AsZ(), even)
-		} else {
-			VPERMQ(U8(0x44), pair.AsY(), even)
-		}
-	})
 	var k, high reg.VecVirtual
 	w.loop64("mulAdd64", "dst, x", "dst[i] += k * x[i]", func(m []Mem) {
 		d, x := w.vec(), w.vec()
