@@ -37,7 +37,6 @@ type Simulator struct {
 	words    []uint64   // of LWE ciphertexts, by class
 	switched []uint64   // noise of key switch and modulus switch, by mask
 	phases   [][]uint64 // of results, as [ClientSpec.Read] takes them
-	uses     []float64  // scratch of selects, by selector: products of the row
 }
 
 // NewSimulator prepares the simulation of a circuit, which it validates.
@@ -46,8 +45,7 @@ func NewSimulator(c *Circuit, opts SimulateOptions) (*Simulator, error) {
 		return nil, err
 	}
 	s := &Simulator{spec: &c.Spec, noise: newSimNoise(c.Spec.Params, opts.AverageKey), source: newNormals(opts.Seed), codes: make([]int64, len(c.Spec.Lo)),
-		bits: make([]int64, len(c.Spec.Selectors)), packed: make([]uint64, c.Spec.PackedWords()), phases: make([][]uint64, len(c.Spec.Items)),
-		uses: make([]float64, len(c.Spec.Selectors))}
+		bits: make([]int64, len(c.Spec.Selectors)), packed: make([]uint64, c.Spec.PackedWords()), phases: make([][]uint64, len(c.Spec.Items))}
 	p := &simPlan{s: s, c: c, vectors: make([][]simRef, len(c.Steps)), masks: map[string]int32{}, classes: map[string]int32{}, drawn: map[int32]bool{}}
 	for i := range c.Steps {
 		if err := p.step(i); err != nil {

@@ -18,7 +18,6 @@ type simNoise struct {
 	fresh        float64 // variance of a fresh ciphertext
 	product      float64 // variance of a product with a client's bit, whatever the bit
 	rounding     float64 // variance that it has besides where the bit is 1
-	drift        float64 // part of product that products with one bit have in common
 	clearRound   float64 // variance of the rounding of a clear number, where the gadget does not reach its last bit
 	gadget       tfhe.GadgetParams
 	fft          float64                    // variance of the transforms for each unit of squared digits
@@ -80,7 +79,6 @@ func newSimNoise(lit tfhe.ParametersLiteral, average bool) simNoise {
 	out.gadget = lit.Select
 	out.product = sel.ExternalProduct(lit.Select)
 	out.rounding = sel.CMUX(lit.Select) - out.product
-	out.drift = sel.DigitMean(lit.Select)
 	out.clearRound = lit.Select.RoundingVariance()
 	out.fft = sel.FFTVariance * (1 + sel.KeyWeight)
 	out.row = sel.BodyRowVariance

@@ -145,7 +145,6 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 			z += tb.Weights[j] * int32(s.bits[sel])
 			if j > 0 {
 				variance += product(sel)
-				s.uses[sel]++
 			} else {
 				variance += float64(s.bits[sel]) * s.noise.rounds(t.st.Width)
 			}
@@ -173,7 +172,6 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 				t.counts[share.number] += share.sign
 			default:
 				variance += product(nd.Selector)
-				s.uses[nd.Selector]++
 			}
 			if at = nd.Lo; s.bits[nd.Selector] == 1 {
 				at = nd.Hi
@@ -189,11 +187,6 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 		t.counts[number] = 0
 	}
 	t.met = t.met[:0]
-	// What products with one bit have in common adds up by its deviation.
-	for sel, n := range s.uses {
-		variance += n * (n - 1) * s.noise.drift
-		s.uses[sel] = 0
-	}
 	for j, c := range coeffs {
 		v := variance
 		for _, sel := range t.order {
@@ -245,23 +238,6 @@ func (t *simTrees) lowNoise(s *Simulator, sel int32, c int) float64 {
 // rotate: a unit's table is turned by each bit; the first turn is of a clear table.
 func (p *simPlan) rotate(i int, st *RotateStep) {
 	s := p.s
-	common := make([]float64, len(s.bits)) // what all products with a bit have in common
-	deviation := math.Sqrt(s.noise.drift)
-	var selectors []int32
-	seen := map[int32]bool{}
-	for _, u := range st.Units {
-		for _, sel := range u.Selectors {
-			if !seen[sel] {
-				seen[sel] = true
-				selectors = append(selectors, sel)
-			}
-		}
-	}
-	p.add(func() {
-		for _, sel := range selectors {
-			common[sel] = deviation * s.source.draw()
-		}
-	})
 	for _, u := range st.Units {
 		r, isNew := p.fresh(fmt.Sprint("rotate ", st.Width, u.Selectors, u.Weights, u.Start, u.Table))
 		p.vectors[i] = append(p.vectors[i], r)
@@ -276,7 +252,7 @@ func (p *simPlan) rotate(i int, st *RotateStep) {
 			}
 		}
 		p.add(func() {
-			z, variance, together := int(u.Start), turned, 0.0
+			z, variance := int(u.Start), turned
 			for j, sel := range u.Selectors {
 				bit := s.bits[sel]
 				z += int(u.Weights[j]) * int(bit)
@@ -285,11 +261,10 @@ func (p *simPlan) rotate(i int, st *RotateStep) {
 				case j == first:
 					variance += float64(bit) * s.noise.rounds(st.Width)
 				default:
-					variance += s.noise.product - s.noise.drift + float64(bit)*s.noise.rounding
-					together += common[sel]
+					variance += s.noise.product + float64(bit)*s.noise.rounding
 				}
 			}
-			s.words[r.class] = uint64(u.Table[z])<<(64-st.Width) + s.source.word(math.Sqrt(variance)) + turnsWord(together)
+			s.words[r.class] = uint64(u.Table[z])<<(64-st.Width) + s.source.word(math.Sqrt(variance))
 		})
 	}
 }
