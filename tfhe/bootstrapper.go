@@ -166,7 +166,7 @@ func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 				bar.alone.Store(true)
 			}
 		}
-		w.transform(s, p0, p1)
+		w.transform(s, s.d, p0, p1)
 		wait()
 		if !alone && bar.alone.Load() {
 			if id > 0 {
@@ -176,7 +176,7 @@ func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 		}
 		w.product(first/lit.BlockLength, v0, v1, 2*(p1-p0))
 		wait()
-		w.accumulate(s, p0, p1)
+		w.accumulate(s, s.d, p0, p1)
 		if lit.BlindRotate.Levels > 1 {
 			wait() // the second product lies where the first polynomial's second digit goes
 		}

@@ -108,12 +108,12 @@ func newRotator(p Parameters, key *ServerKey) *rotator {
 		live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p)}
 }
 
-// transform decomposes and transforms the polynomials from <= poly < to of the accumulator.
-func (w *rotator) transform(s *rotation, from, to int) {
+// transform decomposes and transforms the polynomials from <= poly < to of the accumulator to d, which is laid out as s.d.
+func (w *rotator) transform(s *rotation, d []float64, from, to int) {
 	n, stride, g := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate
 	for poly := from; poly < to; poly++ {
 		for j := range g.Levels {
-			w.plan.ForwardRound(s.d[(poly*g.Levels+j)*stride:][:n], s.poly(w.p, poly), g.BaseLog, j, w.take())
+			w.plan.ForwardRound(d[(poly*g.Levels+j)*stride:][:n], s.poly(w.p, poly), g.BaseLog, j, w.take())
 		}
 	}
 }
@@ -121,8 +121,8 @@ func (w *rotator) transform(s *rotation, from, to int) {
 // multiply forms the product with a block's key over the vectors from <= i < to.
 func (w *rotator) multiply(s *rotation, key []float64, from, to int, ahead []float64) {
 	l := w.p.lit.BlindRotate.Levels
-	if polys := w.p.K() + 1; polys > 2 {
-		w.plan.ModuleBlockProduct(s.d, key, &s.block, polys, from, to, ahead)
+	if w.p.K() > 1 {
+		w.multiplyModule([]*rotation{s}, [2][]float64{s.d}, key, from, to, ahead)
 		return
 	}
 	if w.p.lit.Parts == 1 {
@@ -132,42 +132,87 @@ func (w *rotator) multiply(s *rotation, key []float64, from, to int, ahead []flo
 	w.plan.BlockProductParts(s.d, key, &s.block, l, from, to, w.scratch, ahead)
 }
 
-// accumulate adds the product to the polynomials from <= poly < to of the accumulator.
-func (w *rotator) accumulate(s *rotation, from, to int) {
+// multiplyModule forms the products of one or two ciphertexts with several masks, whose digits are in d.
+func (w *rotator) multiplyModule(group []*rotation, d [2][]float64, key []float64, from, to int, ahead []float64) {
+	polys := w.p.K() + 1
+	if len(group) == 1 {
+		w.plan.ModuleBlockProduct(d[0], key, &group[0].block, polys, from, to, ahead)
+		return
+	}
+	w.plan.ModuleBlockProductPair(d[0], d[1], key, &group[0].block, &group[1].block, polys, from, to, ahead)
+}
+
+// accumulate adds the product in d to the polynomials from <= poly < to of the accumulator.
+func (w *rotator) accumulate(s *rotation, d []float64, from, to int) {
 	n, stride, l, part := w.p.N(), w.plan.BlockStride(), w.p.lit.BlindRotate.Levels, w.p.K()+1
 	for poly := from; poly < to; poly++ {
-		w.plan.InverseAddTurn(s.poly(w.p, poly), s.d[(poly/part*part*l+poly%part)*stride:][:n], w.take())
+		w.plan.InverseAddTurn(s.poly(w.p, poly), d[(poly/part*part*l+poly%part)*stride:][:n], w.take())
 	}
 }
 
-// tileVectors is how many vectors of a block's key are used on all ciphertexts of a group before the next: 16 KB of key a level, which stays in the first-level
-// cache. The larger keys of several masks fill it, since a call for less takes longer than the second-level cache does.
-func (w *rotator) tileVectors() int {
-	if polys := w.p.K() + 1; polys > 2 {
-		return max(1, 64/(polys*polys))
-	}
-	return 8
-}
+// tileVectors is how many vectors of a block's key are used on all ciphertexts of a group before the next: 16 KB of key a level, which stays in the first-level cache.
+const tileVectors = 8
 
 // rotate turns every accumulator of the group by Y^(sum ahat_i s_i). Blocks of the key are the outer loop and the group is the inner one: memory
 // gives each block once, however many ciphertexts there are. A block has at most one 1: acc += sum_j (Y^ahat_j - 1) BSK_j [.] acc (eprint 2023/958).
 func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 	lit := w.p.lit
 	polys := w.p.accumulators()
+	if w.p.K() > 1 && len(group) > 1 {
+		w.rotatePairs(group, pace, id)
+		return
+	}
 	for first := 0; first < lit.SmallDimension; first += lit.BlockLength {
 		w.live = w.live[:0]
 		for _, s := range group {
 			if s.setBlock(w.plan, first, lit.BlockLength, lit.Parts) {
-				w.transform(s, 0, polys)
+				w.transform(s, s.d, 0, polys)
 				w.live = append(w.live, s)
 			}
 		}
 		w.product(first/lit.BlockLength, 0, w.p.N()/16, 2*polys)
 		for _, s := range w.live {
-			w.accumulate(s, 0, polys)
+			w.accumulate(s, s.d, 0, polys)
 		}
 		pace.step(id, first)
 	}
+}
+
+// rotatePairs is rotate with several masks. Their products do more arithmetic for each word of the key, and one reads the key for two ciphertexts: it keeps up with the
+// second-level cache, so that a pair goes through a whole block before the next. Digits of one pair at a time stay in the first-level cache,
+// in the memory of the group's first two. Meanwhile each pair asks for its share of the next block.
+func (w *rotator) rotatePairs(group []*rotation, pace *pace, id int) {
+	lit := w.p.lit
+	polys := w.p.accumulators()
+	for first := 0; first < lit.SmallDimension; first += lit.BlockLength {
+		w.live = w.live[:0]
+		for _, s := range group {
+			if s.setBlock(w.plan, first, lit.BlockLength, lit.Parts) {
+				w.live = append(w.live, s)
+			}
+		}
+		key, next := w.keys(first / lit.BlockLength)
+		for c, count := 0, len(w.live); c < count; c += 2 {
+			end := min(c+2, count)
+			pair, d := w.live[c:end], [2][]float64{group[0].d, group[1].d}
+			for i, s := range pair {
+				w.transform(s, d[i], 0, polys)
+			}
+			w.multiplyModule(pair, d, key, 0, w.p.N()/16, next[len(next)*c/count:len(next)*end/count])
+			for i, s := range pair {
+				w.accumulate(s, d[i], 0, polys)
+			}
+		}
+		pace.step(id, first)
+	}
+}
+
+// keys returns block number b of the key and the next one, which is empty after the last.
+func (w *rotator) keys(b int) (key, next []float64) {
+	if (b+1)*w.p.lit.BlockLength < w.p.lit.SmallDimension {
+		next = w.key.block(b + 1)
+	}
+	return w.key.block(b), next
 }
 
 // product multiplies all ciphertexts that turn by the vectors from <= i < to of block number b of the key, tile by tile. Meanwhile it asks for the next tile, in equal
@@ -177,12 +222,12 @@ func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 // sequence, and only stops when it is asked for more. What is asked for is some of the next block's key in the transforms between the two
 // products, of which there are so many.
 func (w *rotator) product(b, from, to, transforms int) {
-	key, next := w.key.block(b), []float64(nil)
-	if (b+1)*w.p.lit.BlockLength < w.p.lit.SmallDimension {
-		next = w.key.block(b + 1)
-	}
+	key, next := w.keys(b)
 	each, count := len(key)/(w.p.N()/16), len(w.live)
-	asks, tile := count*w.p.lit.Parts > 1, w.tileVectors()
+	asks, tile := count*w.p.lit.Parts > 1, tileVectors
+	if !asks {
+		tile = to - from
+	}
 	for i := from; i < to; i += tile {
 		end := min(i+tile, to)
 		var ahead []float64

@@ -83,6 +83,23 @@ func (p *Plan) moduleBlockProduct(d, key []float64, b *BlockRotation, polys, fro
 	}
 }
 
+func (p *Plan) moduleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotation, polys, from, to int, ahead []float64) {
+	if level != avx512 || polys < 3 || polys > 4 || b0.terms != BlockTerms {
+		p.moduleBlockProduct(d0, key, b0, polys, from, to, share(ahead, 0, 1, 2))
+		p.moduleBlockProduct(d1, key, b1, polys, from, to, share(ahead, 1, 2, 2))
+		return
+	}
+	x, y, k, e := &d0[from*16], &d1[from*16], &key[from*b0.terms*polys*polys*16], &p.exponent[from]
+	turns0, turns1 := &b0.turns[0].power[0], &b1.turns[0].power[0]
+	roots, mask, stride, count := &p.monomial[0], 2*p.n-1, 8*(len(d0)/polys), to-from
+	ask, lines, step := asking(ahead, count, b0.terms*polys)
+	if polys == 3 {
+		modulePair3AVX512(x, y, k, roots, mask, e, turns0, turns1, stride, count, ask, lines, step)
+	} else {
+		modulePair4AVX512(x, y, k, roots, mask, e, turns0, turns1, stride, count, ask, lines, step)
+	}
+}
+
 // asking returns what kernels want to know to ask for x: its address, the lines with each of so many steps a vector, and the bytes from one vector
 // to the next. It may come to more lines than x has, and no address of them is read.
 func asking(x []float64, vectors, steps int) (at *float64, lines, bytes int) {

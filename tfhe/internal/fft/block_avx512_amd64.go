@@ -168,3 +168,23 @@ func moduleProduct3AVX512(d *float64, key *float64, roots *complex128, mask int,
 //
 //go:noescape
 func moduleProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
+
+// modulePair3AVX512 is, in registers of 8 float64:
+//
+//	// as moduleProduct3 with d0 and turns0, and with d1 and turns1
+//	for c, d := range [2]*float64{d0, d1} {
+//		moduleProduct3(d, key, roots, mask, exponent, [2]*int{turns0, turns1}[c], stride, count, ahead, lines, step)
+//	}
+//
+//go:noescape
+func modulePair3AVX512(d0 *float64, d1 *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)
+
+// modulePair4AVX512 is, in registers of 8 float64:
+//
+//	// as moduleProduct4 with d0 and turns0, and with d1 and turns1
+//	for c, d := range [2]*float64{d0, d1} {
+//		moduleProduct4(d, key, roots, mask, exponent, [2]*int{turns0, turns1}[c], stride, count, ahead, lines, step)
+//	}
+//
+//go:noescape
+func modulePair4AVX512(d0 *float64, d1 *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)

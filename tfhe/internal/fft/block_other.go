@@ -13,3 +13,8 @@ func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, fro
 func (p *Plan) moduleBlockProduct(d, key []float64, b *BlockRotation, polys, from, to int, _ []float64) {
 	p.moduleBlockProductGo(d, key, b, polys, from, to)
 }
+
+func (p *Plan) moduleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotation, polys, from, to int, _ []float64) {
+	p.moduleBlockProductGo(d0, key, b0, polys, from, to)
+	p.moduleBlockProductGo(d1, key, b1, polys, from, to)
+}

@@ -27,6 +27,27 @@ func (p *Plan) PackModuleBlock(dst, rows []float64, terms, polys int) {
 // ModuleBlockProduct is BlockProduct for GLWE ciphertexts of polys >= 2 polynomials and one level: for the vectors from <= i < to it sets
 // out_o = sum_r d_r sum_j (X^a_j - 1) K_j,r,o for the polys polynomials of d, which it replaces. key is packed by PackModuleBlock; b is set with one part.
 func (p *Plan) ModuleBlockProduct(d, key []float64, b *BlockRotation, polys, from, to int, ahead []float64) {
+	p.checkModule(d, key, b, polys, from, to)
+	if from < to {
+		p.moduleBlockProduct(d, key, b, polys, from, to, ahead)
+	}
+}
+
+// ModuleBlockProductPair is ModuleBlockProduct for d0 with b0 and for d1 with b1, of equal lengths, terms and vectors, and one key: it reads each word of the key once
+// for both, which is faster with AVX-512.
+func (p *Plan) ModuleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotation, polys, from, to int, ahead []float64) {
+	p.checkModule(d0, key, b0, polys, from, to)
+	p.checkModule(d1, key, b1, polys, from, to)
+	if len(d0) != len(d1) {
+		panic("fft: a pair of module operands of different lengths")
+	}
+	if from < to {
+		p.moduleBlockProductPair(d0, d1, key, b0, b1, polys, from, to, ahead)
+	}
+}
+
+// checkModule panics unless the operands of a module product have the right sizes: the kernels check nothing.
+func (p *Plan) checkModule(d, key []float64, b *BlockRotation, polys, from, to int) {
 	if polys < 2 || b.terms < 1 || b.parts != 1 || from < 0 || from > to || to > p.n/16 {
 		panic("fft: module product without polynomials or rotation, of several parts, or of vectors that a polynomial does not have")
 	}
@@ -34,9 +55,6 @@ func (p *Plan) ModuleBlockProduct(d, key []float64, b *BlockRotation, polys, fro
 		panic("fft: module operand has the wrong length")
 	}
 	p.checkLen(len(key), p.ModuleBlockLen(b.terms, polys))
-	if from < to {
-		p.moduleBlockProduct(d, key, b, polys, from, to, ahead)
-	}
 }
 
 // maxModulePolys bounds the polynomials that moduleBlockProductGo takes together: k + 1 for the largest k of a parameter set.

@@ -57,6 +57,26 @@ func TestModuleBlockProduct(t *testing.T) {
 							copy(d[o*stride+16*from:o*stride+16*to], want[o][16*from:16*to])
 						}
 						near(t, name, got.x(), d, 0x1p-52*8*float64(polys*terms)*4)
+
+						// A pair is two products.
+						single := [2][]float64{random(polys * stride), random(polys * stride)}
+						rotations := [2]BlockRotation{}
+						var pair [2]guarded[float64]
+						for c := range single {
+							p.SetRotation(&rotations[c], blockExponents(s, n, 1, terms, round), 1)
+							pair[c] = guard(single[c])
+							setGo := setLevel(0)
+							p.ModuleBlockProduct(single[c], packed, &rotations[c], polys, from, to, nil)
+							setGo()
+						}
+						restore = setLevel(l)
+						p.ModuleBlockProductPair(pair[0].x(), pair[1].x(), key.x(), &rotations[0], &rotations[1], polys, from, to, key.x()[:s.Uint64n(uint64(len(packed)))])
+						restore()
+						unchanged(t, name, key, packed)
+						for c := range pair {
+							pair[c].check(t, name)
+							near(t, name, pair[c].x(), single[c], 0x1p-52*8*float64(polys*terms)*4)
+						}
 					}
 				}
 			}
@@ -80,6 +100,9 @@ func TestModuleBlockMisuse(t *testing.T) {
 		"reversed":     func() { p.ModuleBlockProduct(d, key, &b, 4, 3, 2, nil) },
 		"one":          func() { p.ModuleBlockProduct(d[:256], key, &b, 1, 0, 16, nil) },
 		"unset":        func() { p.ModuleBlockProduct(d, nil, &unset, 4, 0, 16, nil) },
+		"pair":         func() { p.ModuleBlockProductPair(d, make([]float64, 8*256), key, &b, &b, 4, 0, 16, nil) },
+		"pair's key":   func() { p.ModuleBlockProductPair(d, d, key[1:], &b, &b, 4, 0, 16, nil) },
+		"pair unset":   func() { p.ModuleBlockProductPair(d, d, key, &b, &unset, 4, 0, 16, nil) },
 		"parts":        func() { p.ModuleBlockProduct(d, key, &parts, 4, 0, 16, nil) },
 		"pack":         func() { p.PackModuleBlock(key, key[1:], 4, 4) },
 	} {
@@ -95,6 +118,10 @@ func TestModuleBlockMisuse(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		if count := testing.AllocsPerRun(10, func() { p.ModuleBlockProduct(d, key, &b, 4, 0, 16, key) }); count != 0 {
 			t.Errorf("%g allocations", count)
+		}
+		e := make([]float64, len(d))
+		if count := testing.AllocsPerRun(10, func() { p.ModuleBlockProductPair(d, e, key, &b, &b, 4, 0, 16, key) }); count != 0 {
+			t.Errorf("a pair: %g allocations", count)
 		}
 	})
 }
@@ -112,6 +139,26 @@ func BenchmarkModuleBlockProduct(b *testing.B) {
 				perVector(b, shape.n/16, func() {
 					for range shape.n / 16 / tile {
 						p.ModuleBlockProduct(d, key, &r, shape.polys, 0, tile, nil)
+					}
+				})
+			})
+		})
+	}
+}
+
+// BenchmarkModuleBlockProductPair is BenchmarkModuleBlockProduct for two ciphertexts: the time is that of both.
+func BenchmarkModuleBlockProductPair(b *testing.B) {
+	for _, shape := range []struct{ n, polys int }{{1024, 3}, {512, 4}} {
+		b.Run(fmt.Sprintf("N=%d/polys=%d", shape.n, shape.polys), func(b *testing.B) {
+			eachLevelBench(b, func(b *testing.B) {
+				const tile = 2
+				p := For(shape.n)
+				var r BlockRotation
+				p.SetRotation(&r, []int{5, 1234 % shape.n, 333, 400}, 1)
+				key, d0, d1 := benchKey(p.ModuleBlockLen(4, shape.polys)), make([]float64, shape.polys*p.BlockStride()), make([]float64, shape.polys*p.BlockStride())
+				perVector(b, shape.n/16, func() {
+					for range shape.n / 16 / tile {
+						p.ModuleBlockProductPair(d0, d1, key, &r, &r, shape.polys, 0, tile, nil)
 					}
 				})
 			})

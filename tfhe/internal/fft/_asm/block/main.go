@@ -25,5 +25,8 @@ func main() {
 	w.blockProducts()
 	w.blockParts()
 	w.modules()
+	if w.wide() {
+		w.modulePairs()
+	}
 	Generate()
 }

@@ -136,3 +136,103 @@ func (w width) module(polys int) {
 	})
 	w.end()
 }
+
+// modulePairs emits the products of two ciphertexts with one key, for registers of 8 lanes: there are enough of them for both sums.
+func (w width) modulePairs() {
+	for _, polys := range []int{3, 4} {
+		w.modulePair(polys)
+	}
+}
+
+// modulePair loads each word of the key once for two ciphertexts, whose factors wait on the stack, as do the outputs where there are too many of them.
+func (w width) modulePair(polys int) {
+	digit := string(rune('0' + polys))
+	args := "d0, d1, key *float64, roots *complex128, mask int, exponent *uint32, turns0, turns1 *int, stride, count int, ahead *float64, lines, step int"
+	w.begin("modulePair"+digit, args,
+		"// as moduleProduct"+digit+" with d0 and turns0, and with d1 and turns1",
+		"for c, d := range [2]*float64{d0, d1} {",
+		"	moduleProduct"+digit+"(d, key, roots, mask, exponent, [2]*int{turns0, turns1}[c], stride, count, ahead, lines, step)",
+		"}")
+	Attributes(0) // the frame is larger than what functions without a check of the stack may have
+	d := [2]reg.Register{Load(Param("d0"), GP64()), Load(Param("d1"), GP64())}
+	key := Load(Param("key"), GP64())
+	roots := Load(Param("roots"), GP64()).(reg.GPVirtual)
+	exponent := Load(Param("exponent"), GP64())
+	turns := [2]reg.Register{Load(Param("turns0"), GP64()), Load(Param("turns1"), GP64())}
+	stride := Load(Param("stride"), GP64())
+	e, x, p := GP64(), GP64(), GP64()
+	local := AllocLocal(2*(maxTerms+polys)*128 + 64)
+	frame := GP64()
+	LEAQ(local.Offset(63), frame)
+	ANDQ(I8(-64), frame)
+	factor := func(c, j int) Mem { return Mem{Base: frame, Disp: 128 * (2*j + c)} }
+	output := func(c, o int) Mem { return Mem{Base: frame, Disp: 128 * (2*(maxTerms+o) + c)} }
+	loop(func() {
+		MOVL(Mem{Base: exponent}, e.As32())
+		ahead := startAhead()
+		one := w.vec()
+		VMOVUPD(ones, one)
+		for j := range maxTerms {
+			for c := range d {
+				turn := Mem{Base: turns[c], Disp: turnSize * j}
+				rootOf(x, e, roots, turn.Offset(turnPower))
+				w.factor(Mem{Base: x}, turn.Offset(turnLanes), one).store(factor(c, j))
+			}
+		}
+		var out [2][]cx
+		for o := range polys {
+			var sums [2][4]cx
+			for j := range maxTerms {
+				askAhead(ahead)
+				f := [2]cx{w.load(factor(0, j)), w.load(factor(1, j))}
+				for r := range polys {
+					k := w.load(Mem{Base: key, Disp: ((o*maxTerms+j)*polys + r) * 128})
+					for c := range f {
+						if j == 0 {
+							sums[c][r] = w.mul(f[c], k)
+						} else {
+							w.mulAdd(sums[c][r], f[c], k)
+						}
+					}
+				}
+			}
+			for c := range d {
+				MOVQ(d[c], p)
+				var sum cx
+				for r := range polys {
+					digits := w.load(Mem{Base: p})
+					if r == 0 {
+						sum = w.mul(sums[c][r], digits)
+					} else {
+						w.mulAdd(sum, sums[c][r], digits)
+					}
+					if r < polys-1 {
+						ADDQ(stride, p)
+					}
+				}
+				if polys > 3 {
+					sum.store(output(c, o))
+				}
+				out[c] = append(out[c], sum)
+			}
+		}
+		for c := range d {
+			MOVQ(d[c], p)
+			for o := range polys {
+				if polys > 3 {
+					out[c][o] = w.load(output(c, o))
+				}
+				out[c][o].store(Mem{Base: p})
+				if o < polys-1 {
+					ADDQ(stride, p)
+				}
+			}
+		}
+		ADDQ(U32(uint32(polys*polys*maxTerms*128)), key)
+		ADDQ(U32(128), d[0])
+		ADDQ(U32(128), d[1])
+		ADDQ(Imm(4), exponent)
+		DECQ(param("count"))
+	})
+	w.end()
+}
