@@ -178,6 +178,13 @@ func (c *Compiled) validateParts() error {
 	return nil
 }
 
+// HidesThresholds tells whether the model is a tree ensemble compiled with HideThresholds.
+func (c *Compiled) HidesThresholds() bool { return hidesThresholds(Kind(c.Model), &c.Circuit.Spec) }
+
+func hidesThresholds(kind string, s *compiler.ClientSpec) bool {
+	return kind == Kind(&TreeEnsemble{}) && s.AllDigits()
+}
+
 // NewServer returns the side that computes on encrypted rows.
 func (c *Compiled) NewServer() (*server.Server, error) { return server.New(c.Circuit) }
 
@@ -235,7 +242,7 @@ func (f *ClientFile) reveals() []string {
 		}
 		columns[c.Feature] = true
 	}
-	hidden := f.Kind == Kind(&TreeEnsemble{}) && f.Spec.AllDigits()
+	hidden := hidesThresholds(f.Kind, &f.Spec)
 	out := []string{fmt.Sprintf("the names of %d input columns, and that %d of them are used", len(f.Pre.Columns), len(columns))}
 	if hidden {
 		out[0] = fmt.Sprintf("the names of %d input columns", len(f.Pre.Columns))

@@ -27,7 +27,7 @@ func TestHiddenThresholdsEncrypted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Circuit.Spec.AllDigits() {
+	if !c.Circuit.Spec.AllDigits() || !c.HidesThresholds() {
 		t.Error("requests do not carry all digits of all columns")
 	}
 	ctx := context.Background()

@@ -46,7 +46,7 @@ func (k Kind) String() string {
 	case KindResponses:
 		return "response file"
 	}
-	return fmt.Sprintf("unknown kind %d", uint16(k))
+	return fmt.Sprintf("file of unknown kind %d", uint16(k))
 }
 
 // withArticle returns the kind's name for a sentence: "a model", "an evaluation key".

@@ -285,7 +285,8 @@ func (a *app) benchBits(ctx context.Context, s *subject, m *bench.Model, o bench
 	if o.quick {
 		return nil
 	}
-	if !models.NeedsCalibration(s.c.Model) {
+	hidden := s.c.HidesThresholds()
+	if !models.NeedsCalibration(s.c.Model) && !hidden {
 		m.BitsNote = "There is no accuracy by bits: the codes of this model follow from its own thresholds or bounds, and lose nothing."
 		return nil
 	}
@@ -297,7 +298,7 @@ func (a *app) benchBits(ctx context.Context, s *subject, m *bench.Model, o bench
 		nan := math.NaN()
 		cost := bench.BitCost{Bits: bits, Score: bench.Interval{Value: nan, Low: nan, High: nan}}
 		c, err := await(ctx, func() (*models.Compiled, error) {
-			return models.Compile(s.c.Model, models.CompileOptions{Bits: bits, Log2PFail: failure}, s.training)
+			return models.Compile(s.c.Model, models.CompileOptions{Bits: bits, Log2PFail: failure, HideThresholds: hidden}, s.training)
 		})
 		switch {
 		case ctx.Err() != nil || errors.As(err, new(*internalError)):

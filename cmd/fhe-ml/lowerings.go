@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fhe-ml/fhe-ml/compiler"
 )
@@ -10,10 +11,32 @@ import (
 // lowerings adds how each part of a model is computed, and what other ways would have cost.
 func (s *sheet) lowerings(choices []compiler.Choice) {
 	title := "computed by"
-	for _, c := range choices {
-		s.lowering(title, c, c.Part)
-		title = ""
+	for len(choices) > 0 {
+		n := 1
+		for n < len(choices) && alike(choices[0], choices[n]) {
+			n++
+		}
+		s.lowering(title, choices[0], allParts(choices[:n]))
+		title, choices = "", choices[n:]
 	}
+}
+
+// mostParts is how many parts are named that are computed alike.
+const mostParts = 3
+
+// allParts names neighbours that are computed alike, for the same reasons.
+func allParts(choices []compiler.Choice) string {
+	var names []string
+	for _, c := range choices {
+		names = append(names, c.Part)
+	}
+	if more := len(names) - mostParts; more > 0 {
+		names = append(names[:mostParts], plural(more, "more part")+" like these")
+	}
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return names[0]
 }
 
 // lowering adds how a part is computed; no part leaves out which.
