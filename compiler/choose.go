@@ -178,8 +178,10 @@ func (p *part) impossible(how Lowering) string {
 	switch {
 	case p.key.kind == partLinear && how == LowerLookup:
 		return "a sum needs no tables"
-	case p.key.kind == partComputed && how != LowerLookup:
+	case p.key.kind == partComputed && how != LowerLookup && how != LowerRotate:
 		return "its argument is computed by the server, not sent by the client"
+	case p.key.kind == partComputed && how == LowerRotate && p.bits < worthBits:
+		return "its argument has few values: to take it apart into bits takes longer"
 	case p.key.kind == partInner && how == LowerSelect:
 		return "a table takes its value, and selects give results only"
 	case (p.key.kind == partTrees || p.key.kind == partInner) && how == LowerAffine:
@@ -187,6 +189,9 @@ func (p *part) impossible(how Lowering) string {
 	}
 	return ""
 }
+
+// worthBits is from how many bits of the argument on a table may be faster by the bits than in one lookup.
+const worthBits = 6
 
 // reason is what an error says, without the name of the package.
 func reason(err error) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
@@ -44,6 +45,8 @@ type Step struct {
 	Lookup *LookupStep `cbor:"5,keyasint,omitempty"`
 	Round  *RoundStep  `cbor:"6,keyasint,omitempty"`
 	Codes  *CodesStep  `cbor:"7,keyasint,omitempty"`
+	// Extract takes values apart into bits.
+	Extract *ExtractStep `cbor:"8,keyasint,omitempty"`
 }
 
 // CodesStep gives packed codes as a vector of values of width Spec.PackedWidth, for affine steps.
@@ -88,8 +91,9 @@ type SelectNode struct {
 // Lowest tells whether both children are leaves.
 func (n SelectNode) Lowest() bool { return n.Lo < 0 && n.Hi < 0 }
 
-// RotateStep looks up tables at integer combinations of client bits: unit u gives Tables[u][Start + sum_i Weights[i] * bit_(Selectors[i])].
-// The index lies inside the table for all inputs, which the compiler has checked; a table has at most N entries.
+// RotateStep looks up tables at integer combinations of bits: unit u gives Tables[u][Start + sum_i Weights[i] * bit_(Selectors[i])].
+// The index lies inside the table for all inputs, which the compiler has checked; a table has at most N entries. One of 2^k entries, more than N and at most 2^16,
+// is read at a number whose k binary digits the selectors are: Start is 0 and Weights are 1, 2, 4, ... 2^(k-1) in this order.
 type RotateStep struct {
 	Units []RotateUnit `cbor:"1,keyasint"`
 	Width int          `cbor:"2,keyasint"`
@@ -101,6 +105,8 @@ type RotateUnit struct {
 	Weights   []int32 `cbor:"2,keyasint"`
 	Start     int32   `cbor:"3,keyasint"`
 	Table     []int64 `cbor:"4,keyasint"`
+	// From is 0 where the bits are the client's; else Selectors are elements of the Extract step number From - 1.
+	From int32 `cbor:"5,keyasint,omitempty"`
 }
 
 // Ref names element Element of the vector that step Step gives.
@@ -138,6 +144,29 @@ type RoundStep struct {
 	Count  int `cbor:"2,keyasint"`
 	Drop   int `cbor:"3,keyasint"`
 	Width  int `cbor:"4,keyasint"`
+}
+
+// ExtractStep takes Count values of Bits bits, which have no padding and so count modulo 2^Bits, apart into bits: bit b of value i is element i*Bits + b. Each bit,
+// lowest first, is brought to the top, looked up and subtracted. The same lookup gives the bit as a value of the step's width, and where From says so the rows of a GGSW
+// ciphertext of it (circuit bootstrapping), by which rotations and selects can choose as they do by a client's bit.
+type ExtractStep struct {
+	Source Ref `cbor:"1,keyasint"` // first of Count consecutive elements
+	Count  int `cbor:"2,keyasint"`
+	Bits   int `cbor:"3,keyasint"`
+	Width  int `cbor:"4,keyasint,omitempty"` // of the bits as values; 0: they are not needed as such
+	From   int `cbor:"5,keyasint"`           // bits from this one on become GGSW ciphertexts: Bits: none do
+}
+
+// Outputs is the number of results of one lookup of the step, with a select gadget of so many levels: a power of two.
+func (s *ExtractStep) Outputs(levels int) int {
+	results := 1
+	if s.Width > 0 {
+		results++
+	}
+	if s.From < s.Bits {
+		results += levels
+	}
+	return 1 << bits.Len(uint(results-1))
 }
 
 // Validate checks a circuit that comes from a file: references point backwards, indices and sizes fit, so that running it cannot panic.
@@ -197,7 +226,20 @@ func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
 		return -1, s.Select.check(&c.Spec, n)
 	case s.Rotate != nil:
 		for _, u := range s.Rotate.Units {
-			if err := u.check(c.Spec.Products(), n); err != nil {
+			selectors := c.Spec.Products()
+			if u.From != 0 {
+				if u.From < 0 || int(u.From) > i || c.Steps[u.From-1].Extract == nil {
+					return 0, fmt.Errorf("rotation by the bits of step %d", u.From-1)
+				}
+				x := c.Steps[u.From-1].Extract
+				selectors = x.Count * x.Bits
+				for _, s := range u.Selectors {
+					if s < 0 || int(s)%x.Bits < x.From {
+						return 0, fmt.Errorf("rotation by bit %d of step %d", s, u.From-1)
+					}
+				}
+			}
+			if err := u.check(selectors, n); err != nil {
 				return 0, err
 			}
 		}
@@ -237,6 +279,24 @@ func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
 			return 0, fmt.Errorf("round of %d bits does not fit", r.Drop)
 		}
 		return r.Count, nil
+	case s.Extract != nil:
+		x := s.Extract
+		if c.Spec.Params.SmallDimension == 0 || x.Count < 0 || !refOK(x.Source, x.Count) || x.Bits < 1 || x.Bits > maxExtractBits || x.From < 0 || x.From > x.Bits ||
+			x.Width < 0 || x.Width > 60 || x.Count > maxCodes {
+			return 0, fmt.Errorf("extraction of %d bits does not fit", x.Bits)
+		}
+		if x.From < x.Bits {
+			if packed := c.Spec.Params.Packed; c.Spec.Params.Select.Levels == 0 || 1<<packed.Log2Slots != n {
+				return 0, fmt.Errorf("extraction of selectors without an expansion key of 2^%d slots", bits.Len(uint(n-1)))
+			}
+		}
+		if x.Outputs(c.Spec.Params.Select.Levels) > n/4 {
+			return 0, fmt.Errorf("extraction of too many rows")
+		}
+		if x.Width == 0 {
+			return 0, nil
+		}
+		return x.Count * x.Bits, nil
 	case s.Codes != nil:
 		for _, x := range s.Codes.Codes {
 			if x < 0 || int(x) >= len(c.Spec.Packed) {
@@ -305,6 +365,18 @@ func (t *SelectTable) check(selectors, digits, n int) error {
 }
 
 func (u *RotateUnit) check(selectors, n int) error {
+	if size := len(u.Table); size > n {
+		k := bits.Len(uint(size - 1))
+		if size != 1<<k || k > maxWideBits || u.Start != 0 || len(u.Selectors) != k || len(u.Weights) != k {
+			return fmt.Errorf("rotation of a table of %d entries has %d weights for %d bits", size, len(u.Weights), len(u.Selectors))
+		}
+		for i, w := range u.Weights {
+			if w != 1<<i {
+				return fmt.Errorf("rotation of a table of %d entries: bit %d has weight %d", size, i, w)
+			}
+		}
+		n = size
+	}
 	if len(u.Selectors) != len(u.Weights) || len(u.Table) == 0 || len(u.Table) > n {
 		return fmt.Errorf("rotation has %d weights for %d bits and a table of %d", len(u.Weights), len(u.Selectors), len(u.Table))
 	}
@@ -323,6 +395,15 @@ func (u *RotateUnit) check(selectors, n int) error {
 		return fmt.Errorf("rotation reaches [%d, %d] of a table of %d", lo, hi, len(u.Table))
 	}
 	return nil
+}
+
+// CMUXes is the number of external products that the unit takes in a ring of degree n.
+func (u *RotateUnit) CMUXes(n int) int {
+	if len(u.Table) <= n {
+		return len(u.Selectors)
+	}
+	polys := len(u.Table) / n
+	return polys - 1 + len(u.Selectors) - bits.Len(uint(polys-1))
 }
 
 // circuitVersion is the format version of circuit files.

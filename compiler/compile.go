@@ -181,6 +181,9 @@ func (p *plan) buildVectors(c *Circuit) {
 				st := &RotateStep{Width: vp.width}
 				for i, u := range vp.units {
 					u.Table = tables[i]
+					if u.From > 0 {
+						u.From = steps[[2]int32{vp.v.elems[i].extraction.vec.id, 0}] + 1
+					}
 					st.Units = append(st.Units, u)
 				}
 				steps[key] = int32(len(c.Steps))
@@ -189,6 +192,14 @@ func (p *plan) buildVectors(c *Circuit) {
 			}
 			source := p.buildLookupInput(c, vp, d, steps)
 			steps[key] = int32(len(c.Steps))
+			if vp.extract {
+				st := &ExtractStep{Source: source, Count: len(vp.rows), Bits: vp.bits, From: vp.from}
+				if vp.valued {
+					st.Width = vp.width
+				}
+				c.Steps = append(c.Steps, Step{Extract: st})
+				continue
+			}
 			c.Steps = append(c.Steps, Step{Lookup: &LookupStep{Source: source, Bits: vp.bits, Tables: tables, Width: vp.width}})
 		}
 	}

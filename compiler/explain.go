@@ -31,7 +31,8 @@ type NodeFacts struct {
 	Role      string  // in words: what becomes of the node
 	Test      string  // of a scalar test that the client makes: which, in words
 	Lookups   int     // programmable bootstraps of a row
-	Rotations int     // tables turned by the client's bits
+	Extracted int     // those of them that take values apart into bits
+	Rotations int     // tables turned by bits
 	Selects   int     // selects between clear values or ciphertexts by a client's bit
 	Norm2     float64 // largest sum of the squared weights of what one of its tables takes; 0 without tables
 	Margin    float64 // deviations of the noise that a table's argument may be off, the least of its lookups; 0 without lookups
@@ -47,8 +48,8 @@ type PartFacts struct {
 
 // KindTime is the predicted time of all operations of a kind.
 type KindTime struct {
-	Kind  string // "lookup", "rotate", "select", "product", "sum", "input"
-	Count int    // lookups, selects, selects, packed ciphertexts of the request or of the response, terms, client bits made ready
+	Kind  string // "lookup", "bits", "rotate", "select", "product", "sum", "input"
+	Count int    // lookups, bits of computed values made ready, selects, selects, packed ciphertexts of the request or of the response, terms, client bits made ready
 	Ms    float64
 }
 
@@ -209,7 +210,7 @@ func (e *Explanation) place(l *lowerer, p *plan) {
 				f.Selects = 0
 			}
 		case f.Part >= 0:
-			f.Role = tableRole(e.Circuit.Choices[f.Part].Lowering)
+			f.Role = tableRole(e.Circuit.Choices[f.Part].Lowering, l.parts[f.Part].key.kind == partComputed)
 		case len(l.elems[id]) > 0:
 			if r := l.elementRole(id); r != "" && role(n) != "moves values, no work" {
 				f.Role = r
@@ -225,13 +226,16 @@ func (e *Explanation) place(l *lowerer, p *plan) {
 }
 
 // tableRole says how tables are computed.
-func tableRole(how Lowering) string {
+func tableRole(how Lowering, computed bool) string {
 	switch how {
 	case LowerAffine:
 		return "tables folded into a weighted sum"
 	case LowerSelect:
 		return "tables by selects"
 	case LowerRotate:
+		if computed {
+			return "tables of computed values by their bits"
+		}
 		return "tables turned by the client's bits"
 	}
 	return "tables looked up"
@@ -309,7 +313,8 @@ func (e *Explanation) placeDiagram(l *lowerer, root int32, part int) {
 // measure fills in times and noise from the plan, with the unit costs and the formulas that the search used.
 func (e *Explanation) measure(l *lowerer, p *plan) {
 	lit := e.Circuit.Spec.Params
-	levels, lookupUs, inputUs := lit.Select.Levels, 0.0, 0.0
+	levels, lookupUs, inputUs, bitsUs := lit.Select.Levels, 0.0, 0.0, 0.0
+	var lookup lookupTry
 	weight := tfhe.WorstTernaryWeight(polyDegree)
 	v := variances{fresh: math.Exp2(2 * lit.Log2SigmaGLWE), bottom: func(event) float64 { return 0 }}
 	packed, isPacked := lit.PackedQuery()
@@ -322,7 +327,7 @@ func (e *Explanation) measure(l *lowerer, p *plan) {
 		found := false
 		for _, try := range bootstrapsAt(lit.SmallDimension, p.tableBits()) {
 			if t := try.lit; t.BlindRotate == lit.BlindRotate && t.KeySwitch == lit.KeySwitch && t.Parts == lit.Parts {
-				v, lookupUs, found = try.variances(), try.us, true
+				v, lookupUs, lookup, found = try.variances(), try.us, try, true
 			}
 		}
 		if !found {
@@ -330,6 +335,13 @@ func (e *Explanation) measure(l *lowerer, p *plan) {
 		}
 	}
 	switch {
+	case p.computed > 0:
+		choice, ok := l.wideChoiceOf(lookup, packed)
+		if !ok {
+			return
+		}
+		levels, inputUs, bitsUs = packed.Select.Levels, choice.us(p.products, p.singles()), p.computedUs(choice)
+		v = choice.wideVariances(v, lookup)
 	case len(p.selectors) == 0:
 	case isPacked:
 		model := tfhe.NewPackedNoise(polyDegree, weight, lit.Log2SigmaGLWE)
@@ -356,22 +368,23 @@ func (e *Explanation) measure(l *lowerer, p *plan) {
 			f.Rotations += vp.digits * len(vp.units)
 			for _, u := range vp.units {
 				f.Norm2 = max(f.Norm2, squares(u.Weights))
-				ms += float64(vp.digits*len(u.Selectors)) * cmuxUs / 1000
+				ms += float64(vp.digits*u.CMUXes(polyDegree)) * cmuxUs / 1000
 			}
 		} else {
 			count := len(vp.rows) * (vp.digits + vp.drop)
+			if vp.extract {
+				count = len(vp.rows) * vp.bits
+				f.Extracted += count
+				ms += bitsUs / 1000 * float64(len(vp.rows)*(vp.bits-vp.from)) / float64(max(p.computed, 1))
+			}
 			f.Lookups += count
-			ms = float64(count) * lookupUs / 1000
+			ms += float64(count) * lookupUs / 1000
 			for _, terms := range vp.srcs {
 				f.Norm2 = max(f.Norm2, squares(mapTermWeights(terms)))
 			}
 			for _, ev := range vp.events {
 				total := v.total(ev)
-				margin, fail := math.Exp2(ev.log2Gap)/math.Sqrt(total), tfhe.Log2PFailGap(math.Exp2(ev.log2Gap), total)
-				if v.tail != nil {
-					fail = v.tail(ev, math.Exp2(ev.log2Gap), total)
-				}
-				fail += math.Log2(float64(ev.count))
+				margin, fail := math.Exp2(ev.log2Gap)/math.Sqrt(total), v.log2Fail(ev)+math.Log2(float64(ev.count))
 				if f.Margin == 0 {
 					f.Margin, f.Log2PFail = margin, fail
 				} else {
@@ -384,7 +397,7 @@ func (e *Explanation) measure(l *lowerer, p *plan) {
 			e.Parts[part].Ms += ms
 		}
 	}
-	e.times(p, levels, lookupUs, inputUs)
+	e.times(p, levels, lookupUs, inputUs, bitsUs)
 	e.selectTime(l)
 }
 
@@ -410,7 +423,7 @@ func mapTermWeights(terms []term) []int64 {
 }
 
 // times splits the estimate of a row by kind of operation.
-func (e *Explanation) times(p *plan, levels int, lookupUs, inputUs float64) {
+func (e *Explanation) times(p *plan, levels int, lookupUs, inputUs, bitsUs float64) {
 	add := func(kind string, count int, us float64) {
 		if count > 0 {
 			e.Times = append(e.Times, KindTime{kind, count, us / 1000})
@@ -419,7 +432,7 @@ func (e *Explanation) times(p *plan, levels int, lookupUs, inputUs float64) {
 	turns := 0
 	for _, vp := range p.vectors {
 		for _, u := range vp.units {
-			turns += vp.digits * len(u.Selectors)
+			turns += vp.digits * u.CMUXes(polyDegree)
 		}
 	}
 	rotate := float64(turns) * cmuxUs(levels)
@@ -439,6 +452,7 @@ func (e *Explanation) times(p *plan, levels int, lookupUs, inputUs float64) {
 	sum := float64(terms) * unitCosts.affineTerm
 	add("input", len(p.selectors), inputUs)
 	add("lookup", p.lookups, float64(p.lookups)*lookupUs)
+	add("bits", p.computed, bitsUs)
 	add("rotate", turns, rotate)
 	add("select", p.cmux-turns+len(p.bottoms)+p.rotations, p.leveledUs(levels)-rotate-product-sum)
 	add("product", products, product)

@@ -1,6 +1,7 @@
 package compiler_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -19,6 +20,14 @@ func explained(t *testing.T) map[string]*compiler.Graph {
 		if out[name] == nil {
 			out[name] = g
 		}
+	}
+	for _, most := range []int64{300, 5000} {
+		g := compiler.NewGraph()
+		x, z := wideValue(r, g, 0, most)
+		y := g.Lookup(z, randomTable(r, g.Reshape(z, 1), 0, 40))
+		g.Output(g.Lookup(g.Add(y, g.GetItem(x, 0)), compiler.Table{Lo: []int64{0}, Values: [][]int64{randomArray(r, 0, 9, 56).Data}}))
+		g.Output(g.GreaterEqual(z, g.Scalar(77)))
+		out[fmt.Sprint("wide ", most)] = g
 	}
 	return out
 }

@@ -92,6 +92,11 @@ type elem struct {
 	drop   int               // low bits rounded away before fn sees the value (a computed value only)
 	vec    *vector           // the vector that the element is computed in, once a sum needs it
 	value  form              // what the element is once that is computed
+
+	// A table that is turned by the bits of a computed value: entry i is that of bits first.. of the extraction.
+	extraction *extraction
+	first      int
+	table      []int64
 }
 
 // vector is a group of elements that one node of the graph defines and one step of the circuit computes.
@@ -102,6 +107,11 @@ type vector struct {
 	inputs bool // elements are functions of inputs alone
 	rotate bool // tables are turned by client bits; else elements are looked up
 	done   bool // the vector is computed: its elements have values now
+
+	computed bool // with rotate: the bits are those of computed values
+	extract  int  // not 0: elements are values of so many bits, which are taken apart
+	from     int  // with extract: bits from this one on become selectors
+	refresh  bool // elements are digits of tables that were turned by computed bits
 }
 
 // broadcast returns for every element of shape out the index of the element of shape in that numpy pairs it with.

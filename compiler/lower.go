@@ -55,6 +55,10 @@ type lowerer struct {
 	treeForms map[treeKey][]form
 	tables    int32 // diagrams made for tables
 
+	// Values of more bits than a lookup takes: what they were taken apart into, and functions of them in digits.
+	extractions map[extractKey]*extraction
+	wides       []*wideResult
+
 	*prices
 }
 
@@ -62,12 +66,14 @@ type lowerer struct {
 type prices struct {
 	tries    map[int][]lookupTry
 	families map[familyKey]packedFamily
+
+	wideChoices map[wideKey]packedChoice
 }
 
 func newLowerer(g *Graph, degree int) *lowerer {
 	return &lowerer{g: g, degree: degree, selIndex: map[Selector]int32{}, elems: make([][]*elem, len(g.Nodes)), diagrams: map[int32]*whereNode{},
 		partIndex: map[partKey]*part{}, grown: map[grownKey]*vector{}, testForms: map[testKey]form{}, codeForms: map[int32]form{},
-		treeForms: map[treeKey][]form{}, prices: &prices{}}
+		treeForms: map[treeKey][]form{}, extractions: map[extractKey]*extraction{}, prices: &prices{}}
 }
 
 // run reads all nodes that an output needs and returns the forms of all output elements, outputs after one another.
@@ -90,6 +96,12 @@ func (l *lowerer) run() ([]form, error) {
 			return nil, err
 		}
 		out = append(out, forms...)
+	}
+	for i := range out {
+		var err error
+		if out[i], err = l.unwrapped(out[i], true); err != nil {
+			return nil, err
+		}
 	}
 	return l.results(l.g.Outputs[0], out)
 }

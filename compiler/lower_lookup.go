@@ -83,18 +83,34 @@ func (l *lowerer) simplify(e *elem) *elem {
 func (l *lowerer) predicate(f form, fn func(int64) int64) (form, bool) {
 	t := f.terms[0]
 	code := t.a
-	if l.hi[code]-l.lo[code] > 127 {
-		return form{}, false
-	}
+	wide := l.hi[code]-l.lo[code] > 127
 	sel := Selector{Code: code}
-	ones := int64(0)
-	for v := l.lo[code]; v <= l.hi[code]; v++ {
-		y := fn(f.c + t.w*v)
+	ones, first, last := int64(0), int64(-1), int64(-1)
+	for v := range l.hi[code] - l.lo[code] + 1 {
+		y := fn(f.c + t.w*(v+l.lo[code]))
 		if y != 0 && y != 1 {
 			return form{}, false
 		}
 		ones += y
-		sel.Set[(v-l.lo[code])>>6] |= uint64(y) << ((v - l.lo[code]) & 63)
+		if y == 1 {
+			if first < 0 {
+				first = v
+			}
+			last = v
+		}
+		if !wide {
+			sel.Set[v>>6] |= uint64(y) << (v & 63)
+		}
+	}
+	if wide && ones > 0 { // the client sends tests of wide codes where they are one range of values, or all but one
+		if last-first+1 != ones {
+			if first != 0 || last != l.hi[code]-l.lo[code] {
+				return form{}, false
+			}
+			g, ok := l.predicate(f, func(x int64) int64 { return 1 - fn(x) })
+			return sumForms(1, []form{g}, []int64{-1}), ok
+		}
+		sel.Form, sel.Set = SelectRange, [2]uint64{uint64(first), uint64(last)}
 	}
 	if ones == 0 || ones == l.hi[code]-l.lo[code]+1 {
 		return constForm(min(ones, 1)), true

@@ -14,7 +14,17 @@ func (l *lowerer) compute(v *vector) error {
 	if v.inputs {
 		return l.computeInputs(v)
 	}
-	if how := l.pick(partComputed, v.node, len(v.elems), LowerLookup); how != LowerLookup {
+	def := LowerLookup
+	if slices.ContainsFunc(v.elems, (*elem).wide) {
+		def = LowerRotate
+	}
+	how := l.pick(partComputed, v.node, len(v.elems), def)
+	l.part(partComputed, v.node).widest(v.elems)
+	switch how {
+	case LowerLookup:
+	case LowerRotate:
+		return l.byBits(v)
+	default:
 		return l.impossible(v.node, how, "the argument of the table is computed by the server, not sent by the client")
 	}
 	for _, e := range v.elems {
@@ -53,7 +63,7 @@ func (l *lowerer) computeBy(v *vector, how Lowering) error {
 			t, c := e.form.terms[0], e.form.c
 			f, ok := l.hot(t.a, func(x int64) int64 { return e.fn(c + t.w*x) })
 			if !ok {
-				return l.impossible(v.node, how, "input code %d has %d values; tests of at most 128 can be packed", t.a, l.hi[t.a]-l.lo[t.a]+1)
+				return l.manyValues(v.node, t.a)
 			}
 			e.value = f
 		}
@@ -91,7 +101,11 @@ func (l *lowerer) computeBy(v *vector, how Lowering) error {
 			saved[i] = &c
 		}
 		w := &vector{node: v.node, elems: saved}
-		if err := l.lookUp(w); err != nil {
+		if slices.ContainsFunc(v.elems, (*elem).wide) {
+			if err := l.byBits(w); err != nil {
+				return err
+			}
+		} else if err := l.lookUp(w); err != nil {
 			return err
 		}
 		for i, e := range v.elems {
@@ -140,6 +154,10 @@ func (l *lowerer) replace(f form, by func(t term) (form, error)) (form, error) {
 func (l *lowerer) values(n *Node, f form) (form, error) {
 	return l.replace(f, func(t term) (form, error) {
 		switch t.kind {
+		case atomValue:
+			if t.a >= wideVectors {
+				return l.refresh(l.wides[t.a-wideVectors]), nil
+			}
 		case atomHot:
 			return form{}, l.impossible(n, LowerAffine, "a table takes the value of another one or of a test")
 		case atomBit, atomSelect:
@@ -214,6 +232,9 @@ func (l *lowerer) test(n *Node, sel int32, how Lowering) form {
 	}
 	s := l.selectors[sel]
 	lo, hi := l.lo[s.Code], l.hi[s.Code]
+	if hi-lo >= 1<<tableBits {
+		how = LowerRotate // the code has too many values to be looked up
+	}
 	var f form
 	switch {
 	case how == LowerRotate:
@@ -231,16 +252,12 @@ func (l *lowerer) test(n *Node, sel int32, how Lowering) form {
 // digits returns a code as a sum of the client's bits: its binary digits.
 func (l *lowerer) digits(n *Node, code int32) (form, error) {
 	lo, hi := l.lo[code], l.hi[code]
-	if hi-lo > 127 {
-		return form{}, l.fail(n, "input code %d has %d values; at most 128 can be sent as bits", code, hi-lo+1)
+	if hi-lo >= 1<<maxWideBits {
+		return form{}, l.fail(n, "input code %d has %d values; at most %d can be sent as bits", code, hi-lo+1, 1<<maxWideBits)
 	}
 	f := constForm(lo)
-	for b := range bits.Len64(uint64(hi - lo)) {
-		set := Selector{Code: code}
-		for v := int64(0); v <= hi-lo; v++ {
-			set.Set[v>>6] |= uint64(v>>b&1) << (v & 63)
-		}
-		f.terms = append(f.terms, term{atom{atomBit, l.selector(set), 0}, 1 << b})
+	for b, s := range digitsOf(int(code), lo, hi) {
+		f.terms = append(f.terms, term{atom{atomBit, l.selector(s), 0}, 1 << b})
 	}
 	return sumForms(0, []form{f}, []int64{1}), nil
 }
@@ -250,6 +267,7 @@ type rotation struct {
 	selectors     []int32
 	weights       []int64
 	start, lo, hi int64
+	scale         int64 // entry i of the table is for lo + scale i
 }
 
 // bitSum writes a sum of codes and bits as one of bits alone. Codes are read by their binary digits.
@@ -268,7 +286,16 @@ func (l *lowerer) rotation(n *Node, e *elem) (rotation, error) {
 	if err != nil {
 		return rotation{}, err
 	}
-	r := rotation{start: f.c, lo: f.c, hi: f.c}
+	r := rotation{start: f.c, lo: f.c, hi: f.c, scale: 1}
+	if len(e.form.terms) == 1 && e.form.terms[0].kind == atomCode && len(f.terms) > bits.Len(uint(l.degree-1)) { // the digits of one code
+		slices.SortFunc(f.terms, func(a, b term) int { return int(min(max(abs(a.w)-abs(b.w), -1), 1)) })
+		r.scale, r.hi = e.form.terms[0].w, f.c
+		for i, t := range f.terms {
+			r.selectors, r.weights = append(r.selectors, t.a), append(r.weights, 1<<i)
+			r.hi += t.w
+		}
+		return r, nil
+	}
 	for _, t := range f.terms {
 		r.lo, r.hi = r.lo+min(t.w, 0), r.hi+max(t.w, 0)
 		r.selectors, r.weights = append(r.selectors, t.a), append(r.weights, t.w)

@@ -401,17 +401,17 @@ func TestLowerErrors(t *testing.T) {
 	}{
 		"too wide a where": {compiler.OpWhere, func(g *compiler.Graph) {
 			a := computed(g, input(g))
-			wide := g.Multiply(g.GetItem(a, 2), g.Scalar(100))
+			wide := g.Multiply(g.GetItem(a, 2), g.Scalar(1<<12))
 			g.Output(g.Where(g.LessEqual(g.Add(g.GetItem(a, 0), g.GetItem(a, 1)), g.Scalar(9)), wide, g.GetItem(a, 3)))
 		}},
 		"too wide a rotated table": {compiler.OpLookup, func(g *compiler.Graph) {
 			x := input(g)
-			z := g.MatMul(x, g.Constant(randomArray(r, 20, 30, 4)))
+			z := g.MatMul(x, g.Constant(randomArray(r, 2000, 3000, 4)))
 			g.Output(g.Lookup(z, randomTable(r, z, 0, 9)))
 		}},
 		"too wide a table of a computed value": {compiler.OpLookup, func(g *compiler.Graph) {
 			x := input(g)
-			z := g.MatMul(computed(g, x), g.Constant(randomArray(r, 5, 9, 4)))
+			z := g.MatMul(computed(g, x), g.Constant(randomArray(r, 1000, 1900, 4)))
 			g.Output(g.Lookup(z, randomTable(r, z, 0, 9)))
 		}},
 		"bits of a computed value": {compiler.OpBits, func(g *compiler.Graph) {

@@ -76,10 +76,18 @@ func (l *lowerer) testResult(n *Node, sel int32, how Lowering) (form, error) {
 		return l.selectTest(sel), nil
 	case LowerAffine:
 		s := l.selectors[sel]
-		f, _ := l.hot(s.Code, func(x int64) int64 { return s.Bit(x - l.lo[s.Code]) })
+		f, ok := l.hot(s.Code, func(x int64) int64 { return s.Bit(x - l.lo[s.Code]) })
+		if !ok {
+			return form{}, l.manyValues(n, s.Code)
+		}
 		return f, nil
 	}
 	return l.test(n, sel, how), nil
+}
+
+// manyValues is why functions of a code cannot be packed.
+func (l *lowerer) manyValues(n *Node, code int32) error {
+	return l.impossible(n, LowerAffine, "input code %d has %d values; tests of at most 128 can be packed", code, l.hi[code]-l.lo[code]+1)
 }
 
 // treeResult returns a component of a diagram as something that a result can add.
@@ -89,7 +97,10 @@ func (l *lowerer) treeResult(n *Node, root int32, component int, how Lowering) (
 		return atomForm(atomSelect, root, int32(component)), nil
 	case LowerAffine:
 		code, _ := l.singleCode(root)
-		f, _ := l.hot(code, func(x int64) int64 { return l.leafAt(root, x-l.lo[code])[component] })
+		f, ok := l.hot(code, func(x int64) int64 { return l.leafAt(root, x-l.lo[code])[component] })
+		if !ok {
+			return form{}, l.manyValues(n, code)
+		}
 		return f, nil
 	}
 	return l.treeValue(n, root, component, how, false)

@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ const (
 	LowerAuto   Lowering = iota // the cheapest of those that are possible
 	LowerAffine                 // sums of what the client packs, codes and functions of single codes, with integer weights: no evaluation key
 	LowerSelect                 // selects between clear values by the client's bits: decision diagrams
-	LowerRotate                 // a table turned by the client's bits
+	LowerRotate                 // a table turned by the client's bits, or by the bits that a computed value is taken apart into
 	LowerLookup                 // sums of the client's ciphertexts, and tables of the sums by programmable bootstraps
 )
 
@@ -118,6 +119,14 @@ type part struct {
 	count int           // codes, diagrams or elements
 	met   map[atom]bool // diagrams and tests that were counted
 	how   Lowering
+	bits  int // of the widest argument of tables of computed values
+}
+
+// widest notes how many bits the arguments of tables have.
+func (p *part) widest(elems []*elem) {
+	for _, e := range elems {
+		p.bits = max(p.bits, bits.Len64(uint64(roundShiftIf(e.hi, e.drop)-roundShiftIf(e.lo, e.drop))))
+	}
 }
 
 // describe names the part in words.

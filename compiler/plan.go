@@ -23,6 +23,8 @@ type plan struct {
 	rowWidth  int
 	events    []event
 	cmux      int           // CMUX of one row
+	wideCMUX  int           // those of them by computed bits
+	computed  int           // bits that become selectors
 	streamed  int           // those of trees, each of which reads its selector from memory
 	bottoms   []clearSelect // those on clear leaves
 	rotations int           // rotations of clear tables by one bit, which cost half a CMUX
@@ -49,7 +51,11 @@ type vectorPlan struct {
 	noise  []noise     // of each element
 	shift  []int64     // what a digit-split table had subtracted
 	digits int         // number of digit planes (1: not split)
-	events []event     // those of a lookup's input
+
+	extract bool    // elements are the bits of values: those of one after the other
+	from    int     // the first bit that becomes a selector
+	valued  bool    // bits are used as values, too
+	events  []event // those of a lookup's input
 }
 
 // outputRow is one affine combination that the client decodes.
@@ -111,17 +117,25 @@ func (p *plan) use(s int32) int32 {
 // layVectors reads the vectors: rotations get their units, lookups their input rows and tables.
 func (p *plan) layVectors() error {
 	for _, v := range p.l.vectors {
-		vp := &vectorPlan{v: v, digits: 1, inputs: v.rotate}
+		vp := &vectorPlan{v: v, digits: 1, inputs: v.rotate, extract: v.extract > 0}
 		p.vectors = append(p.vectors, vp)
 		p.byVector[v.id] = vp
 		if vp.inputs {
 			for _, e := range v.elems {
+				if v.computed {
+					vp.units = append(vp.units, p.turnedUnit(e))
+					continue
+				}
 				u, err := p.unit(v.node, e)
 				if err != nil {
 					return err
 				}
 				vp.units = append(vp.units, u)
 			}
+			continue
+		}
+		if vp.extract {
+			p.extractInputs(vp)
 			continue
 		}
 		p.lookupInputs(vp)
@@ -140,8 +154,12 @@ func (p *plan) unit(n *Node, e *elem) (RotateUnit, error) {
 		u.Selectors = append(u.Selectors, p.use(sel))
 		u.Weights = append(u.Weights, int32(r.weights[i]))
 	}
-	for z := r.lo; z <= r.hi; z++ {
-		u.Table = append(u.Table, e.fn(min(max(z, e.lo), e.hi)))
+	size := r.hi - r.lo + 1
+	if r.scale != 1 || size > int64(p.l.degree) {
+		size, u.Start = 1<<len(r.selectors), 0
+	}
+	for z := range size {
+		u.Table = append(u.Table, e.at(r.lo+z*r.scale))
 	}
 	return u, nil
 }
@@ -171,8 +189,13 @@ func (p *plan) lookupInputs(vp *vectorPlan) {
 	}
 }
 
-// inputWidth is the width of a lookup's input: table bits, dropped bits, padding.
-func (vp *vectorPlan) inputWidth() int { return vp.bits + vp.drop + 1 }
+// inputWidth is the width of a lookup's input: table bits, dropped bits, padding. What is taken apart has no padding.
+func (vp *vectorPlan) inputWidth() int {
+	if vp.extract {
+		return vp.bits
+	}
+	return vp.bits + vp.drop + 1
+}
 
 // layOutputs sorts the terms of every output into the packed product, the trees and the combinations of vectors.
 func (p *plan) layOutputs() error {

@@ -8,15 +8,25 @@ import (
 
 // noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, products with clear numbers (lowest CMUX of a tree on its leaves, the
 // first rotation of a table), bootstraps. uses is the largest part of cmux that the products with one selector make, or a bound on it.
-type noise struct{ fresh, cmux, bottom, br, uses float64 }
+type noise struct {
+	fresh, cmux, bottom, br, uses float64
+	wide                          wideNoise
+}
+
+// wideNoise is what selectors of computed bits add, as the same parts of noise.
+type wideNoise struct{ cmux, bottom, uses float64 }
 
 func (x noise) plus(y noise, scale float64) noise {
-	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.uses + scale*y.uses}
+	w, v := x.wide, y.wide
+	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.uses + scale*y.uses,
+		wideNoise{w.cmux + scale*v.cmux, w.bottom + scale*v.bottom, w.uses + scale*v.uses}}
 }
 
 // most returns the largest of each part.
 func (x noise) most(y noise) noise {
-	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.uses, y.uses)}
+	w, v := x.wide, y.wide
+	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.uses, y.uses),
+		wideNoise{max(w.cmux, v.cmux), max(w.bottom, v.bottom), max(w.uses, v.uses)}}
 }
 
 // event is a place where count values are decoded with the same gap and noise: by the client, or by a lookup, which adds key switch and modulus switch.
@@ -24,6 +34,7 @@ type event struct {
 	log2Gap float64 // log2 of the distance from a value to the nearest wrong one
 	noise   noise
 	lookup  bool
+	results int // of the lookup: extractNone, extractBits, extractSelectors
 	count   int
 	width   int
 	digits  int // coefficients of a tree's leaves, or of a table
@@ -47,10 +58,17 @@ func (p *plan) layClasses() {
 		for d := range vp.class {
 			for i, table := range vp.plane(d, p.tableDigit) {
 				var key string
-				if vp.inputs {
+				switch {
+				case vp.v.computed:
+					u := vp.units[i]
+					key = fmt.Sprint("turn", vp.width, p.bitClasses(vp.v.elems[i].extraction.vec, u.Selectors), u.Weights)
+				case vp.inputs:
 					u := vp.units[i]
 					key = fmt.Sprint("rotate", vp.width, u.Selectors, u.Weights, u.Start)
-				} else {
+				case vp.extract:
+					row, b := i/vp.bits, i%vp.bits
+					key = fmt.Sprint("extract", vp.width, vp.bits, b, vp.from, vp.rows[row].Bias, p.sourceKey(vp.srcs[row]))
+				default:
 					key = fmt.Sprint("lookup", vp.width, vp.bits, vp.drop, vp.rows[i].Bias, p.sourceKey(vp.srcs[i]))
 				}
 				class := int32(-1)
@@ -83,6 +101,15 @@ func (p *plan) sourceKey(terms []term) string {
 	return fmt.Sprint(codes, classes) // in the order of the keys
 }
 
+// bitClasses names bits of computed values by their ciphertexts.
+func (p *plan) bitClasses(v *vector, bits []int32) []int32 {
+	out := make([]int32, len(bits))
+	for i, b := range bits {
+		out[i] = p.byVector[v.id].class[0][b]
+	}
+	return out
+}
+
 // sumNoise is the noise of a combination of elements in a row of the given width: that of different ciphertexts is independent, that of the same one adds
 // up with its weights. So does that of first rotations by one selector, which multiply the digits of clear tables: however different the tables are, their
 // first differences may be alike. Which rotation is first is the server's choice; all of them may be by one selector.
@@ -91,6 +118,7 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 	var weights []float64
 	var sources []noise
 	var units []*RotateUnit // of the sources that are rotated by client bits
+	var turned [][]int32    // of the sources that are turned by computed bits: which
 	for _, t := range terms {
 		src := p.byVector[t.vec]
 		class := src.class[t.digit][t.elem]
@@ -101,10 +129,13 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 			weights = append(weights, 0)
 			sources = append(sources, src.noise[t.elem])
 			var unit *RotateUnit
-			if src.inputs {
+			var by []int32
+			if src.v.computed {
+				by = p.bitClasses(src.v.elems[t.elem].extraction.vec, src.units[t.elem].Selectors)
+			} else if src.inputs {
 				unit = &src.units[t.elem]
 			}
-			units = append(units, unit)
+			units, turned = append(units, unit), append(turned, by)
 		}
 		weights[i] += float64(t.w) * math.Exp2(float64(src.width-width))
 	}
@@ -119,12 +150,41 @@ func (p *plan) sumNoise(terms []rowTerm, width int) noise {
 			}
 		}
 	}
+	sum.wide = sum.wide.shared(weights, turned)
 	sum.bottom = sq(first)
 	sum.uses = 0
 	if len(uses) > 0 {
 		sum.uses = slices.Max(uses)
 	}
 	return sum
+}
+
+// shared sets the parts of x that depend on how many of the sources with the given weights are turned by the same bits.
+func (x wideNoise) shared(weights []float64, turned [][]int32) wideNoise {
+	uses, first := map[int32]float64{}, 0.0
+	x.uses = 0
+	for i, by := range turned {
+		if len(by) > 0 {
+			first += math.Abs(weights[i])
+		}
+		for _, b := range by {
+			uses[b] += sq(weights[i])
+			x.uses = max(x.uses, uses[b])
+		}
+	}
+	x.bottom = sq(first)
+	return x
+}
+
+// inputNoise is that of a sum of codes and elements in a row of width w.
+func (p *plan) inputNoise(terms []term, w int) noise {
+	in := p.sumNoise(mapTerms(terms), w)
+	for _, t := range terms {
+		if t.kind == atomCode {
+			in.fresh += sq(math.Ldexp(float64(t.w), p.packed.inputWidth-w))
+		}
+	}
+	return in
 }
 
 // mapTerms writes those terms that are elements of vectors as terms of a row.
@@ -142,6 +202,7 @@ func mapTerms(terms []term) []rowTerm {
 func (p *plan) layNoise() {
 	turned := 0 // coefficients of the difference of a table and the table turned once, at most
 	for _, vp := range p.vectors {
+		vp.valued = vp.width > 0
 		if vp.width == 0 {
 			vp.width = 1 // computed but not used by any output
 		}
@@ -153,9 +214,18 @@ func (p *plan) layNoise() {
 					turn = max(turn, w, -w)
 				}
 				turned = max(turned, min(len(u.Table)+int(turn), p.l.degree))
-				vp.noise = append(vp.noise, noise{cmux: float64(len(u.Selectors)), uses: 1})
-				p.cmux += planes * len(u.Selectors)
+				n := noise{cmux: float64(len(u.Selectors)), uses: 1}
+				if vp.v.computed {
+					n = noise{wide: wideNoise{cmux: float64(len(u.Selectors)), uses: 1}}
+					p.wideCMUX += planes * u.CMUXes(p.l.degree)
+				}
+				vp.noise = append(vp.noise, n)
+				p.cmux += planes * u.CMUXes(p.l.degree)
 			}
+			continue
+		}
+		if vp.extract {
+			p.layExtract(vp, turned)
 			continue
 		}
 		first := len(p.events)
@@ -164,14 +234,8 @@ func (p *plan) layNoise() {
 		w := vp.inputWidth()
 		var worst noise
 		for _, terms := range vp.srcs {
-			in := p.sumNoise(mapTerms(terms), w)
-			for _, t := range terms {
-				if t.kind == atomCode {
-					in.fresh += sq(math.Ldexp(float64(t.w), p.packed.inputWidth-w))
-				}
-			}
 			vp.noise = append(vp.noise, noise{br: 1})
-			worst = worst.most(in)
+			worst = worst.most(p.inputNoise(terms, w))
 		}
 		for b := range vp.drop {
 			// The bit goes to the top: noise is multiplied by 2^(w-1-b); the b bits cleared before left their own noise.

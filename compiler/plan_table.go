@@ -91,10 +91,10 @@ func groupTests(all []Selector, tests []int32) [][]int32 {
 	for _, code := range codes {
 		g := byCode[code]
 		sort.SliceStable(g, func(i, j int) bool { return size(g[i]) < size(g[j]) })
-		chain := true
+		chain := all[g[0]].Form == SelectSet
 		for i := 1; i < len(g); i++ {
 			a, b := all[g[i-1]].Set, all[g[i]].Set
-			chain = chain && a[0]&^b[0] == 0 && a[1]&^b[1] == 0
+			chain = chain && all[g[i]].Form == SelectSet && a[0]&^b[0] == 0 && a[1]&^b[1] == 0
 		}
 		if chain {
 			groups = append(groups, g)

@@ -75,10 +75,15 @@ func (p *plan) price(limit float64) (candidate, error) {
 
 // variances are what one unit of each noise source is worth.
 type variances struct {
-	fresh, cmux, br, beforeLookup float64
-	bottom                        func(e event) float64
-	// tail is log2 of the probability that a value of e's with the given variance is off by more than halfGap; nil: it is Gaussian.
-	tail func(e event, halfGap, total float64) float64
+	fresh, cmux, br, keySwitch float64
+	modulusSwitch              float64 // of a lookup with one result
+	bottom                     func(e event) float64
+	// parts are those of e's variance that selectors of packed queries and of computed bits make; nil: it is Gaussian.
+	parts func(e event) []tfhe.SelectPart
+
+	levels     int // of selectors' gadgets
+	wideCMUX   float64
+	wideBottom func(e event) float64
 }
 
 // log2Fail is log2 of the probability that any event of the plan decodes wrongly (union bound), and the largest deviation at a result.
@@ -91,14 +96,22 @@ func (p *plan) log2Fail(v variances) (log2p, log2Noise float64) {
 		}
 		log2p = tfhe.Log2SumExp2(log2p, tfhe.Log2PFailGap(math.Exp2(e.log2Gap), total)+math.Log2(float64(e.count)))
 	}
-	if v.tail == nil || log2p > p.opts.Log2PFail {
+	if v.parts == nil || log2p > p.opts.Log2PFail {
 		return log2p, math.Log2(worst) / 2
 	}
 	log2p = math.Inf(-1)
 	for _, e := range p.events {
-		log2p = tfhe.Log2SumExp2(log2p, v.tail(e, math.Exp2(e.log2Gap), v.total(e))+math.Log2(float64(e.count)))
+		log2p = tfhe.Log2SumExp2(log2p, v.log2Fail(e)+math.Log2(float64(e.count)))
 	}
 	return log2p, math.Log2(worst) / 2
+}
+
+// log2Fail is log2 of the probability that one value of e's decodes wrongly.
+func (v variances) log2Fail(e event) float64 {
+	if v.parts == nil {
+		return tfhe.Log2PFailGap(math.Exp2(e.log2Gap), v.total(e))
+	}
+	return tfhe.Log2PFailParts(math.Exp2(e.log2Gap), v.total(e), v.parts(e)...)
 }
 
 // total is the variance of a value of e's.
@@ -107,8 +120,11 @@ func (v variances) total(e event) float64 {
 	if e.noise.bottom > 0 {
 		total += e.noise.bottom * v.bottom(e)
 	}
+	if w := e.noise.wide; w.cmux > 0 {
+		total += w.cmux*v.wideCMUX + w.bottom*v.wideBottom(e)
+	}
 	if e.lookup {
-		total += v.beforeLookup
+		total += v.keySwitch + sq(e.resultsOf(v.levels))*v.modulusSwitch
 	}
 	return total
 }
@@ -324,6 +340,9 @@ func maxTableParts(tableBits int) int { return min(4<<max(0, tableBits-5), 32) }
 
 // priceLookups prices a plan with lookups: one key whose block-binary prefix is the small key; dimension, table parts and the gadgets are chosen together.
 func (p *plan) priceLookups(limit float64) (candidate, error) {
+	if p.computed > 0 {
+		return p.priceWide(limit)
+	}
 	best, least := candidate{cost: math.Inf(1)}, newShortfall()
 	for _, try := range p.l.bootstraps(p.tableBits()) {
 		base := try.variances()
@@ -386,14 +405,16 @@ func (p *plan) tryDirect(best *candidate, least *shortfall, try lookupTry, limit
 
 // variances are those of a lookup's bootstrap and of its key.
 func (t lookupTry) variances() variances {
-	return variances{fresh: math.Exp2(2 * t.lit.Log2SigmaGLWE), br: t.br, beforeLookup: t.before, bottom: func(event) float64 { return 0 }}
+	return variances{fresh: math.Exp2(2 * t.lit.Log2SigmaGLWE), br: t.br, keySwitch: t.keySwitch, modulusSwitch: t.modulusSwitch, bottom: func(event) float64 { return 0 }}
 }
 
 // lookupTry is one choice of the bootstrap's gadgets and table parts.
 type lookupTry struct {
 	lit        tfhe.ParametersLiteral
-	br, before float64
+	br, before float64 // before = keySwitch + modulusSwitch
 	us         float64
+
+	keySwitch, modulusSwitch float64
 }
 
 // bootstraps lists, once for all plans, the bootstraps for tables of the given width that no other beats in time and noise, fastest first.
@@ -487,7 +508,7 @@ func lookupGadgets(lit tfhe.ParametersLiteral, model tfhe.NoiseModel, tableBits 
 				}
 				shape.BR, shape.KS, shape.Parts = br, ks, m
 				b := model.Bootstrap(shape, 1, 1, 0)
-				t := lookupTry{lit: lit, br: b.Br, before: b.Ks + b.Ms, us: lookupCosts.Lookup(tfhe.LookupParams{
+				t := lookupTry{lit: lit, br: b.Br, before: b.Ks + b.Ms, keySwitch: b.Ks, modulusSwitch: b.Ms, us: lookupCosts.Lookup(tfhe.LookupParams{
 					N: polyDegree, K: 1, Parts: m, SmallDim: lit.SmallDimension, BlockLength: lit.BlockLength, BR: br, KS: ks})}
 				t.lit.BlindRotate, t.lit.KeySwitch, t.lit.Parts = br, ks, m
 				tries = append(tries, t)

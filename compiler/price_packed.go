@@ -146,9 +146,18 @@ func (c packedChoice) us(products, singles int) float64 {
 // variances fills in what CMUX with packed selectors are worth.
 func (c *packedChoice) variances(v variances) variances {
 	v.cmux = c.cmux
+	v.bottom = c.bottom()
+	v.parts = func(e event) []tfhe.SelectPart {
+		return []tfhe.SelectPart{{Noise: c.model, Packed: c.packed, CMUX: e.noise.cmux, Uses: e.noise.uses}}
+	}
+	return v
+}
+
+// bottom is what the lowest selects of a value of e's add.
+func (c *packedChoice) bottom() func(e event) float64 {
 	g, peak := c.packed.Select, c.model.RowPeak(c.packed)
 	fft := c.model.FFTVariance * (1 + c.model.KeyWeight)
-	v.bottom = func(e event) float64 {
+	return func(e event) float64 {
 		// As in selectVariances, but a row's noise is largest in coefficient 0, and every power of two has more of it than its neighbours: any run of
 		// coefficients that has 0 in it has at most that of as many average ones and one peak.
 		b := 0.0
@@ -160,10 +169,6 @@ func (c *packedChoice) variances(v variances) variances {
 		}
 		return max(b, sq(e.single)*(float64(e.digits)*(c.noise.BodyRowVariance+fft)+peak))
 	}
-	v.tail = func(e event, halfGap, total float64) float64 {
-		return c.model.Log2PFailMixed(c.packed, halfGap, total, e.noise.cmux, e.noise.uses)
-	}
-	return v
 }
 
 // tryPacked looks for the cheapest choice of a family that keeps the failure probability beside what base and lookups of lookupUs each are, and puts it
@@ -178,7 +183,7 @@ func (p *plan) tryPacked(best *candidate, least *shortfall, family packedFamily,
 	// By the Gaussian alone, which is quick, choices before the first are too noisy.
 	first := sort.Search(len(family.choices), func(i int) bool {
 		v := family.choices[i].variances(base)
-		v.tail = nil
+		v.parts = nil
 		fail, _ := p.log2Fail(v)
 		least.note(fail, v)
 		return fail <= p.opts.Log2PFail

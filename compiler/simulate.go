@@ -37,6 +37,7 @@ type Simulator struct {
 	words    []uint64   // of LWE ciphertexts, by class
 	switched []uint64   // noise of key switch and modulus switch, by mask
 	phases   [][]uint64 // of results, as [ClientSpec.Read] takes them
+	computed []int64    // bits of computed values, by number
 }
 
 // NewSimulator prepares the simulation of a circuit, which it validates.
@@ -46,7 +47,8 @@ func NewSimulator(c *Circuit, opts SimulateOptions) (*Simulator, error) {
 	}
 	s := &Simulator{spec: &c.Spec, noise: newSimNoise(c.Spec.Params, opts.AverageKey), source: newNormals(opts.Seed), codes: make([]int64, len(c.Spec.Lo)),
 		bits: make([]int64, len(c.Spec.Selectors)), packed: make([]uint64, c.Spec.PackedWords()), phases: make([][]uint64, len(c.Spec.Items))}
-	p := &simPlan{s: s, c: c, vectors: make([][]simRef, len(c.Steps)), masks: map[string]int32{}, classes: map[string]int32{}, drawn: map[int32]bool{}}
+	p := &simPlan{s: s, c: c, vectors: make([][]simRef, len(c.Steps)), masks: map[string]int32{}, classes: map[string]int32{}, drawn: map[int32]bool{},
+		bits: make([][]int32, len(c.Steps)), taken: map[string]int32{}}
 	for i := range c.Steps {
 		if err := p.step(i); err != nil {
 			return nil, fmt.Errorf("compiler: step %d: %w", i, err)
@@ -61,6 +63,7 @@ func NewSimulator(c *Circuit, opts SimulateOptions) (*Simulator, error) {
 	}
 	s.switched = make([]uint64, len(p.masks))
 	s.words = make([]uint64, len(p.classes))
+	s.computed = make([]int64, len(p.taken))
 	return s, nil
 }
 
@@ -127,6 +130,8 @@ type simPlan struct {
 	masks   map[string]int32
 	classes map[string]int32
 	drawn   map[int32]bool // masks whose key switch was met
+	bits    [][]int32      // of each step that takes values apart: the numbers of their bits
+	taken   map[string]int32
 }
 
 // number gives equal keys equal numbers.
@@ -164,6 +169,8 @@ func (p *simPlan) step(i int) error {
 		p.lookup(i, st.Lookup)
 	case st.Round != nil:
 		p.round(i, st.Round)
+	case st.Extract != nil:
+		p.extract(i, st.Extract)
 	case st.Codes != nil:
 		p.takeCodes(i, st.Codes)
 	default:

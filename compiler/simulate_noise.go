@@ -25,7 +25,13 @@ type simNoise struct {
 	rowAt        func(distance int) float64 // that of the coefficient at this distance from the bit
 	beforeLookup float64                    // deviation of key switch and modulus switch
 	lookup       float64                    // deviation of a lookup's result
+
+	keySwitch, modulusSwitch float64 // variances of what comes before a lookup, of one result
+	wide                     simWide
 }
+
+// simWide holds the variances of products with bits that the server computed: as product and rounding of simNoise, and the product of a clear table.
+type simWide struct{ product, rounding, table float64 }
 
 func newSimNoise(lit tfhe.ParametersLiteral, average bool) simNoise {
 	n, k := lit.PolyDegree, lit.GLWEDimension
@@ -47,6 +53,7 @@ func newSimNoise(lit tfhe.ParametersLiteral, average bool) simNoise {
 		b := model.Bootstrap(tfhe.BootstrapShape{N: n, K: k, Parts: lit.Parts, SmallDim: lit.SmallDimension, PrefixKey: true, SmallModulusLog: 32,
 			VarianceGLWE: out.fresh, VarianceLWE: math.Exp2(2 * lit.Log2SigmaLWE), BR: lit.BlindRotate, KS: lit.KeySwitch}, 1, 1, 0)
 		out.beforeLookup, out.lookup = math.Sqrt(b.Ks+b.Ms), math.Sqrt(b.Br)
+		out.keySwitch, out.modulusSwitch = b.Ks, b.Ms
 	}
 	if lit.Select.Levels == 0 {
 		return out
@@ -56,6 +63,12 @@ func newSimNoise(lit tfhe.ParametersLiteral, average bool) simNoise {
 	if packed, ok := lit.PackedQuery(); ok {
 		model := tfhe.NewPackedNoise(n, weight, lit.Log2SigmaGLWE)
 		sel = model.Select(packed)
+		if lit.SmallDimension > 0 && 1<<packed.Log2Slots == n {
+			bits := model.Computed(sq(out.lookup)).Select(packed)
+			out.wide.product = bits.ExternalProduct(lit.Select)
+			out.wide.rounding = bits.CMUX(lit.Select) - out.wide.product
+			out.wide.table = lit.Select.DigitNorm(n) * (bits.BodyRowVariance + bits.FFTVariance*(1+bits.KeyWeight))
+		}
 		// Level i of an expansion leaves 4^(L-1-i) V_E in every 2^(L-1-i)-th coefficient, and the query 4^L sigma^2 in every 2^L-th: see
 		// [tfhe.PackedNoise.RowPeak].
 		at := make([]float64, packed.Log2Slots+1)

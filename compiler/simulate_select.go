@@ -239,6 +239,10 @@ func (t *simTrees) lowNoise(s *Simulator, sel int32, c int) float64 {
 func (p *simPlan) rotate(i int, st *RotateStep) {
 	s := p.s
 	for _, u := range st.Units {
+		if u.From > 0 {
+			p.vectors[i] = append(p.vectors[i], p.turned(u, st.Width))
+			continue
+		}
 		r, isNew := p.fresh(fmt.Sprint("rotate ", st.Width, u.Selectors, u.Weights, u.Start, u.Table))
 		p.vectors[i] = append(p.vectors[i], r)
 		if !isNew {
@@ -246,6 +250,10 @@ func (p *simPlan) rotate(i int, st *RotateStep) {
 		}
 		turned, first := 0.0, -1
 		for j, w := range u.Weights {
+			if len(u.Table) > p.c.Spec.Params.PolyDegree { // the product of two of its polynomials
+				turned, first = s.noise.gadget.DigitNorm(p.c.Spec.Params.PolyDegree)*(s.noise.row+s.noise.fft), len(u.Weights)-1
+				break
+			}
 			if w != 0 {
 				first, turned = j, s.noise.tableTurned(u.Table, st.Width, int(w), p.c.Spec.Params.PolyDegree)
 				break

@@ -105,6 +105,12 @@ var simulatedCircuits = []struct {
 		g.Output(g.Lookup(z, randomTable(r, z, 0, 15)))
 		return x
 	}},
+	{"wide", 20, compiler.LowerAuto, func(r *rand.Rand, g *compiler.Graph) *compiler.Node {
+		x, z := wideValue(r, g, -100, 411)
+		g.Output(g.Lookup(z, randomTable(r, g.Reshape(z, 1), 0, 1<<12)))
+		g.Output(g.Lookup(z, tableOf(z, func(v int64) int64 { return v >> 3 })))
+		return x
+	}},
 }
 
 func squaresMod(n, m int64) []int64 {

@@ -32,18 +32,55 @@ type ClientSpec struct {
 // Selector is one encrypted bit: 1 where the code lies in the set. Thermometer bits [code <= t], binary digits and
 // missing-value tests are all of this form.
 type Selector struct {
-	Code int32     `cbor:"1,keyasint"`
-	Set  [2]uint64 `cbor:"2,keyasint"` // bit v of the 128 says whether the code Lo + v is in the set
+	Code int32        `cbor:"1,keyasint"`
+	Set  [2]uint64    `cbor:"2,keyasint"`           // bit v of the 128 says whether the code Lo + v is in the set, unless Form says otherwise
+	Form SelectorForm `cbor:"3,keyasint,omitempty"` // of codes of more than 128 values: SelectRange or SelectDigit
 }
 
-// Bit returns the selector's bit for the value v = code - Lo, 0 <= v < 128.
-func (s Selector) Bit(v int64) int64 { return int64(s.Set[v>>6] >> (v & 63) & 1) }
+// SelectorForm says how a set of values is written.
+type SelectorForm uint8
+
+// The forms of a set of values v = code - Lo.
+const (
+	SelectSet   SelectorForm = iota // of at most 128 values: a bit of Set for each
+	SelectRange                     // Set[0] <= v <= Set[1]
+	SelectDigit                     // the values with bit number Set[0] set
+)
+
+// Bit returns the selector's bit for the value v = code - Lo: 0 <= v < 128 for a SelectSet, v >= 0 for the others.
+func (s Selector) Bit(v int64) int64 {
+	switch s.Form {
+	case SelectRange:
+		if uint64(v) < s.Set[0] || uint64(v) > s.Set[1] {
+			return 0
+		}
+		return 1
+	case SelectDigit:
+		return v >> s.Set[0] & 1
+	}
+	return int64(s.Set[v>>6] >> (v & 63) & 1)
+}
+
+// check tells whether the form is one that a code of so many values, less one, can have.
+func (s Selector) check(most int64) bool {
+	switch s.Form {
+	case SelectSet:
+		return most <= 127
+	case SelectRange:
+		return s.Set[0] <= s.Set[1] && s.Set[1] <= uint64(most)
+	}
+	return s.Form == SelectDigit && s.Set[0] < 63
+}
 
 // digitsOf lists the tests for the binary digits of a code of the given bounds, lowest first.
 func digitsOf(code int, lo, hi int64) (out []Selector) {
 	for b := range bits.Len64(uint64(hi - lo)) {
+		if hi-lo > 127 {
+			out = append(out, Selector{Code: int32(code), Set: [2]uint64{uint64(b)}, Form: SelectDigit})
+			continue
+		}
 		s := Selector{Code: int32(code)}
-		for v := range min(hi-lo, 127) + 1 {
+		for v := range hi - lo + 1 {
 			s.Set[v>>6] |= uint64(v>>b&1) << (v & 63)
 		}
 		out = append(out, s)
@@ -56,9 +93,6 @@ func digitsOf(code int, lo, hi int64) (out []Selector) {
 func (s *ClientSpec) AllDigits() bool {
 	var want []Selector
 	for i := range s.Lo {
-		if s.Hi[i]-s.Lo[i] > 127 {
-			return false
-		}
 		want = append(want, digitsOf(i, s.Lo[i], s.Hi[i])...)
 	}
 	return len(want) > 0 && slices.Equal(want, s.Selectors) && s.Singles == 0 && len(s.Packed)+len(s.Columns) == 0
@@ -141,7 +175,7 @@ func (s *ClientSpec) Validate() error {
 		return bad("%d selectors", len(s.Selectors))
 	}
 	for i, sel := range s.Selectors {
-		if sel.Code < 0 || int(sel.Code) >= len(s.Lo) || s.Hi[sel.Code]-s.Lo[sel.Code] > 127 {
+		if sel.Code < 0 || int(sel.Code) >= len(s.Lo) || !sel.check(s.Hi[sel.Code]-s.Lo[sel.Code]) {
 			return bad("selector %d reads code %d", i, sel.Code)
 		}
 	}

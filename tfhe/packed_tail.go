@@ -20,11 +20,30 @@ func (v PackedNoise) Log2PFail(pp PackedParams, halfGap float64, depth, count, u
 // Log2PFailMixed is [PackedNoise.Log2PFail] for any sum of the given variance. cmux of it, in units of the variance of one CMUX with all bits 1, come through
 // selectors of a packed query, and no selector's products make more than uses of these units.
 func (v PackedNoise) Log2PFailMixed(pp PackedParams, halfGap, variance, cmux, uses float64) float64 {
+	return Log2PFailParts(halfGap, variance, SelectPart{v, pp, cmux, uses})
+}
+
+// SelectPart is the part of a variance that comes through selectors of one kind: CMUX units of the variance of one CMUX with all bits 1, of which no selector's
+// products make more than Uses.
+type SelectPart struct {
+	Noise      PackedNoise
+	Packed     PackedParams
+	CMUX, Uses float64
+}
+
+// Log2PFailParts is [PackedNoise.Log2PFailMixed] for a sum with selectors of several kinds.
+func Log2PFailParts(halfGap, variance float64, parts ...SelectPart) float64 {
 	p := Log2PFailGap(halfGap, variance)
-	if cmux <= 0 {
+	var terms []chiSquares
+	for _, s := range parts {
+		if s.CMUX > 0 {
+			terms = append(terms, s.Noise.spread(s.Packed, s.CMUX, s.Uses)...)
+		}
+	}
+	if len(terms) == 0 {
 		return p
 	}
-	return p + tailExcess(halfGap, variance, v.spread(pp, cmux, uses))/math.Ln2
+	return p + tailExcess(halfGap, variance, terms)/math.Ln2
 }
 
 // chiSquares is a part of a variance that is weight times a chi-square variable of degrees degrees of freedom.

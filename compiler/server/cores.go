@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"math/bits"
 	"runtime"
 
 	"golang.org/x/sync/semaphore"
@@ -107,10 +108,20 @@ func (s *Server) RowMemory() int64 {
 			memory += threads * (need + shared + 3) * k1 * poly
 		case st.Rotate != nil:
 			memory += int64(len(st.Rotate.Units))*lwe + threads*rotateGroup*k1*poly
+			longest := 0
+			for _, u := range st.Rotate.Units {
+				longest = max(longest, bits.Len(uint(len(u.Table)-1))-bits.Len(uint(p.N()-1)))
+			}
+			memory += threads * rotateGroup * int64(max(longest, 0)) * k1 * poly // polynomials of long tables
 		case st.Affine != nil:
 			memory += int64(len(st.Affine.Rows)) * lwe
 		case st.Lookup != nil:
 			memory += int64(len(st.Lookup.Tables)) * lwe
+		case st.Extract != nil:
+			x := st.Extract
+			outputs := int64(x.Outputs(lit.Select.Levels))
+			memory += int64(x.Count) * (2 + int64(x.Bits)*outputs) * lwe
+			memory += int64(x.Count*(x.Bits-x.From))*k1*k1*levels*poly + threads*k1*k1*levels*poly // selectors; expanders
 		case st.Round != nil:
 			memory += 2 * int64(st.Round.Count) * lwe
 		}

@@ -123,6 +123,11 @@ func stepTables(p tfhe.Parameters, st compiler.Step) ([]*tfhe.LookupTable, error
 			tables = append(tables, table)
 		}
 	}
+	if x := st.Extract; x != nil {
+		for b := range x.Bits {
+			tables = append(tables, tfhe.NewSignTables(p, extractOnes(p, x, b)))
+		}
+	}
 	if r := st.Round; r != nil {
 		for bit := range r.Drop {
 			tables = append(tables, tfhe.NewSignTable(p, 1<<(64-r.Width+bit)))
@@ -250,10 +255,11 @@ func (s *Server) checkKey(id tfhe.KeyID) (*tfhe.ServerKey, error) {
 	return s.key, nil
 }
 
-// value is what a step gives: a GLWE ciphertext, or a vector of LWE ciphertexts under the big key.
+// value is what a step gives: a GLWE ciphertext, or a vector of LWE ciphertexts under the big key, or of GGSW ciphertexts of bits.
 type value struct {
 	glwe tfhe.GLWECiphertext
 	lwe  []tfhe.LWECiphertext
+	ggsw []*tfhe.FourierGGSW // nil for bits that are no selectors
 }
 
 // run is the state of one row.

@@ -88,7 +88,7 @@ func (e *ends) check(t *testing.T, x ...int64) {
 // leveled mixes a linear part, a tree and a table of inputs. Its third code has too many values to be sent as bits.
 func leveled() *compiler.Graph {
 	g := compiler.NewGraph()
-	x := g.Input("x", []int{3}, []int64{0, 0, 0}, []int64{7, 7, 255})
+	x := g.Input("x", []int{3}, []int64{0, 0, 0}, []int64{7, 7, 1 << 17})
 	sum := g.MatMul(x, g.Constant(compiler.Array{Shape: []int{3, 1}, Data: []int64{11, -7, 2}}))
 	tree := g.Where(g.LessEqual(g.GetItem(x, 0), g.Scalar(3)), g.Where(g.Greater(g.GetItem(x, 1), g.Scalar(5)), g.Scalar(100), g.Scalar(-200)), g.Scalar(40))
 	square := make([]int64, 15)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/tfhe"
@@ -24,6 +25,8 @@ func (r *run) step(i int, st compiler.Step) (value, error) {
 		return r.round(i, st.Round)
 	case st.Codes != nil:
 		return r.codes(st.Codes)
+	case st.Extract != nil:
+		return r.extract(i, st.Extract)
 	}
 	return value{}, fmt.Errorf("server: step %d is empty", i)
 }
@@ -72,7 +75,8 @@ func (r *run) codes(st *compiler.CodesStep) (value, error) {
 const rotateGroup = 8
 
 // rotate looks up every unit's table: the accumulator is the table as a polynomial without noise, turned by X^-weight under each
-// client bit, so that its coefficient 0 is the entry at the sum: a blind rotation over the input's bits instead of a secret key's.
+// bit, so that its coefficient 0 is the entry at the sum: a blind rotation over the input's bits instead of a secret key's. A table of several polynomials
+// is first one of them, chosen by the high bits.
 func (r *run) rotate(st *compiler.RotateStep) (value, error) {
 	p := r.s.params
 	out := make([]tfhe.LWECiphertext, len(st.Units))
@@ -80,20 +84,28 @@ func (r *run) rotate(st *compiler.RotateStep) (value, error) {
 	err := r.each((len(st.Units)+size-1)/size, func(ev *tfhe.Evaluator, i int) {
 		units := st.Units[i*size : min((i+1)*size, len(st.Units))]
 		acc := make([]tfhe.GLWECiphertext, len(units))
-		turns := map[int32][]turn{}
-		var order []int32
+		turns := map[bitRef][]turn{}
+		var order []bitRef
 		for u := range units {
-			acc[u] = tableStart(p, &units[u], st.Width)
-			for j, s := range units[u].Selectors {
-				if turns[s] == nil {
-					order = append(order, s)
+			unit := &units[u]
+			low := len(unit.Selectors)
+			if len(unit.Table) > p.N() {
+				low = bits.Len(uint(p.N() - 1))
+				acc[u] = r.choose(ev, unit, st.Width, len(unit.Selectors), 0)
+			} else {
+				acc[u] = tableStart(p, unit, st.Width)
+			}
+			for j, s := range unit.Selectors[:low] {
+				ref := bitRef{unit.From, s}
+				if turns[ref] == nil {
+					order = append(order, ref)
 				}
-				turns[s] = append(turns[s], turn{u, -int(units[u].Weights[j])})
+				turns[ref] = append(turns[ref], turn{u, -int(unit.Weights[j])})
 			}
 		}
-		for _, s := range order {
-			for _, t := range turns[s] {
-				ev.Rotate(acc[t.unit], r.bits.ggsw[s], t.by)
+		for _, ref := range order {
+			for _, t := range turns[ref] {
+				ev.Rotate(acc[t.unit], r.selector(ref), t.by)
 			}
 		}
 		for u := range units {
@@ -103,6 +115,28 @@ func (r *run) rotate(st *compiler.RotateStep) (value, error) {
 		}
 	})
 	return value{lwe: out}, err
+}
+
+// bitRef names a bit by which rotations and selects choose: the client's, or an element of the Extract step number from - 1.
+type bitRef struct{ from, selector int32 }
+
+func (r *run) selector(ref bitRef) *tfhe.FourierGGSW {
+	if ref.from == 0 {
+		return r.bits.ggsw[ref.selector]
+	}
+	return r.values[ref.from-1].ggsw[ref.selector]
+}
+
+// choose returns the polynomial of a long table that the bits from log2 N on choose among those that start at entry first, with bits bits to go.
+func (r *run) choose(ev *tfhe.Evaluator, unit *compiler.RotateUnit, width, bits, first int) tfhe.GLWECiphertext {
+	p := r.s.params
+	if 1<<bits == p.N() {
+		part := compiler.RotateUnit{Table: unit.Table[first:][:p.N()]}
+		return tableStart(p, &part, width)
+	}
+	lo, hi := r.choose(ev, unit, width, bits-1, first), r.choose(ev, unit, width, bits-1, first+1<<(bits-1))
+	ev.CMUX(lo, r.selector(bitRef{unit.From, unit.Selectors[bits-1]}), lo, hi)
+	return lo
 }
 
 // turn is one rotation of a unit of a group.
@@ -152,9 +186,12 @@ func (r *run) lookups(dst, src []tfhe.LWECiphertext, tables []*tfhe.LookupTable)
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		n := min(lookupChunk, len(src))
-		r.bootstrapper().Run(dst[:n], src[:n], tables[:n])
-		dst, src, tables = dst[n:], src[n:], tables[n:]
+		n, results := min(lookupChunk, len(src)), 0
+		for _, t := range tables[:n] {
+			results += t.Outputs()
+		}
+		r.bootstrapper().Run(dst[:results], src[:n], tables[:n])
+		dst, src, tables = dst[results:], src[n:], tables[n:]
 	}
 	return r.ctx.Err()
 }
@@ -197,4 +234,77 @@ func (r *run) round(i int, st *compiler.RoundStep) (value, error) {
 		}
 	}
 	return value{lwe: out}, nil
+}
+
+// extract takes values apart, one bit of all of them at a time, as round does; selectors are made when all bits are there, on all cores.
+func (r *run) extract(i int, st *compiler.ExtractStep) (value, error) {
+	src := r.values[st.Source.Step].lwe[st.Source.Element:][:st.Count]
+	left, top := r.newVector(st.Count), r.newVector(st.Count)
+	for j := range left {
+		left[j].Copy(&src[j])
+	}
+	var out value
+	if st.Width > 0 {
+		out.lwe = make([]tfhe.LWECiphertext, st.Count*st.Bits)
+	}
+	levels := r.s.params.Literal().Select.Levels
+	rows := make([][]tfhe.LWECiphertext, st.Count*st.Bits)
+	for b := range st.Bits {
+		table := r.s.tables[i][b]
+		ones := extractOnes(r.s.params, st, b)
+		outputs := table.Outputs()
+		results, tables := r.newVector(st.Count*outputs), make([]*tfhe.LookupTable, st.Count)
+		for j := range left {
+			top[j].Clear()
+			top[j].AddScaled(1<<(st.Bits-1-b), &left[j])
+			tables[j] = table
+		}
+		if err := r.lookups(results, top, tables); err != nil {
+			return value{}, err
+		}
+		for j := range left {
+			of := results[j*outputs:][:outputs]
+			for k, one := range ones {
+				of[k].Body += one >> 1 // the half that NewSignTables leaves out
+			}
+			left[j].AddScaled(-1, &of[0])
+			of = of[1:]
+			if st.Width > 0 {
+				out.lwe[j*st.Bits+b] = of[0]
+				of = of[1:]
+			}
+			if b >= st.From {
+				rows[j*st.Bits+b] = of[:levels]
+			}
+		}
+	}
+	if st.From == st.Bits {
+		return out, nil
+	}
+	out.ggsw = make([]*tfhe.FourierGGSW, st.Count*st.Bits)
+	per := st.Bits - st.From
+	return out, r.spread(st.Count*per, func() (func(int), func()) {
+		x := r.expander()
+		return func(i int) {
+			at := i/per*st.Bits + st.From + i%per
+			out.ggsw[at] = tfhe.NewFourierGGSW(r.s.params, r.s.params.Literal().Select)
+			x.ComputedSelector(out.ggsw[at], rows[at])
+			rows[at] = nil
+		}, func() { r.putExpander(x) }
+	})
+}
+
+// extractOnes are the results of a lookup for bit b: what is subtracted, the bit as a value, the rows of its GGSW ciphertext.
+func extractOnes(p tfhe.Parameters, st *compiler.ExtractStep, b int) []uint64 {
+	ones := []uint64{1 << (64 - st.Bits + b)}
+	if st.Width > 0 {
+		ones = append(ones, 1<<(64-st.Width))
+	}
+	if b >= st.From {
+		g := p.Literal().Select
+		for j := range g.Levels {
+			ones = append(ones, 1<<(64-g.BaseLog*(j+1)))
+		}
+	}
+	return ones
 }

@@ -9,7 +9,7 @@ import (
 
 // Part is how long one kind of work took in a row.
 type Part struct {
-	Name     string // client bits, product, select, rotate, affine, lookup, round, codes
+	Name     string // client bits, product, select, rotate, affine, lookup, round, extract, codes
 	Duration time.Duration
 }
 
@@ -65,6 +65,8 @@ func kind(st compiler.Step) string {
 		return "lookup"
 	case st.Round != nil:
 		return "round"
+	case st.Extract != nil:
+		return "extract"
 	}
 	return "codes"
 }
