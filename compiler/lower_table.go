@@ -43,7 +43,7 @@ func (l *lowerer) computeInputs(v *vector) error {
 		return l.computeBy(v, how)
 	}
 	if err := l.computeBy(v, LowerRotate); err != nil {
-		if l.computeBy(v, LowerLookup) != nil {
+		if err := l.computeBy(v, LowerLookup); err != nil { // what takes wider values says what to do
 			return err
 		}
 		l.settle(partTable, v.node, LowerLookup)
