@@ -78,7 +78,9 @@ func TestComputedSelector(t *testing.T) {
 func TestComputedSelectorRefuses(t *testing.T) {
 	k := packedKeys(t, toyTernary, toyPacked)
 	for name, f := range map[string]func(){
-		"slots":   func() { k.x.ComputedSelector(NewFourierGGSW(k.p, k.pp.Select), make([]LWECiphertext, k.pp.Select.Levels)) },
+		"slots": func() {
+			k.x.ComputedSelector(NewFourierGGSW(k.p, k.pp.Select), make([]LWECiphertext, k.pp.Select.Levels))
+		},
 		"results": func() { NewSignTables(parametersOf(t, toy), nil) },
 	} {
 		func() {
