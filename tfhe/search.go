@@ -35,8 +35,9 @@ const (
 type LookupCosts struct {
 	// ForwardFFT and InverseFFT are one transform of one polynomial, with the decomposition or the rounding that goes with it.
 	ForwardFFT, InverseFFT float64
-	// MulAdd is one polynomial of the bootstrapping key, multiplied by a monomial minus one, and its product with a digit polynomial.
-	MulAdd float64
+	// MulAdd is one polynomial of the bootstrapping key, multiplied by a monomial minus one, and its product with a digit polynomial. ModuleMulAdd is the same with
+	// several mask polynomials: their products read the key once for two lookups, and wait less for it.
+	MulAdd, ModuleMulAdd float64
 	// KeySwitchMulAdd is one 32-bit multiplication and addition of the key switch.
 	KeySwitchMulAdd float64
 	// KeyMegabyte is the time that a lookup waits for 10^6 bytes of bootstrapping and key-switching key from memory: about 35 for one lookup
@@ -47,7 +48,7 @@ type LookupCosts struct {
 // DefaultLookupCosts are the costs of this package's AVX-512 kernels on one 3.6 GHz Zen 4 core in batches, with memory weighed between a batch and a
 // single lookup, since the same key serves both.
 func DefaultLookupCosts() LookupCosts {
-	return LookupCosts{ForwardFFT: 1.2, InverseFFT: 1.25, MulAdd: 0.33, KeySwitchMulAdd: 2e-5, KeyMegabyte: 10}
+	return LookupCosts{ForwardFFT: 1.2, InverseFFT: 1.25, MulAdd: 0.33, ModuleMulAdd: 0.245, KeySwitchMulAdd: 2e-5, KeyMegabyte: 10}
 }
 
 // SearchOptions are what the search needs to know of the machine and its kernels.
@@ -99,9 +100,12 @@ func (c LookupCosts) Lookup(p LookupParams) float64 {
 func (c LookupCosts) rotation(p LookupParams) float64 {
 	blocks := float64((p.SmallDim + p.BlockLength - 1) / p.BlockLength)
 	polys, levels := float64(p.K+1), float64(p.BR.Levels)
-	size := float64(p.N) / 2048
+	size, mulAdd := float64(p.N)/2048, c.MulAdd
+	if p.K > 1 {
+		mulAdd = c.ModuleMulAdd
+	}
 	transform := size * (math.Log2(float64(p.N)) - 1) / 10
-	return blocks * (transform*polys*(levels*c.ForwardFFT+c.InverseFFT) + size*float64(p.BlockLength)*polys*polys*levels*c.MulAdd)
+	return blocks * (transform*polys*(levels*c.ForwardFFT+c.InverseFFT) + size*float64(p.BlockLength)*polys*polys*levels*mulAdd)
 }
 
 // shared is the part of the cost that a lookup pays once.
@@ -193,12 +197,12 @@ func lookupParams(s BootstrapShape) LookupParams {
 
 func (o SearchOptions) check() error {
 	c := o.Costs
-	for _, x := range []float64{c.ForwardFFT, c.InverseFFT, c.MulAdd, c.KeySwitchMulAdd, c.KeyMegabyte, o.FFTVariance} {
+	for _, x := range []float64{c.ForwardFFT, c.InverseFFT, c.MulAdd, c.ModuleMulAdd, c.KeySwitchMulAdd, c.KeyMegabyte, o.FFTVariance} {
 		if !(x >= 0) || math.IsInf(x, 1) {
 			return fmt.Errorf("tfhe: unit costs and FFT variance have to be finite numbers from 0 on, not %v", x)
 		}
 	}
-	if c.ForwardFFT+c.InverseFFT+c.MulAdd == 0 {
+	if c.ForwardFFT+c.InverseFFT+min(c.MulAdd, c.ModuleMulAdd) == 0 {
 		return errors.New("tfhe: all unit costs of a rotation are 0: start from DefaultSearchOptions")
 	}
 	return nil

@@ -172,7 +172,8 @@ func TestSearchLookupsSharesKeys(t *testing.T) {
 		total += float64(req.Lookups) * found[i].Cost
 		alone += float64(req.Lookups) * one.Cost
 	}
-	if total < alone || total > 1.2*alone {
+	// Keys of their own are of different rings: three bits alone take the cheaper one with two masks.
+	if total < alone || total > 1.3*alone {
 		t.Errorf("shared keys cost %v, keys of their own %v", total, alone)
 	}
 }
