@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/fhe-ml/fhe-ml/importers/golearn"
+	"github.com/fhe-ml/fhe-ml/importers/numpy"
 	"github.com/fhe-ml/fhe-ml/importers/onnx"
 	"github.com/fhe-ml/fhe-ml/models"
 )
@@ -53,13 +54,68 @@ func OpenWith(path string, opt Options) (models.Model, *Report, error) {
 	return m, r, nil
 }
 
+// OpenProgram reads an ONNX file as a program over integers, whose inputs are described: see [onnx.ImportProgram]. Errors name the file.
+func OpenProgram(path string, inputs []numpy.Input) (*models.Program, *Report, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := isONNX(data); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	m, r, err := onnx.ImportProgram(data, filepath.Dir(path), inputs)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	if r == nil {
+		return nil, nil, err
+	}
+	return m, &Report{Format: FormatONNX, Report: *r}, err
+}
+
+// ProgramParameters returns the inputs of an ONNX file, for OpenProgram.
+func ProgramParameters(path string) ([]onnx.ParameterType, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := isONNX(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	params, err := onnx.ProgramParameters(data)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return params, err
+}
+
+// isONNX refuses files that are none.
+func isONNX(data []byte) error {
+	if golearn.IsFile(data) {
+		return errors.New("importers: the file is a trained model of golearn, whose inputs need no description: leave that out")
+	}
+	if what := foreign(data); what != "" {
+		return fmt.Errorf("importers: the file is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", what)
+	}
+	return nil
+}
+
+// Suggest returns how the inputs of a file that Open refuses could be described for OpenProgram; nil when it is no such file: see [onnx.Suggest].
+func Suggest(path string) []string {
+	data, err := read(path)
+	if err != nil || isONNX(data) != nil {
+		return nil
+	}
+	return onnx.Suggest(data, filepath.Dir(path))
+}
+
 // decode reads a model; dir is the folder of the tensors that an ONNX file keeps beside itself.
 func decode(data []byte, dir string, opt Options) (models.Model, *Report, error) {
 	if golearn.IsFile(data) {
 		return openGolearn(data, opt)
 	}
-	if what := foreign(data); what != "" {
-		return nil, nil, fmt.Errorf("importers: the file is %s, not an ONNX model; export the model with skl2onnx, onnxmltools or torch.onnx", what)
+	if err := isONNX(data); err != nil {
+		return nil, nil, err
 	}
 	m, r, err := onnx.ImportWith(data, dir, opt)
 	if r == nil {

@@ -32,8 +32,8 @@ type convertOptions struct {
 	bits                             int
 	failureLog2                      float64
 	hideThresholds, json             bool
-	function, inputSet               string // of Python functions
-	inputs                           []string
+	function                         string // of Python files
+	programOptions
 }
 
 func (a *app) convertCommand() *cobra.Command {
@@ -41,8 +41,8 @@ func (a *app) convertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert MODEL",
 		Short: "Turn a trained model into a program for encrypted rows",
-		Long: `Convert reads a trained model, an ONNX file or what golearn saves of trees, forests and LinearSVC, or a function of a
-Python file that uses a subset of numpy, and writes two files:
+		Long: `Convert reads a trained model, an ONNX file or what golearn saves of trees, forests and LinearSVC, a function of a
+Python file that uses a subset of numpy, or an ONNX graph of integers, and writes two files:
 
   NAME.fheml         everything: the float model, its integer form and the encrypted program. It stays on the server.
   NAME.client.fheml  what a client needs to encrypt rows and read answers. It holds no weights and no leaves.
@@ -54,6 +54,11 @@ feature is named with --target (a column called "target" is known).
 
 A Python function needs the type of its parameters, by --input or by example rows of integers (--inputset). It is not run by
 Python: loops and conditions on constants are evaluated here, and what happens to the parameters becomes the program.
+
+An ONNX graph that is no trained model (integer arithmetic, comparisons, decisions, tables, quantized layers, what torch.onnx
+writes of torch.where, argmax, remainder, clamp) is compiled in the same way, node by node and exactly, when its inputs are
+described by --input or --inputset. A first axis for rows may be left out. Numbers in floating point must be whole where
+several encrypted ones meet; functions of one may be anything, if Round or Cast makes integers of them.
 
 Parts of a model can be computed in several ways: affine (one weighted sum, no evaluation key), select and rotate (by bits
 that the client encrypts: milliseconds), lookup (table lookups by bootstrapping: a large evaluation key, slow, but of any
@@ -68,6 +73,7 @@ on these rows), and one comparison takes up to seven selects.`,
   fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
   fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json
   fhe-ml convert score.py --input 'x: uint7[30]'
+  fhe-ml convert rules.onnx --input 'x: uint7[30]'
   fhe-ml convert rules.py --function risk --input 'age: uint7' --input 'history: 0..3[12]'
   fhe-ml convert forest.onnx --lowering select
   fhe-ml convert forest.onnx --hide-thresholds --calibration train.csv`,
@@ -90,25 +96,26 @@ on these rows), and one comparison takes up to seven selects.`,
 	addChoice(cmd, &o.lowering, "lowering", "how parts of the model are computed; auto: whatever costs least", "auto", "affine", "select", "rotate", "lookup")
 	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "keep from clients where trees split (needs --calibration)")
 	cmd.Flags().StringVar(&o.function, "function", "", "`NAME` of the function in a Python file that defines several")
-	cmd.Flags().StringArrayVar(&o.inputs, "input", nil, "`TYPE` of a parameter of a Python function, like 'x: uint7[30]' or 'y: -8..7'; once for each")
-	addFile(cmd, &o.inputSet, "inputset", "`DATA` of integers that shows the bounds of a Python function's parameters", "csv", "npy")
+	o.programOptions.add(cmd)
 	cmd.Flags().Lookup("rounding").Hidden = true // it has one legal value
 	cmd.Flags().StringVarP(&o.name, "output", "o", "", "write `NAME`.fheml and NAME.client.fheml (default: the model's file name, here)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the summary as one JSON object")
 	return cmd
 }
 
-// pythonFlags belong to Python functions.
-var pythonFlags = []string{"function", "input", "inputset"}
-
 // isPython reports whether a model's file is Python source.
 func isPython(path string) bool { return strings.EqualFold(filepath.Ext(path), ".py") }
 
 // check refuses what no file could make right.
 func (o *convertOptions) check(cmd *cobra.Command, model string) error {
-	for _, flag := range pythonFlags {
-		if cmd.Flags().Changed(flag) && !isPython(model) {
-			return usagef("--%s is for Python files (.py); leave it out", flag)
+	if cmd.Flags().Changed("function") && !isPython(model) {
+		return usagef("--function is for Python files (.py); leave it out")
+	}
+	if !isPython(model) && o.given() {
+		for _, flag := range []string{"calibration", "bits", "task"} {
+			if cmd.Flags().Changed(flag) {
+				return usagef("--%s is for trained models, --input and --inputset for programs over integers; leave one out", flag)
+			}
 		}
 	}
 	switch o.rounding {
@@ -193,7 +200,13 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 		}
 	}
 	m, imported, locate, err := a.open(path, &o)
-	if unsupported := (*onnx.UnsupportedError)(nil); errors.As(err, &unsupported) {
+	unsupported := (*onnx.UnsupportedError)(nil)
+	if err != nil && imported != nil && !o.given() {
+		if flags := asProgram(path); flags != "" {
+			return fmt.Errorf("%w; it is no model that this version knows, but can be compiled as a program over integers: say what its inputs are, for example with %s", err, flags)
+		}
+	}
+	if errors.As(err, &unsupported) && !o.given() {
 		return fmt.Errorf("%w; fhe-ml inspect %s lists every operator", err, quote(path))
 	}
 	if err != nil {
@@ -218,7 +231,7 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 		return placed // it names the file
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, lowerError(err, o.lowering))
+		return fmt.Errorf("%s: %w", path, lowerError(locate(err), o.lowering))
 	}
 	if adopted {
 		compiled.Quantized.Notes = append(compiled.Quantized.Notes, "columns are matched by the names in the calibration file")
@@ -272,6 +285,12 @@ func (a *app) open(path string, o *convertOptions) (m models.Model, report *impo
 	}
 	if err := readable(path); err != nil {
 		return nil, nil, nil, err
+	}
+	if o.given() {
+		if m, report, err = o.openGraph(path); err == nil {
+			locate = report.Locate
+		}
+		return m, report, locate, err
 	}
 	m, report, err = importers.OpenWith(path, o.importOptions())
 	return m, report, locate, err

@@ -21,6 +21,7 @@ import (
 type inspectOptions struct {
 	calibration, target string
 	json                bool
+	programOptions
 }
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -33,6 +34,9 @@ func (a *app) inspectCommand() *cobra.Command {
 Of a trained model it shows what the file holds, each operator and what becomes of it, and what one encrypted prediction costs: inspect compiles the
 model as convert does, with its default settings. Trees need no data for that. For linear models and networks give example rows with --calibration;
 without, made-up ones take their place (normal numbers of mean 0 and deviation 1), sizes and times are close to the real ones, and the sheet says so.
+An ONNX graph that is no trained model is inspected as a program over integers when its inputs are described by --input or --inputset, as for convert; then
+each operator is shown with what it became.
+
 Where the model cannot be converted, inspect shows which operator is the problem and the way out, and the exit status is 1.
 
 With --json the keys are stable, and null where the file does not tell: a client file has no operation counts, an unsupported model no costs.
@@ -43,6 +47,7 @@ client learns); report: saved (golearn's type), producer, ir, opsets, inputs, ou
 leaves, thresholds (per feature), layers (units), warnings.`,
 		Example: `  fhe-ml inspect model.onnx
   fhe-ml inspect mlp.onnx --calibration train.csv --target label
+  fhe-ml inspect rules.onnx --input 'x: uint7[30]'
   fhe-ml inspect model.fheml
   fhe-ml inspect model.client.fheml --json`,
 		Args:              one("FILE"),
@@ -58,6 +63,12 @@ leaves, thresholds (per feature), layers (units), warnings.`,
 			if kind != 0 && o.calibration != "" {
 				return usagef("--calibration is for trained models; %s is compiled already", args[0])
 			}
+			if kind != 0 && o.given() {
+				return usagef("--input and --inputset are for ONNX graphs; %s is compiled already", args[0])
+			}
+			if o.given() && o.calibration != "" {
+				return usagef("--calibration is for trained models, --input and --inputset for programs over integers; leave one out")
+			}
 			asJSON := o.json
 			switch kind {
 			case 0:
@@ -72,6 +83,7 @@ leaves, thresholds (per feature), layers (units), warnings.`,
 	}
 	addFile(cmd, &o.calibration, "calibration", "`DATA` with rows like those that the model will see", "csv", "npy")
 	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` of the calibration data that is no feature")
+	o.programOptions.add(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object")
 	return cmd
 }
@@ -122,7 +134,14 @@ const (
 )
 
 func (a *app) inspectTrained(ctx context.Context, path string, o inspectOptions) error {
-	m, r, err := importers.Open(path)
+	var m models.Model
+	var r *importers.Report
+	var err error
+	if o.given() {
+		m, r, err = o.openGraph(path)
+	} else {
+		m, r, err = importers.Open(path)
+	}
 	if r == nil {
 		if err == nil {
 			err = fmt.Errorf("%s: nothing was read", path)
@@ -136,7 +155,7 @@ func (a *app) inspectTrained(ctx context.Context, path string, o inspectOptions)
 		out.Kind, out.Task, out.Features = &kind, &r.Task, &r.Features
 		out.Classes = append([]string{}, r.Classes...)
 		var source string
-		if cost, source, err = a.cost(ctx, path, m, o); cost == nil && errors.Is(err, context.Canceled) {
+		if cost, source, err = a.cost(ctx, path, m, r, o); cost == nil && errors.Is(err, context.Canceled) {
 			return err
 		}
 		out.Columns = m.Meta().Columns()
@@ -155,11 +174,23 @@ func (a *app) inspectTrained(ctx context.Context, path string, o inspectOptions)
 		s.line("problem", "node %s (%s)", unsupported.Node, opName(unsupported.Domain, unsupported.Op))
 		s.line("way out", "%s", unsupported.Hint)
 	}
+	if out.Kind == nil && !o.given() {
+		if flags := asProgram(path); flags != "" {
+			s.line("or", "as a program over integers, with the bounds of its inputs:")
+			s.command("", "fhe-ml inspect "+quote(path)+" "+flags)
+		}
+	}
 	if cost != nil {
 		s.cost(cost, *out.Calibration)
 	}
 	if err == nil {
 		next := "fhe-ml convert " + quote(path)
+		for _, text := range o.inputs {
+			next += " --input " + quote(text)
+		}
+		if o.inputSet != "" {
+			next += " --inputset " + quote(o.inputSet)
+		}
 		if models.NeedsCalibration(m) {
 			data := "DATA"
 			if o.calibration != "" {
@@ -179,7 +210,7 @@ func (a *app) inspectTrained(ctx context.Context, path string, o inspectOptions)
 }
 
 // cost compiles the model, with the user's rows or made-up ones where it needs some, and says where they are from.
-func (a *app) cost(ctx context.Context, path string, m models.Model, o inspectOptions) (*models.Summary, string, error) {
+func (a *app) cost(ctx context.Context, path string, m models.Model, r *importers.Report, o inspectOptions) (*models.Summary, string, error) {
 	rows, _, err := a.readCalibration(m, o.calibration, o.target)
 	if err != nil {
 		return nil, "", err
@@ -197,7 +228,7 @@ func (a *app) cost(ctx context.Context, path string, m models.Model, o inspectOp
 		return models.Compile(m, models.CompileOptions{}, rows)
 	})
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", path, err)
+		return nil, "", fmt.Errorf("%s: %w", path, r.Locate(err))
 	}
 	summary := a.summary(compiled)
 	return &summary, source, nil

@@ -89,6 +89,9 @@ func (b *Builder) attempt(name string, f func() (any, *Error)) *Value {
 // Err returns the first error of the Builder's calls, after which they do nothing.
 func (b *Builder) Err() error { return b.err }
 
+// Mark gives the nodes that are recorded from here on an origin, which errors of compiling them name: [compiler.LowerError].
+func (b *Builder) Mark(origin int) { b.g.Origin = origin }
+
 // Limit bounds the elements that the program may touch in all, constants and tables included, to fewer than the default of 2^28.
 func (b *Builder) Limit(elements int) { b.work = max(b.work, maxWork-elements) }
 

@@ -23,7 +23,8 @@ func ParseInput(text string) (Input, error) {
 	bad := func(why string) (Input, error) {
 		return Input{}, fmt.Errorf("numpy: input %q: %s; write for example 'x: uint7[30]', 'x: int5' or 'x: -3..12[4, 4]'", text, why)
 	}
-	name, rest, ok := strings.Cut(text, ":")
+	at := max(strings.LastIndex(text, ":"), 0) // names of ONNX inputs may hold colons
+	name, rest, ok := text[:at], strings.TrimPrefix(text[at:], ":"), at > 0
 	in := Input{Name: strings.TrimSpace(name)}
 	if !ok || in.Name == "" || strings.ContainsAny(in.Name, " \t[]") {
 		return bad("no name before a colon")

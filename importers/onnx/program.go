@@ -77,12 +77,35 @@ func ImportProgram(data []byte, dir string, inputs []numpy.Input) (*models.Progr
 	if !errors.As(err, &u) {
 		return m, report, err
 	}
-	if other, _, e := Import(data, dir); e == nil {
-		kind := models.Kind(other)
-		err = fmt.Errorf("%w; the file holds a model (%s), which needs no description of its inputs: leave that out", err, kind)
+	other, modelReport, e := Import(data, dir)
+	switch {
+	case e == nil:
+		err = fmt.Errorf("%w; the file holds a model (%s), which needs no description of its inputs: leave that out", err, models.Kind(other))
+	case u.Domain == domainML: // a trained model, refused for a reason
+		report, err = modelReport, e
 	}
 	return nil, report, err
 }
+
+// Locate returns the error of compiling a program of ImportProgram with the node of the file that it is about: a [compiler.LowerError] whose origin is known.
+// Others are returned as they are.
+func (r *Report) Locate(err error) error {
+	var lower *compiler.LowerError
+	if !errors.As(err, &lower) || lower.Origin < 1 || lower.Origin > len(r.Nodes) {
+		return err
+	}
+	n := r.Nodes[lower.Origin-1]
+	return &nodeError{fmt.Sprintf("onnx: node %q (%s): %s", n.Name, n.Op, lower.Detail()+"; inputs of fewer bits, or smaller weights, make it narrower, and so does a BitShift or an integer Div before it"), err}
+}
+
+// nodeError is an error at a node.
+type nodeError struct {
+	text string
+	err  error
+}
+
+func (e *nodeError) Error() string { return e.text }
+func (e *nodeError) Unwrap() error { return e.err }
 
 // maxProgramWork bounds the elements that a program may touch, beside a multiple of its file's size.
 const maxProgramWork = 1 << 26
@@ -132,10 +155,10 @@ func Suggest(data []byte, dir string) []string {
 			return nil
 		}
 		inputs = append(inputs, numpy.Input{Name: p.Name, Shape: p.Shape, Hi: 1})
-		if p.Bool {
-			continue
-		}
 		text := p.Name + ": uint7"
+		if p.Bool {
+			text = p.Name + ": uint1"
+		}
 		if len(p.Shape) > 0 {
 			text += strings.ReplaceAll(fmt.Sprint(p.Shape), " ", ", ")
 		}
@@ -208,6 +231,7 @@ func (p *program) run(inputs []numpy.Input) (*models.Program, error) {
 			line.Use = "unused"
 			continue
 		}
+		p.b.Mark(i + 1)
 		before := len(p.b.Ops(0))
 		out, err := p.node(table[opKey{o.domain, o.op}], o)
 		if err != nil {
@@ -242,6 +266,7 @@ func (p *program) run(inputs []numpy.Input) (*models.Program, error) {
 	if !encrypted {
 		return nil, errors.New("no output depends on an input: nothing to encrypt")
 	}
+	p.b.Mark(0)
 	g, err := p.b.Graph()
 	if err != nil {
 		return nil, errors.New(plainWords(err))
@@ -464,7 +489,7 @@ func programHint(o *operation) string {
 		return hintFor(o)
 	}
 	if o.domain == domainML {
-		return "programs have the arithmetic of ONNX, not its trained models: leave out the description of the inputs if the file is a trained model"
+		return "programs have the arithmetic of ONNX, not its trained models"
 	}
 	if o.domain != "" {
 		return "programs have operators of the domain ai.onnx; export the graph with these"
