@@ -13,7 +13,7 @@ import (
 
 // A graph that is no model of package models can be compiled as a program over integers (models.Program), node by node on a numpy.Builder. Arrays of ONNX keep
 // their types here: integers are exact, and what would wrap around in their type is refused. Floating point follows numpy.Builder's rule (one table of one
-// encrypted integer) with the rounding of its type after every operator; arrays of float and double whose values are all whole numbers count as
+// encrypted integer) with the rounding of its type after every operator, -0 counting as 0; arrays of float and double whose values are all whole numbers count as
 // integers, as long as the type holds every whole number up to their bounds, so that PyTorch's exports in float32 need no casts.
 
 // ParameterType is an input of a graph, as ImportProgram needs to know it.

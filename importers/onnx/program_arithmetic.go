@@ -46,7 +46,7 @@ func folded(name string, f func(a, b float64) float64, least int) programOp {
 
 func sumOf(a, b float64) float64        { return a + b }
 func differenceOf(a, b float64) float64 { return a - b }
-func productOf(a, b float64) float64    { return a * b }
+func productOf(a, b float64) float64    { return float64(a * b) }
 func quotientOf(a, b float64) float64   { return a / b }
 func largerOf(a, b float64) float64     { return max(a, b) }
 func smallerOf(a, b float64) float64    { return min(a, b) }

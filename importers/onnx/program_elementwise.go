@@ -103,10 +103,6 @@ func programActivations() map[string]func(o *operation) func(x float64) float64 
 				return 0
 			}
 		},
-		"HardSigmoid": func(o *operation) func(float64) float64 {
-			alpha, beta := o.float("alpha", float64(float32(0.2))), o.float("beta", 0.5)
-			return func(x float64) float64 { return min(max(float64(float32(float64(float32(alpha*x))+beta)), 0), 1) }
-		},
 		"Shrink": func(o *operation) func(float64) float64 {
 			bias, lambd := o.float("bias", 0), o.float("lambd", 0.5)
 			return func(x float64) float64 {
@@ -128,6 +124,19 @@ func programActivations() map[string]func(o *operation) func(x float64) float64 
 			return func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) }
 		},
 	}
+}
+
+// hardSigmoid is alpha * x + beta, rounded after each step as onnxruntime does, within 0 and 1.
+func hardSigmoid(p *program, o *operation, in []*array) []*array {
+	x := operands(in, 1, 1)[0]
+	typ := sameType([]*array{x})
+	if !isFloating(typ) {
+		refuse("it computes on %s; Cast to float before", typeName(typ))
+	}
+	alpha, beta := o.float("alpha", float64(float32(0.2))), o.float("beta", 0.5)
+	times, plus := rounded(typ, productOf), rounded(typ, sumOf)
+	v := p.must(p.b.Apply(numpy.Func{Name: o.op, Floats: func(a, _ float64) float64 { return min(max(plus(times(a, alpha), beta), 0), 1) }}, x.v))
+	return []*array{p.result(v, typ)}
 }
 
 // relu is max(x, 0).

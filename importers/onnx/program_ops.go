@@ -24,7 +24,7 @@ func newProgramOps() map[opKey]programOp {
 
 		"Floor": integral(math.Floor), "Ceil": integral(math.Ceil), "Round": integral(math.RoundToEven),
 		"Abs": named("absolute", math.Abs), "Neg": named("negative", func(x float64) float64 { return -x }), "Sign": named("sign", signOf),
-		"Relu": func(p *program, o *operation, in []*array) []*array { return []*array{p.relu(operands(in, 1, 1)[0])} }, "PRelu": programPRelu,
+		"Relu": func(p *program, o *operation, in []*array) []*array { return []*array{p.relu(operands(in, 1, 1)[0])} }, "PRelu": programPRelu, "HardSigmoid": hardSigmoid,
 		"IsNaN": predicateOf(func(_ *operation, x float64) bool { return math.IsNaN(x) }), "IsInf": predicateOf(isInf),
 
 		"Add": two("add", sumOf), "Sub": two("subtract", differenceOf), "Mul": programMul, "Div": divide, "Mod": mod, "Pow": programPow,

@@ -58,7 +58,7 @@ func programConstant(p *program, o *operation, in []*array) []*array {
 
 // programConstantOfShape repeats one number.
 func programConstantOfShape(p *program, o *operation, in []*array) []*array {
-	in = operands(in, 1, 1)
+	in = operands(in, 0, 1)
 	shape := sizes(in[0].constants("sizes"))
 	value := &constant{typ: typeFloat, data: []float64{0}, shape: []int{1}}
 	if c, ok := o.attributes["value"].(*constant); ok {
@@ -99,8 +99,10 @@ func programRange(p *program, o *operation, in []*array) []*array {
 		refuse("it counts from %v to %v by %v; use 1 to %d numbers", x[0], x[1], x[2], maxProgramElements)
 	}
 	c := &constant{typ: typ, shape: []int{int(n)}, data: make([]float64, int(n))}
-	for i := range c.data {
-		c.data[i] = rounded(typ, sumOf)(x[0], float64(float64(i)*x[2]))
+	for i := range c.data { // adding up, as onnxruntime
+		if c.data[i] = x[0]; i > 0 {
+			c.data[i] = rounded(typ, sumOf)(c.data[i-1], x[2])
+		}
 		c.ints = append(c.ints, int64(c.data[i]))
 	}
 	a, err := p.arrayOf(c)
