@@ -95,7 +95,11 @@ func (r *Report) Locate(err error) error {
 		return err
 	}
 	n := r.Nodes[lower.Origin-1]
-	return &nodeError{fmt.Sprintf("onnx: node %q (%s): %s", n.Name, n.Op, lower.Detail()+"; inputs of fewer bits, or smaller weights, make it narrower, and so does a BitShift or an integer Div before it"), err}
+	way := ""
+	if lower.Lowering == compiler.LowerAuto {
+		way = "; inputs of fewer bits, or smaller weights, make it narrower, and so does a BitShift or an integer Div before it"
+	}
+	return &nodeError{fmt.Sprintf("onnx: node %q (%s): %s%s", n.Name, n.Op, lower.Detail(), way), err}
 }
 
 // nodeError is an error at a node.

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fhe-ml/fhe-ml/compiler"
 	"github.com/fhe-ml/fhe-ml/importers/numpy"
 )
 
@@ -154,6 +156,22 @@ func TestProgramOfModel(t *testing.T) {
 			if !errors.As(err, &program) || *program != *model {
 				t.Errorf("%s: %v, as a model %v", f, err, refused)
 			}
+		}
+	}
+}
+
+// TestLocate checks that what the compiler refuses names the node of the file.
+func TestLocate(t *testing.T) {
+	r := &Report{Nodes: []NodeReport{{Name: "a", Op: "Add"}, {Name: "b", Op: "Mul"}}}
+	wide := &compiler.LowerError{Origin: 2, Reason: "too wide"}
+	err := r.Locate(fmt.Errorf("compiling: %w", wide))
+	var lower *compiler.LowerError
+	if !strings.Contains(err.Error(), `node "b" (Mul): too wide; inputs of fewer bits`) || !errors.As(err, &lower) || lower != wide {
+		t.Error(err)
+	}
+	for _, other := range []error{&compiler.LowerError{Origin: 3}, &compiler.LowerError{}, errors.New("x")} {
+		if r.Locate(other) != other {
+			t.Errorf("%v", r.Locate(other))
 		}
 	}
 }
