@@ -19,6 +19,16 @@
 // The builders panic on a caller's mistake (shapes that do not fit, values that could reach 2^62); whatever comes from a
 // file goes through [Parse] or [Graph.Verify], which return errors.
 //
+// # Wide values
+//
+// One lookup takes a computed value of up to 8 bits. One of 9 to 16 bits is taken apart into its bits, the lowest first, by a lookup each: see [ExtractStep]. Shifts, divisions by
+// powers of two and remainders by them, masks, and comparisons with a constant are weighted sums of the bits. For any other function the
+// same lookups make GGSW ciphertexts of the bits (circuit bootstrapping), and the table, of up to 2^16 entries, is read by selects and turns as a table of an input is. Its result comes
+// in digits of four bits; where another table takes it, each is looked up once more. All functions of one value share its bits. From 6 bits on the
+// two ways are compared by cost. Wider values are rounded first: [Graph.Round] drops low bits and costs a lookup each.
+//
+// Input codes of up to 16 bits need no lookups: the client sends their binary digits, or the outcome of a comparison with a constant.
+//
 // The package does not promise that every valid Graph can be executed on ciphertexts at a reasonable cost: the lowering
 // says which subgraph it has no efficient form for.
 package compiler

@@ -77,9 +77,27 @@ func compileFeatures(m Model, opt CompileOptions, calibration [][]float64) (*Com
 	for i := range circuit.Choices {
 		circuit.Choices[i].Forced = circuit.Choices[i].Forced && !hidden // nobody asked for a lowering
 	}
+	q.Notes = append(q.Notes, wideNotes(circuit)...)
 	circuit.Spec.Model = modelID(q.Pre, q.Post, q.Graph.String())
 	c := &Compiled{Model: m, Quantized: q, Circuit: circuit}
 	return c, c.validate()
+}
+
+// wideNotes says which values are too wide for one lookup, and what they cost.
+func wideNotes(c *compiler.Circuit) (notes []string) {
+	for _, s := range c.Steps {
+		x := s.Extract
+		if x == nil {
+			continue
+		}
+		lookups, values := x.Count*x.Bits, fmt.Sprintf("a value of %d bits is", x.Bits)
+		if x.Count > 1 {
+			values = fmt.Sprintf("%d values of %d bits are", x.Count, x.Bits)
+		}
+		notes = append(notes, fmt.Sprintf("%s taken apart bit by bit for a table or comparison: %d lookups, about %.2g s of each row; fewer bits (x >> n drops low ones) cost less", values, lookups,
+			c.Costs.EstimatedMs/1000*float64(lookups)/float64(c.Costs.Lookups)))
+	}
+	return notes
 }
 
 // constantOutput tells whether every row gets the same answer: there is then nothing to compare.

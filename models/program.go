@@ -44,8 +44,8 @@ func NewProgram(g *compiler.Graph, producer string) (*Program, error) {
 				at[d] = 0
 			}
 		}
-		if lo, hi := n.Range(); hi-lo >= quantize.MaxLevels {
-			return nil, fmt.Errorf("models: input %s takes %d values; an encrypted input has at most %d (7 bits): split it into parts", n.Name, hi-lo+1, quantize.MaxLevels)
+		if lo, hi := n.Range(); hi-lo >= quantize.MaxIntegers {
+			return nil, fmt.Errorf("models: input %s takes %d values; an encrypted input has at most %d (16 bits): split it into parts", n.Name, hi-lo+1, quantize.MaxIntegers)
 		}
 	}
 	h, err := g.Join()
@@ -98,7 +98,7 @@ func (m *Program) Validate() error {
 		return errors.New("models: program: not one pair of bounds for each feature")
 	}
 	for f, lo := range m.Lo {
-		if hi := m.Hi[f]; lo > hi || lo < -1<<32 || hi > 1<<32 || hi-lo >= quantize.MaxLevels {
+		if hi := m.Hi[f]; lo > hi || lo < -1<<32 || hi > 1<<32 || hi-lo >= quantize.MaxIntegers {
 			return fmt.Errorf("models: program: the bounds of feature %s are empty, or wider than 7 bits", m.Features[f])
 		}
 	}

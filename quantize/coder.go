@@ -19,11 +19,14 @@ const (
 // MaxLevels is the number of codes of 7 bits.
 const MaxLevels = 128
 
+// MaxIntegers is the number of codes that an affine coder of step 1 may have: integers, which programs take as they are, of 16 bits.
+const MaxIntegers = 1 << 16
+
 // Coder maps one feature to codes 0 .. Levels-1.
 type Coder struct {
 	Feature int       `cbor:"f,omitempty"` // column
 	Kind    CoderKind `cbor:"k,omitempty"`
-	Levels  int       `cbor:"l"` // 1..MaxLevels
+	Levels  int       `cbor:"l"` // 1..MaxLevels; 1..MaxIntegers for affine coders of step 1
 	// Min and Step are the value of code 0 and the distance of neighbours, of an affine coder. Step is 0 iff Levels is 1.
 	Min  float64 `cbor:"m,omitempty"`
 	Step float64 `cbor:"s,omitempty"`
@@ -39,8 +42,12 @@ func (c *Coder) Validate(columns int) error {
 	if c.Feature < 0 || c.Feature >= columns {
 		return fmt.Errorf("quantize: coder of column %d, of %d columns", c.Feature, columns)
 	}
-	if c.Levels < 1 || c.Levels > MaxLevels {
-		return fmt.Errorf("quantize: coder of column %d: %d codes, want 1..%d", c.Feature, c.Levels, MaxLevels)
+	most := MaxLevels
+	if c.Kind == Affine && c.Step == 1 {
+		most = MaxIntegers
+	}
+	if c.Levels < 1 || c.Levels > most {
+		return fmt.Errorf("quantize: coder of column %d: %d codes, want 1..%d", c.Feature, c.Levels, most)
 	}
 	switch c.Kind {
 	case Affine:

@@ -36,7 +36,7 @@ var kinds = []string{"lookup", "rotate", "select", "product"}
 func kindOf(c *compiler.Circuit) string {
 	var has [4]bool
 	for _, s := range c.Steps {
-		has[0] = has[0] || s.Lookup != nil || s.Round != nil
+		has[0] = has[0] || s.Lookup != nil || s.Round != nil || s.Extract != nil
 		has[1] = has[1] || s.Rotate != nil
 		has[2] = has[2] || s.Select != nil
 	}

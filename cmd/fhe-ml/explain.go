@@ -47,7 +47,7 @@ torus), margin (of the results, null where there is no noise), known (whether th
 compiled the file); nodes: id, op, label, args (ids), shape, lo, hi, bits, role, test (of a scalar test
 that the client makes), part (an index into parts, or null), lookups,
 rotations, selects, norm2, margin, failure_log2 (null where no table is looked up), estimated_ms; parts: part, lowering, forced, instead (as inspect
---json has them), nodes, estimated_ms (null where it cannot be told apart); times: kind (input, lookup, rotate, select, product, sum), count,
+--json has them), nodes, estimated_ms (null where it cannot be told apart); times: kind (input, lookup, bits, rotate, select, product, sum), count,
 estimated_ms; outputs (ids).`,
 		Example: `  fhe-ml explain model.fheml
   fhe-ml explain forest.fheml --all
@@ -187,6 +187,8 @@ func kindText(t compiler.KindTime) string {
 		return "making " + plural(t.Count, "encrypted bit") + " of the client ready"
 	case "lookup":
 		return plural(t.Count, "table lookup") + " (bootstraps)"
+	case "bits":
+		return "making " + plural(t.Count, "bit") + " of computed values ready to choose by (circuit bootstrapping)"
 	case "rotate":
 		return plural(t.Count, "turn") + " of tables by encrypted bits"
 	case "select":
@@ -232,7 +234,11 @@ func trimLines(s string) string {
 func operations(f compiler.NodeFacts) string {
 	var s []string
 	if f.Lookups > 0 {
-		s = append(s, plural(f.Lookups, "lookup"))
+		text := plural(f.Lookups, "lookup")
+		if f.Extracted > 0 {
+			text += fmt.Sprintf(", %d of them a bit each of values too wide for one", f.Extracted)
+		}
+		s = append(s, text)
 	}
 	if f.Rotations > 0 {
 		s = append(s, plural(f.Rotations, "turned table"))
