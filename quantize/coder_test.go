@@ -146,7 +146,7 @@ func TestCalibrate(t *testing.T) {
 
 func TestCoderValidate(t *testing.T) {
 	for _, c := range []Coder{
-		{Feature: 2, Levels: 1}, {Feature: -1, Levels: 1}, {Levels: 129, Step: 1}, {Levels: 0}, {Levels: 2}, {Levels: 2, Step: math.NaN()}, {Levels: 2, Step: -1},
+		{Feature: 2, Levels: 1}, {Feature: -1, Levels: 1}, {Levels: 129, Step: 0.5}, {Levels: MaxIntegers + 1, Step: 1}, {Levels: 0}, {Levels: 2}, {Levels: 2, Step: math.NaN()}, {Levels: 2, Step: -1},
 		{Levels: 2, Step: 1, Min: math.Inf(1)}, {Levels: 2, Step: 1, Missing: true}, {Levels: 1, Step: 1}, {Levels: 1, Kind: 5},
 		{Kind: Rank, Levels: 3, Thresholds: []float64{1}}, {Kind: Rank, Levels: 3, Thresholds: []float64{1, 1}}, {Kind: Rank, Levels: 2, Thresholds: []float64{math.NaN()}},
 		{Kind: Rank, Levels: 2, Thresholds: []float64{1}, Missing: true},

@@ -12,6 +12,7 @@ import (
 	"github.com/fhe-ml/fhe-ml/importers"
 	"github.com/fhe-ml/fhe-ml/importers/numpy"
 	"github.com/fhe-ml/fhe-ml/models"
+	"github.com/fhe-ml/fhe-ml/quantize"
 )
 
 // inputMargin is the part of a range by which --inputset widens it at either end: rows to come exceed what a sample shows.
@@ -120,11 +121,11 @@ func measureInputs(data, name string, open []parameter) (inputs []numpy.Input, n
 		if lo >= 0 && low < 0 {
 			low = 0 // counts stay counts
 		}
-		if high-low > 127 {
-			if hi-lo > 127 {
-				return nil, nil, fmt.Errorf("%s: the values of %s span %v..%v; an encrypted input has at most 128 values (7 bits): scale it down first", data, p.name, lo, hi)
+		if most := float64(quantize.MaxIntegers - 1); high-low > most {
+			if hi-lo > most {
+				return nil, nil, fmt.Errorf("%s: the values of %s span %v..%v; an encrypted input has at most %d values (16 bits): scale it down first", data, p.name, lo, hi, quantize.MaxIntegers)
 			}
-			low, high = lo, lo+127
+			low, high = lo, lo+most
 		}
 		in.Lo, in.Hi = int64(low), int64(high)
 		notes = append(notes, fmt.Sprintf("%s was measured as %d..%d, and may be %d..%d", p.name, int64(lo), int64(hi), in.Lo, in.Hi))
