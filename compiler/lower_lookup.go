@@ -139,10 +139,11 @@ func (l *lowerer) selector(s Selector) int32 {
 	return i
 }
 
+// bits of a constant are constants, those of an input code are bits that the client sends, and those of anything else are tables.
 func (l *lowerer) bits(n *Node) ([]*elem, error) {
-	count := int(n.Ints[0])
+	count, x := int(n.Ints[0]), n.Args[0]
 	out := make([]*elem, 0, n.Size())
-	for _, e := range l.elems[n.Args[0].ID] {
+	for i, e := range l.elems[x.ID] {
 		for b := range count {
 			bit := func(x int64) int64 { return x >> b & 1 }
 			switch {
@@ -155,9 +156,14 @@ func (l *lowerer) bits(n *Node) ([]*elem, error) {
 					continue
 				}
 			}
-			return nil, l.fail(n, "bits are those of input codes of at most 7 bits; use a lookup to take bits of a computed value")
+			r, err := l.apply(n, e, bit, x.Lo[i], x.Hi[i], 0)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, r)
 		}
 	}
+	l.group(n, out)
 	return out, nil
 }
 
