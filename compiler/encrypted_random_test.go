@@ -93,3 +93,18 @@ func checkJoined(t *testing.T, g, joined *compiler.Graph, x []int64) {
 		t.Fatalf("joined %v, apart %v for %v", got, want, inputs)
 	}
 }
+
+// TestEncryptedComputedBits takes bits of an input code, of a sum of codes, and of a computed value.
+func TestEncryptedComputedBits(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 8))
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{3}, []int64{0}, []int64{7})
+	computed := g.Lookup(g.SumAll(g.Lookup(x, randomTable(r, x, 0, 5))), compiler.TableOf(0, 15, func(v int64) int64 { return v * v % 13 }))
+	for _, n := range []*compiler.Node{x, g.SumAll(x), computed} {
+		g.Output(g.MatMul(g.Bits(n, 5), g.Constant(randomArray(r, -9, 9, 5))))
+	}
+	h := newHarness(t, g, compiler.CompileOptions{})
+	for range 6 {
+		h.check(randomRow(r, x))
+	}
+}
