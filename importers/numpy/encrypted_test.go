@@ -14,7 +14,7 @@ import (
 
 // quick are the programs that every run computes on ciphertexts, one for each family: affine and slices, tables, comparisons, two encrypted values, a
 // reduction, a tree, an image filter. FHEML_LONG=1 takes all.
-var quick = map[string]bool{"main_slices": true, "main_tables": true, "main_compare": true, "main_clip": true, "neighbour.py": true, "tree.py": true, "network.py": true}
+var quick = map[string]bool{"main_slices": true, "main_tables": true, "main_compare": true, "main_clip": true, "neighbour.py": true, "tree.py": true, "network.py": true, "nearest.py": true}
 
 // TestEncryptedPrograms runs the programs of the fixtures on ciphertexts: what comes back is what CPython and numpy computed, bit for bit.
 func TestEncryptedPrograms(t *testing.T) {

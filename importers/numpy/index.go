@@ -315,7 +315,11 @@ func (b *Builder) tableItem(t, i *Value) (*Value, *Error) {
 		}
 		return b.moved(t, sel.idx, sel.shape), nil
 	}
-	if lo, hi := i.Bounds(); lo < -n || hi >= n {
+	lo, hi := i.Bounds()
+	if i.hot != nil && hi < n && t.kind == kindInt {
+		return b.hotItem(t, i.hot), nil
+	}
+	if lo < -n || hi >= n {
 		return nil, fail("the table must cover all values of its index; np.clip limits it", "an index of %d to %d into a table of %d entries", lo, hi, n)
 	}
 	if err := i.tabulable(); err != nil {

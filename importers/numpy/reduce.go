@@ -163,6 +163,13 @@ func (b *Builder) argExtreme(greatest bool, v *Value, r reduction) (*Value, *Err
 		}
 		return out, nil
 	}
+	if rows == 1 {
+		if v, ok := b.argAffine(greatest, b.moved(m, sequence(cols), []int{cols})); ok {
+			out := b.moved(v, []int{0}, result)
+			out.hot = v.hot
+			return out, nil
+		}
+	}
 	var all []candidate
 	for c, col := range b.columns(m) {
 		all = append(all, candidate{col, intScalar(int64(c))})

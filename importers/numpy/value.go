@@ -47,6 +47,7 @@ type Value struct {
 	idx  []int
 	rows [][]float64
 	node *compiler.Node
+	hot  *oneHot // of an index that is its own root: the tests behind it, if it is known by tests
 
 	// view says that numpy would share the memory of another array here, viewed that another array shares this one's: such arrays cannot be changed in
 	// place.
