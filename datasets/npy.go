@@ -64,7 +64,8 @@ func ReadNPYVector(r io.Reader, name string) ([]float64, error) {
 // NPYArray is a NumPy array of any shape: Values in row-major order.
 type NPYArray struct {
 	Shape   []int
-	Integer bool // the elements are integers or bool
+	Integer bool   // the elements are integers or bool
+	Type    string // of the elements, by numpy's name: float16 to float64, int8 to int64, uint8 to uint64, bool
 	Values  []float64
 }
 
@@ -74,7 +75,7 @@ func ReadNPYArray(r io.Reader, name string) (*NPYArray, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &NPYArray{Shape: a.shape, Integer: a.integer, Values: a.values}
+	out := &NPYArray{Shape: a.shape, Integer: a.integer, Type: a.typ, Values: a.values}
 	if !a.fortran || len(a.shape) < 2 {
 		return out, nil
 	}
@@ -95,7 +96,8 @@ func ReadNPYArray(r io.Reader, name string) (*NPYArray, error) {
 type array struct {
 	shape   shape
 	fortran bool
-	integer bool // or bool
+	integer bool   // or bool
+	typ     string // numpy's name of the type
 	values  []float64
 }
 
@@ -147,6 +149,7 @@ func readNPY(r io.Reader, name string) (a array, err error) {
 	}
 	a.fortran = order[1] == "True"
 	a.integer = !strings.Contains(dtype, "f")
+	a.typ = typeName(dtype)
 	if a.shape, err = parseShape(dims[1], int(dtype[len(dtype)-1]-'0'), len(data)); err != nil {
 		return array{}, fmt.Errorf("datasets: %s: %w", name, err)
 	}
@@ -154,6 +157,20 @@ func readNPY(r io.Reader, name string) (a array, err error) {
 		return array{}, fmt.Errorf("datasets: %s: %w", name, err)
 	}
 	return a, nil
+}
+
+// typeName is numpy's name of a dtype that dtypes matches.
+func typeName(dtype string) string {
+	kind, bytes := dtype[len(dtype)-2], int(dtype[len(dtype)-1]-'0')
+	switch kind {
+	case 'b':
+		return "bool"
+	case 'i':
+		return fmt.Sprintf("int%d", 8*bytes)
+	case 'u':
+		return fmt.Sprintf("uint%d", 8*bytes)
+	}
+	return fmt.Sprintf("float%d", 8*bytes)
 }
 
 // splitNPY parts a file into its header dictionary and its data.

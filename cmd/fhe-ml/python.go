@@ -89,6 +89,6 @@ func loadFrom(dir string) func(name string) (*numpy.Value, error) {
 		for i, v := range a.Values {
 			ints[i] = int64(v)
 		}
-		return numpy.Array(a.Shape, ints), nil
+		return numpy.TypedArray(a.Shape, ints, a.Type)
 	}
 }

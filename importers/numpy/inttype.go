@@ -1,6 +1,7 @@
 package numpy
 
 import (
+	"fmt"
 	"math"
 	"strings"
 )
@@ -80,6 +81,29 @@ func (b *Builder) cast(v *Value, t *intType) (*Value, *Error) {
 	out := *v
 	out.typ = t
 	return &out, nil
+}
+
+// TypedArray is [Array] with the type of its elements by numpy's name: bool, int64, or a narrow one such as uint8, in which numpy calculates (a result that
+// would wrap around is refused). A value outside of the type or beyond 2^53, and a name of no such type, are errors.
+func TypedArray(shape []int, values []int64, name string) (*Value, error) {
+	v := Array(shape, values)
+	lo, hi := int64(-maxExact), int64(maxExact)
+	t, ok := intTypeNamed(name)
+	switch {
+	case name == "bool":
+		v.kind, lo, hi = kindBool, 0, 1
+	case !ok:
+		return nil, fmt.Errorf("numpy: arrays of %s are not supported; save integers, bool or floating point", name)
+	case t != nil:
+		lo, hi = max(lo, t.lo), min(hi, t.hi)
+	}
+	for i, x := range values {
+		if x < lo || x > hi {
+			return nil, fmt.Errorf("numpy: element %d of an array of %s is %d, outside %d..%d", i, name, x, lo, hi)
+		}
+	}
+	v.typ = t
+	return v, nil
 }
 
 // argumentType returns the promoted type of the integer arrays among arguments; numbers of Python do not count unless inside a list, as in numpy. found

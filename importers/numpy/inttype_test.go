@@ -52,3 +52,27 @@ func TestNarrowIntegers(t *testing.T) {
 		checkText(t, head+body+"\n", want)
 	}
 }
+
+// TestTypedArray: arrays keep the types that they are loaded with: arithmetic of narrow ones stays narrow, and is refused where numpy would wrap around.
+func TestTypedArray(t *testing.T) {
+	load := func(name string) func(string) (*Value, error) {
+		return func(string) (*Value, error) { return TypedArray([]int{3}, []int64{100, 1, 0}, name) }
+	}
+	inputs := []Input{{Name: "x", Shape: []int{3}, Hi: 1}}
+	for source, fits := range map[string]bool{
+		"w + 20": true, "w + 28": false, "w * 2": false, "w.astype(np.int16) * 2": true, "(w + x.astype(np.int8))": true, "w + x * 100": true, "x + w * w": false,
+	} {
+		_, err := ParseFile("f.py", "import numpy as np\nw = np.load('w.npy')\ndef f(x):\n    return x + ("+source+")\n", Options{Inputs: inputs, Load: load("int8")})
+		if fits != (err == nil) {
+			t.Errorf("%s with int8: %v", source, err)
+		}
+	}
+	for name, values := range map[string][]int64{"int8": {128}, "uint8": {-1}, "bool": {2}, "int64": {1<<53 + 1}, "uint64": {-1}, "complex128": {0}, "float32": {0}} {
+		if _, err := TypedArray([]int{1}, values, name); err == nil {
+			t.Errorf("%v as %s is accepted", values, name)
+		}
+	}
+	if v, err := TypedArray([]int{2}, []int64{1, 0}, "bool"); err != nil || v.kind != kindBool {
+		t.Errorf("bool: %v, %v", v, err)
+	}
+}

@@ -43,8 +43,8 @@ func (b *Builder) argAffine(greatest bool, row *Value) (*Value, bool) {
 		return nil, false
 	}
 	rivals, duels = essential(rivals, duels)
-	if len(rivals) == 1 {
-		return &Value{kind: kindInt, ints: []int64{rivals[0].index}}, true
+	if len(rivals) == 1 { // always the same one wins: leave it encrypted, as whoever wrote this expects
+		return nil, false
 	}
 	for _, d := range duels {
 		if d.hi-d.lo >= maxWeighted {

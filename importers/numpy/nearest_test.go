@@ -49,6 +49,7 @@ func TestArgAffine(t *testing.T) {
 		if e != nil {
 			t.Fatal(e)
 		}
+		winners := map[int]bool{}
 		for range 20 {
 			in := make([]int64, f)
 			for i := range in {
@@ -64,6 +65,7 @@ func TestArgAffine(t *testing.T) {
 					best = i
 				}
 			}
+			winners[best] = true
 			if want := []int64{int64(best), int64(best) + 3, labels.ints[best]}; !slices.Equal(slices.Concat(out[1:]...), want) {
 				t.Fatalf("%s of %v: %v, want %v\n%s", name, out[0], out[1:], want, g)
 			}
@@ -71,7 +73,8 @@ func TestArgAffine(t *testing.T) {
 		if lo, hi := index.Bounds(); lo < 0 || hi >= int64(n) {
 			t.Fatalf("an index of %d..%d among %d", lo, hi, n)
 		}
-		if slices.ContainsFunc(g.Nodes, func(n *compiler.Node) bool { return n.Op == compiler.OpWhere }) {
+		tournament := slices.ContainsFunc(g.Nodes, func(n *compiler.Node) bool { return n.Op == compiler.OpWhere })
+		if tournament && len(winners) > 1 {
 			t.Fatalf("a tournament\n%s", g)
 		}
 	})
