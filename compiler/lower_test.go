@@ -415,7 +415,7 @@ func TestLowerErrors(t *testing.T) {
 			g.Output(g.Lookup(z, randomTable(r, z, 0, 9)))
 		}},
 		"bits of a wide code": {compiler.OpBits, func(g *compiler.Graph) {
-			g.Output(g.Bits(g.Input("x", []int{1}, []int64{0}, []int64{511}), 9))
+			g.Output(g.Bits(g.Input("x", []int{1}, []int64{0}, []int64{1<<17 - 1}), 17))
 		}},
 	} {
 		g := compiler.NewGraph()
