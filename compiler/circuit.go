@@ -19,6 +19,8 @@ type Circuit struct {
 	Costs   Costs    `cbor:"4,keyasint"`
 	// Choices say how each part of the graph was lowered, and why.
 	Choices []Choice `cbor:"5,keyasint,omitempty"`
+	// Rounds are the approximate rounds: how often they differ from exact ones.
+	Rounds []ApproximateRound `cbor:"6,keyasint,omitempty"`
 }
 
 // Result points at an item's source: element Element of the vector of step Step, or the whole GLWE ciphertext of a Packed or Select step (-1).
@@ -129,12 +131,14 @@ type AffineRow struct {
 	Bias    int64   `cbor:"3,keyasint"`
 }
 
-// LookupStep maps each source, a value of Bits bits and one padding bit, through its table of 2^Bits entries by a programmable bootstrap.
+// LookupStep maps each source, a value of Bits bits and one padding bit, through its table of 2^Bits entries by a programmable bootstrap. With Drop the source has
+// so many bits more below those, and half a unit of the lowest: the entry is that of the nearest multiple of 2^Drop, or the next one near a tie.
 type LookupStep struct {
 	Source Ref       `cbor:"1,keyasint"` // first of len(Tables) consecutive elements
 	Bits   int       `cbor:"2,keyasint"`
 	Tables [][]int64 `cbor:"3,keyasint"`
 	Width  int       `cbor:"4,keyasint"`
+	Drop   int       `cbor:"5,keyasint,omitempty"`
 }
 
 // RoundStep clears the Drop lowest bits of values of the given width (padding bit included): each bit is looked up and subtracted, lowest
@@ -181,6 +185,11 @@ func (c *Circuit) Validate() error {
 			return fmt.Errorf("compiler: step %d: %w", i, err)
 		}
 		sizes[i] = size
+	}
+	for i, r := range c.Rounds {
+		if !(r.Differ >= 0 && r.Differ <= 1 && r.AtTie >= 0 && r.AtTie <= 1) {
+			return fmt.Errorf("compiler: round %d differs with probability %g, at ties %g", i, r.Differ, r.AtTie)
+		}
 	}
 	if len(c.Results) != len(c.Spec.Items) {
 		return fmt.Errorf("compiler: %d results for %d items", len(c.Results), len(c.Spec.Items))
@@ -264,7 +273,7 @@ func (c *Circuit) checkStep(i int, sizes []int) (int, error) {
 		return len(s.Affine.Rows), nil
 	case s.Lookup != nil:
 		l := s.Lookup
-		if c.Spec.Params.SmallDimension == 0 || l.Bits < 1 || l.Bits > 11 || !widthOK(l.Width) || !refOK(l.Source, len(l.Tables)) {
+		if c.Spec.Params.SmallDimension == 0 || l.Bits < 1 || l.Bits > 11 || !widthOK(l.Width) || l.Drop < 0 || l.Drop > 60 || !refOK(l.Source, len(l.Tables)) {
 			return 0, fmt.Errorf("lookup of %d bits does not fit", l.Bits)
 		}
 		for _, t := range l.Tables {

@@ -132,6 +132,7 @@ func (p *plan) build(c candidate) *Circuit {
 		p.buildSelect(out)
 	}
 	p.buildVectors(out)
+	p.rounds(out)
 	return out
 }
 
@@ -200,7 +201,11 @@ func (p *plan) buildVectors(c *Circuit) {
 				c.Steps = append(c.Steps, Step{Extract: st})
 				continue
 			}
-			c.Steps = append(c.Steps, Step{Lookup: &LookupStep{Source: source, Bits: vp.bits, Tables: tables, Width: vp.width}})
+			st := &LookupStep{Source: source, Bits: vp.bits, Tables: tables, Width: vp.width}
+			if vp.approx {
+				st.Drop = vp.drop
+			}
+			c.Steps = append(c.Steps, Step{Lookup: st})
 		}
 	}
 	if len(p.rows) == 0 {
@@ -245,8 +250,14 @@ func (p *plan) buildLookupInput(c *Circuit, vp *vectorPlan, digit int, steps map
 		}
 		st.Rows = append(st.Rows, row)
 	}
+	if vp.approx { // half a unit more: see log2Gap
+		st.Width++
+		for i := range st.Rows {
+			st.Rows[i].Bias = 2*st.Rows[i].Bias + 1
+		}
+	}
 	c.Steps = append(c.Steps, Step{Affine: st})
-	if vp.drop > 0 {
+	if vp.rounds() > 0 {
 		source := Ref{Step: int32(len(c.Steps) - 1)}
 		c.Steps = append(c.Steps, Step{Round: &RoundStep{Source: source, Count: len(st.Rows), Drop: vp.drop, Width: width}})
 	}

@@ -154,7 +154,7 @@ func (s *step) run() {
 				at += copy(s.out[at:], p[o*chunk:(o+1)*chunk])
 			}
 		}
-	case OpNegative, OpRound, OpClip:
+	case OpNegative, OpRound, OpRoundApproximate, OpClip:
 		for i, x := range a {
 			s.out[i] = unary(n, x)
 		}

@@ -371,7 +371,7 @@ func (e *Explanation) measure(l *lowerer, p *plan) {
 				ms += float64(vp.digits*u.CMUXes(polyDegree)) * cmuxUs / 1000
 			}
 		} else {
-			count := len(vp.rows) * (vp.digits + vp.drop)
+			count := len(vp.rows) * (vp.digits + vp.rounds())
 			if vp.extract {
 				count = len(vp.rows) * vp.bits
 				f.Extracted += count

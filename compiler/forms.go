@@ -90,6 +90,7 @@ type elem struct {
 	fn     func(int64) int64 // nil: the element is the form itself
 	lo, hi int64             // bounds of the form where fn is set: the domain of fn
 	drop   int               // low bits rounded away before fn sees the value (a computed value only)
+	approx bool              // they stay in place: the round is approximate
 	vec    *vector           // the vector that the element is computed in, once a sum needs it
 	value  form              // what the element is once that is computed
 
@@ -97,6 +98,18 @@ type elem struct {
 	extraction *extraction
 	first      int
 	table      []int64
+}
+
+// domain is the range of what a table of e is looked up at: values of the form without the bits that are dropped. An approximate round gives either multiple
+// next to a value.
+func (e *elem) domain() (lo, hi int64) {
+	switch {
+	case e.drop == 0:
+		return e.lo, e.hi
+	case e.approx:
+		return e.lo >> e.drop, -(-e.hi >> e.drop)
+	}
+	return roundShift(e.lo, uint(e.drop)), roundShift(e.hi, uint(e.drop))
 }
 
 // vector is a group of elements that one node of the graph defines and one step of the circuit computes.
@@ -144,4 +157,11 @@ func broadcast(out, in []int) []int32 {
 		}
 	}
 	return index
+}
+
+func roundShiftIf(x int64, drop int) int64 {
+	if drop == 0 {
+		return x
+	}
+	return roundShift(x, uint(drop))
 }

@@ -34,6 +34,8 @@ const (
 	OpClip         Op = "clip"          // Ints: the limits lo <= hi
 	OpBits         Op = "bits"          // Ints: n; a new last axis with the n low bits of an a in 0..2^n-1, low bit first
 	OpRound        Op = "round"         // Ints: d; (a + 2^(d-1)) >> d, so ties go up
+	// OpRoundApproximate is round, which on ciphertexts may give the other of the two multiples next to a value near a tie: see Graph.RoundApproximate.
+	OpRoundApproximate Op = "round_approximate"
 )
 
 // Node is one value of a [Graph]. Its fields are read-only once the node is in a graph: graphs made by passes share them.

@@ -147,7 +147,11 @@ func drawStep(t *rapid.T, g *Graph) {
 		case 23:
 			g.Bits(a, rapid.IntRange(1, 8).Draw(t, "n"))
 		case 24:
-			g.Round(a, rapid.IntRange(1, 4).Draw(t, "d"))
+			if d := rapid.IntRange(1, 4).Draw(t, "d"); rapid.Bool().Draw(t, "approximate") {
+				g.RoundApproximate(a, d)
+			} else {
+				g.Round(a, d)
+			}
 		default:
 			b := operand()
 			if rapid.Bool().Draw(t, "swap") {

@@ -142,7 +142,7 @@ func (l *lowerer) node(n *Node) ([]*elem, error) {
 			return l.whereValues(n)
 		}
 		return elems, nil
-	case OpRound:
+	case OpRound, OpRoundApproximate:
 		d := int(n.Ints[0])
 		return l.univariate(n, n.Args[0], func(int) func(int64) int64 { return func(x int64) int64 { return unary(n, x) } }, d)
 	case OpLookup:

@@ -26,6 +26,7 @@ func (l *lowerer) group(n *Node, elems []*elem) {
 	type group struct {
 		inputs bool
 		drop   int
+		approx bool
 	}
 	vectors := map[group]*vector{}
 	for _, e := range elems {
@@ -33,7 +34,7 @@ func (l *lowerer) group(n *Node, elems []*elem) {
 			continue
 		}
 		k := e.form.kinds()
-		key := group{!k[atomValue] && !k[atomSelect] && !k[atomHot], e.drop}
+		key := group{!k[atomValue] && !k[atomSelect] && !k[atomHot], e.drop, e.approx}
 		vec := vectors[key]
 		if vec == nil {
 			vec = &vector{node: n, inputs: key.inputs}
@@ -51,11 +52,11 @@ func (l *lowerer) apply(n *Node, e *elem, f func(int64) int64, lo, hi int64, dro
 	}
 	if e.fn != nil { // compose; the domain stays that of the inner function
 		inner := e.fn
-		return l.simplify(&elem{form: e.form, lo: e.lo, hi: e.hi, drop: e.drop, fn: func(x int64) int64 { return f(inner(x)) }}), nil
+		return l.simplify(&elem{form: e.form, lo: e.lo, hi: e.hi, drop: e.drop, approx: e.approx, fn: func(x int64) int64 { return f(inner(x)) }}), nil
 	}
 	r := &elem{form: e.form, lo: lo, hi: hi, fn: f}
 	if k := e.form.kinds(); drop > 0 && (k[atomValue] || k[atomSelect]) {
-		r.drop = drop
+		r.drop, r.approx = drop, n.Op == OpRoundApproximate
 	}
 	return l.simplify(r), nil
 }
@@ -201,11 +202,4 @@ func tableRow(t *Table, i int) func(int64) int64 {
 		lo = t.Lo[row]
 	}
 	return func(x int64) int64 { return values[x-lo] }
-}
-
-func roundShiftIf(x int64, drop int) int64 {
-	if drop == 0 {
-		return x
-	}
-	return roundShift(x, uint(drop))
 }

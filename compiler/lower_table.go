@@ -119,7 +119,7 @@ func (l *lowerer) computeBy(v *vector, how Lowering) error {
 // lookUp adds a vector whose elements are looked up by bootstraps, which bounds the values of their arguments.
 func (l *lowerer) lookUp(v *vector) error {
 	for _, e := range v.elems {
-		lo, hi := roundShiftIf(e.lo, e.drop), roundShiftIf(e.hi, e.drop)
+		lo, hi := e.domain()
 		if uint64(hi-lo) >= 1<<tableBits { // the difference of two values may have 2^63 values
 			return l.fail(v.node, "the argument has %d values; a table that is looked up has at most %d: round it by more bits first", uint64(hi-lo)+1, 1<<tableBits)
 		}

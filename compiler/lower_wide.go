@@ -53,7 +53,7 @@ type wideResult struct {
 
 // wide tells whether a lookup cannot take the values of e's form.
 func (e *elem) wide() bool {
-	lo, hi := roundShiftIf(e.lo, e.drop), roundShiftIf(e.hi, e.drop)
+	lo, hi := e.domain()
 	return uint64(hi-lo) >= 1<<tableBits
 }
 

@@ -226,6 +226,26 @@ func (g *Graph) Round(a *Node, d int) *Node {
 	return g.build(&Node{Op: OpRound, Args: []*Node{a}, Ints: []int64{int64(d)}})
 }
 
+// RoundApproximate adds what [Graph.Round] adds, and what [Graph.Eval] computes is the same. On ciphertexts the bits that are dropped are not cleared, which would
+// take a lookup for each: the table is looked up with them still in place. The result is always one of the two multiples of 2^d next to the value, (a >> d) or
+// that plus one; where a lies near the tie between them, nearer than noise reaches, it may be the other one than Round gives. How often that
+// happens, with low bits that are equally likely, is in [Circuit.Rounds]; it is intended, and no part of the failure probability. Rounds of inputs that the
+// client encrypts as bits are exact.
+func (g *Graph) RoundApproximate(a *Node, d int) *Node {
+	return g.build(&Node{Op: OpRoundApproximate, Args: []*Node{a}, Ints: []int64{int64(d)}})
+}
+
+// ApproximateRounds returns a copy of g whose rounds are all approximate. Its Eval is that of g.
+func (g *Graph) ApproximateRounds() *Graph {
+	c := g.Clone()
+	for _, n := range c.Nodes {
+		if n.Op == OpRound {
+			n.Op = OpRoundApproximate
+		}
+	}
+	return c
+}
+
 // Output appends n to the outputs.
 func (g *Graph) Output(n *Node) {
 	if n == nil || n.ID < 0 || n.ID >= len(g.Nodes) || g.Nodes[n.ID] != n {

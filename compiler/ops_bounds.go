@@ -29,7 +29,7 @@ func inferBounds(n *Node) (lo, hi []int64, err error) {
 	case OpReshape, OpTranspose, OpConcatenate, OpGetItem, OpTake:
 		lo = moveElements(n, func(a *Node) []int64 { return a.Lo })
 		hi = moveElements(n, func(a *Node) []int64 { return a.Hi })
-	case OpNegative, OpClip, OpRound, OpBits, OpLookup:
+	case OpNegative, OpClip, OpRound, OpRoundApproximate, OpBits, OpLookup:
 		lo, hi, err = unaryBounds(n)
 	case OpWhere:
 		lo, hi, err = whereBounds(n)
@@ -164,7 +164,7 @@ func unaryBounds(n *Node) (lo, hi []int64, err error) {
 		return bitsBounds(a, int(n.Ints[0]))
 	case OpLookup:
 		return lookupBounds(a, n.Table)
-	case OpRound:
+	case OpRound, OpRoundApproximate:
 		if n.Ints[0] < 1 || n.Ints[0] > 61 {
 			return nil, nil, fmt.Errorf("%d bits dropped, want 1 to 61", n.Ints[0])
 		}
@@ -188,7 +188,7 @@ func unary(n *Node, x int64) int64 {
 	switch n.Op {
 	case OpNegative:
 		return -x
-	case OpRound:
+	case OpRound, OpRoundApproximate:
 		return roundShift(x, uint(n.Ints[0]))
 	default: // OpClip
 		return min(max(x, n.Ints[0]), n.Ints[1])

@@ -14,7 +14,7 @@ var forms = map[Op]opForm{
 	OpInput: {0, 0}, OpConstant: {0, 0}, OpAdd: {2, 0}, OpSubtract: {2, 0}, OpNegative: {1, 0}, OpMultiply: {2, 0},
 	OpMatMul: {2, 0}, OpConv: {2, -1}, OpSum: {1, -1}, OpReshape: {1, -1}, OpTranspose: {1, -1}, OpConcatenate: {-1, 1}, OpGetItem: {1, 1}, OpTake: {1, -1},
 	OpLookup: {1, 0}, OpWhere: {3, 0}, OpLessEqual: {2, 0}, OpLess: {2, 0}, OpGreater: {2, 0}, OpGreaterEqual: {2, 0},
-	OpEqual: {2, 0}, OpNotEqual: {2, 0}, OpMaximum: {2, 0}, OpMinimum: {2, 0}, OpClip: {1, 2}, OpBits: {1, 1}, OpRound: {1, 1},
+	OpEqual: {2, 0}, OpNotEqual: {2, 0}, OpMaximum: {2, 0}, OpMinimum: {2, 0}, OpClip: {1, 2}, OpBits: {1, 1}, OpRound: {1, 1}, OpRoundApproximate: {1, 1},
 }
 
 // checkForm checks that n has the arguments, attributes and payload of its operation and no others.
@@ -61,7 +61,7 @@ func shapeOf(n *Node) ([]int, error) {
 			err = fmt.Errorf("shape %v needs %d values, not %d", n.Value.Shape, size, len(n.Value.Data))
 		}
 		return n.Value.Shape, err
-	case OpNegative, OpClip, OpRound:
+	case OpNegative, OpClip, OpRound, OpRoundApproximate:
 		return n.Args[0].Shape, nil
 	case OpLookup:
 		return n.Args[0].Shape, checkRows(n.Table, n.Args[0].Size())

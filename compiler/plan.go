@@ -41,6 +41,7 @@ type vectorPlan struct {
 	width  int
 	bits   int // table bits of a lookup
 	drop   int
+	approx bool // of a lookup: the dropped bits stay in its input
 	inputs bool // rotated by client bits
 	units  []RotateUnit
 	rows   []AffineRow // of a lookup's input; refs are filled in when steps are numbered
@@ -166,15 +167,15 @@ func (p *plan) unit(n *Node, e *elem) (RotateUnit, error) {
 
 // lookupInputs lays out the input rows and tables of a lookup of computed values: values are shifted to start at zero.
 func (p *plan) lookupInputs(vp *vectorPlan) {
-	vp.drop = vp.v.elems[0].drop
+	vp.drop, vp.approx = vp.v.elems[0].drop, vp.v.elems[0].approx
 	for _, e := range vp.v.elems {
-		lo, hi := roundShiftIf(e.lo, e.drop), roundShiftIf(e.hi, e.drop)
+		lo, hi := e.domain()
 		vp.bits = max(vp.bits, bits.Len64(uint64(hi-lo)), 1)
 	}
 	for _, e := range vp.v.elems {
-		lo, hi := roundShiftIf(e.lo, e.drop), roundShiftIf(e.hi, e.drop)
+		lo, hi := e.domain()
 		bias := e.form.c - lo<<e.drop
-		if e.drop > 0 {
+		if e.drop > 0 && !e.approx { // bits are cleared from below; a table takes the nearest entry by itself
 			bias += 1 << (e.drop - 1)
 		}
 		vp.rows = append(vp.rows, AffineRow{Bias: bias})
@@ -195,6 +196,14 @@ func (vp *vectorPlan) inputWidth() int {
 		return vp.bits
 	}
 	return vp.bits + vp.drop + 1
+}
+
+// rounds is the number of bits that are cleared before the lookup, by a lookup each.
+func (vp *vectorPlan) rounds() int {
+	if vp.approx {
+		return 0
+	}
+	return vp.drop
 }
 
 // layOutputs sorts the terms of every output into the packed product, the trees and the combinations of vectors.

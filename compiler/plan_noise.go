@@ -69,7 +69,7 @@ func (p *plan) layClasses() {
 					row, b := i/vp.bits, i%vp.bits
 					key = fmt.Sprint("extract", vp.width, vp.bits, b, vp.from, vp.rows[row].Bias, p.sourceKey(vp.srcs[row]))
 				default:
-					key = fmt.Sprint("lookup", vp.width, vp.bits, vp.drop, vp.rows[i].Bias, p.sourceKey(vp.srcs[i]))
+					key = fmt.Sprint("lookup", vp.width, vp.bits, vp.drop, vp.approx, vp.rows[i].Bias, p.sourceKey(vp.srcs[i]))
 				}
 				class := int32(-1)
 				for _, m := range groups[key] {
@@ -230,19 +230,19 @@ func (p *plan) layNoise() {
 		}
 		first := len(p.events)
 		p.affines += len(vp.rows)
-		p.lookups += len(vp.rows) * (planes + vp.drop)
+		p.lookups += len(vp.rows) * (planes + vp.rounds())
 		w := vp.inputWidth()
 		var worst noise
 		for _, terms := range vp.srcs {
 			vp.noise = append(vp.noise, noise{br: 1})
 			worst = worst.most(p.inputNoise(terms, w))
 		}
-		for b := range vp.drop {
+		for b := range vp.rounds() {
 			// The bit goes to the top: noise is multiplied by 2^(w-1-b); the b bits cleared before left their own noise.
 			at := noise{}.plus(worst.plus(noise{br: 1}, float64(b)), math.Exp2(2*float64(w-1-b)))
 			p.events = append(p.events, event{log2Gap: -2, noise: at, lookup: true, count: len(vp.rows), width: 1, digits: turned, ggsw: true, node: vp.v.node})
 		}
-		p.events = append(p.events, event{log2Gap: -float64(vp.bits + 2), noise: worst.plus(noise{br: 1}, float64(vp.drop)), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1, digits: turned, ggsw: true,
+		p.events = append(p.events, event{log2Gap: vp.log2Gap(), noise: worst.plus(noise{br: 1}, float64(vp.rounds())), lookup: true, count: planes * len(vp.rows), width: vp.bits + 1, digits: turned, ggsw: true,
 			node: vp.v.node})
 		vp.events = slices.Clone(p.events[first:])
 	}
@@ -251,6 +251,16 @@ func (p *plan) layNoise() {
 		p.affines++
 		p.events = append(p.events, event{log2Gap: -float64(p.rowWidth + 1), noise: n, count: 1, width: p.rowWidth, digits: turned, ggsw: true, node: p.l.resultNode(r.output)})
 	}
+}
+
+// log2Gap is log2 of the distance from a lookup's input to the nearest entry that is wrong. Values sit in the middle of their entries. Approximate rounds add half a unit,
+// so that the tie is between two values; then all but the two entries next to a value are wrong, and the nearest of these is that half unit closer.
+func (vp *vectorPlan) log2Gap() float64 {
+	gap := -float64(vp.bits + 2)
+	if vp.approx {
+		gap += math.Log2(1 - math.Exp2(-float64(vp.drop)))
+	}
+	return gap
 }
 
 // mergeEvents counts equal events as one.

@@ -11,7 +11,7 @@ import (
 // attributes names Node.Ints in the printed form, for the operations that have them.
 var attributes = map[Op]string{
 	OpSum: "axis", OpReshape: "shape", OpTranspose: "axes", OpConcatenate: "axis", OpGetItem: "index", OpTake: "index", OpClip: "range",
-	OpBits: "n", OpRound: "d", OpConv: "window",
+	OpBits: "n", OpRound: "d", OpRoundApproximate: "d", OpConv: "window",
 }
 
 // String returns what Print writes.

@@ -284,7 +284,7 @@ func TestSimulatedFailures(t *testing.T) {
 		}
 		noisier(t, circuit, func(s *compiler.Simulator, rows int) int { return wrongRows(t, g, row, rows, simulated(t, s)) })
 		h := newHarnessBy(t, g, opts, func(*compiler.Graph, compiler.CompileOptions) (*compiler.Circuit, error) { return circuit, nil })
-		s, err := compiler.NewSimulator(circuit, compiler.SimulateOptions{AverageKey: true})
+		s, err := compiler.NewSimulator(circuit, compiler.SimulateOptions{Seed: 2, AverageKey: true})
 		if err != nil {
 			t.Fatal(err)
 		}
