@@ -22,6 +22,9 @@ type CompileOptions struct {
 	// HideThresholds keeps from clients at which values a tree ensemble splits, and on which columns: see [Options]. Requests then carry all binary digits of all
 	// columns. It needs calibration rows, and costs accuracy, which a note tells, and time. Only tree ensembles have something to hide.
 	HideThresholds bool
+	// Rounding by which networks of three layers and more, and programs, take fewer lookups. Encrypted results may then differ from the quantized
+	// model's, which rounds exactly; Circuit.Rounds say how often, [Simulator] what that does to predictions.
+	Rounding Rounding
 }
 
 // ErrNoThresholds is returned by [Compile] where thresholds are to be hidden and the model is no tree ensemble.
@@ -61,9 +64,12 @@ func compileFeatures(m Model, opt CompileOptions, calibration [][]float64) (*Com
 	if (NeedsCalibration(m) || opt.HideThresholds) && len(calibration) == 0 {
 		return nil, fmt.Errorf("models: %s cannot be quantized without example rows: %w", Kind(m), ErrCalibration)
 	}
-	q, err := m.Quantize(Options{Bits: opt.Bits, HideThresholds: opt.HideThresholds}, calibration)
+	q, err := m.Quantize(Options{Bits: opt.Bits, HideThresholds: opt.HideThresholds, Rounding: opt.Rounding}, calibration)
 	if err != nil {
 		return nil, err
+	}
+	if opt.Rounding == RoundApproximate {
+		q.Graph = q.Graph.ApproximateRounds()
 	}
 	hidden := opt.HideThresholds && opt.Lowering == compiler.LowerAuto
 	if hidden {
@@ -333,6 +339,8 @@ type Summary struct {
 	Reveals            []string `json:"reveals"`
 	// Lowerings say how each part is computed and why; a client's file does not tell.
 	Lowerings []compiler.Choice `json:"lowerings,omitempty"`
+	// ApproximateRounds say how often a rounded value differs from an exact round, where rounding is approximate.
+	ApproximateRounds []compiler.ApproximateRound `json:"approximate_rounds,omitempty"`
 }
 
 // Summary returns the client's view of the model; the operation counts are zero.
@@ -358,6 +366,7 @@ func (c *Compiled) Summary() Summary {
 	s := c.ClientFile().Summary()
 	k := c.Circuit.Costs
 	s.Lookups, s.Selects, s.Affines, s.EstimatedMs, s.Lowerings = k.Lookups, k.Selects, k.Affines, k.EstimatedMs, c.Circuit.Choices
+	s.ApproximateRounds = c.Circuit.Rounds
 	return s
 }
 

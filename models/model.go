@@ -48,7 +48,17 @@ type Options struct {
 	// HideThresholds codes the features of a tree ensemble on an even grid over the range of the calibration rows, of Bits bits (7 where 0), instead of by its
 	// own thresholds, which move to the nearest place of the grid. The other kinds of models ignore it.
 	HideThresholds bool
+	// Rounding says how the middle layers of networks, and programs, drop low bits of computed values.
+	Rounding Rounding
 }
+
+// Rounding says what becomes of the low bits that computed values lose before a table.
+type Rounding int
+
+const (
+	RoundExact       Rounding = iota // each bit is looked up and subtracted
+	RoundApproximate                 // they stay: near ties the other neighbour may be taken, see [compiler.Graph.RoundApproximate]
+)
 
 // MaxFeatures bounds the columns of a model.
 const MaxFeatures = 1 << 16

@@ -218,6 +218,9 @@ func (c *netCalibration) middleLayer(g *compiler.Graph, l int, a *netSignal, sha
 	// The greatest span that the rounding below takes to 0 .. entries-1.
 	drop := shape.drop
 	span := int64(shape.entries)<<drop - int64(1)<<drop>>1 - 1
+	if c.rounding == RoundApproximate { // either neighbour of the largest value must be in the table
+		span = int64(shape.entries-1) << drop
+	}
 	if layer.Conv != nil {
 		return c.middleConv(g, l, a, drop, span)
 	}

@@ -44,6 +44,7 @@ func (m *Network) Quantize(opt Options, calibration [][]float64) (*Quantized, er
 		return nil, err
 	}
 	c := newNetCalibration(m, layers, columns)
+	c.rounding = opt.Rounding
 	if err := c.checkActivations(); err != nil {
 		return nil, err
 	}
@@ -137,15 +138,16 @@ func middleShapes(entries int) []netShape {
 
 // netCalibration holds a network, folded, and the float values of its calibration rows.
 type netCalibration struct {
-	m      *Network
-	layers []Layer
-	x      [][]float64   // [feature][row]
-	z      [][][]float64 // pre-activations: [layer][unit][row]; the last layer's are the raw scores
-	act    [][][]float64 // activations: [layer][unit][row], of all layers but the last
-	spread []float64     // standard deviation of each raw score
-	rows   [][]float64   // rows that choices are compared on
-	want   []int         // their classes
-	raw    [][]float64   // their raw scores
+	m        *Network
+	rounding Rounding
+	layers   []Layer
+	x        [][]float64   // [feature][row]
+	z        [][][]float64 // pre-activations: [layer][unit][row]; the last layer's are the raw scores
+	act      [][][]float64 // activations: [layer][unit][row], of all layers but the last
+	spread   []float64     // standard deviation of each raw score
+	rows     [][]float64   // rows that choices are compared on
+	want     []int         // their classes
+	raw      [][]float64   // their raw scores
 }
 
 func newNetCalibration(m *Network, layers []Layer, columns [][]float64) *netCalibration {

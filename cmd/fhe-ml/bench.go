@@ -193,7 +193,9 @@ func (a *app) bench(ctx context.Context, args []string, o benchOptions) error {
 	}
 	wrong := 0
 	for _, m := range out.Models {
-		wrong += m.Disagreements
+		if !m.Approximate {
+			wrong += m.Disagreements
+		}
 	}
 	switch {
 	case o.json:

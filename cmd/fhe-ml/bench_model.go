@@ -22,7 +22,7 @@ func (a *app) benchModel(ctx context.Context, s *subject, o benchOptions) (*benc
 	m := &bench.Model{Name: s.name, Kind: sum.Kind, Task: post.Task.String(), Producer: s.c.Model.Meta().Producer, Data: filepath.Base(s.r.path), Rows: len(s.r.x),
 		Bits: sum.InputBits, EstimatedMs: sum.EstimatedMs, OneCoreMs: bench.Number(math.NaN()), EvaluationKeyBytes: sum.EvaluationKeyBytes,
 		RequestBytes: sum.RequestBytes, ResponseBytes: sum.ResponseBytes, CPU: bench.CPU(), FailureLog2: sum.FailureLog2, SecurityBits: sum.SecurityBits,
-		Lookups: sum.Lookups, Selects: sum.Selects, Affines: sum.Affines, Classes: sum.Classes,
+		Approximate: len(s.c.Circuit.Rounds) > 0, Lookups: sum.Lookups, Selects: sum.Selects, Affines: sum.Affines, Classes: sum.Classes,
 		FloatDisagreements: []bench.Disagreement{}, Parts: []bench.Part{}, ByBits: []bench.BitCost{}, Confusion: [][]int{}, Metrics: bench.Metrics{}}
 	var parameters sheet
 	parameters.parameters(newParameters(s.c.Circuit.Spec.Params))
@@ -294,11 +294,15 @@ func (a *app) benchBits(ctx context.Context, s *subject, m *bench.Model, o bench
 	bar := a.progress("bits", mostBits-fewestBits+1)
 	defer bar.done()
 	failure := min(max(s.c.Circuit.Spec.Log2PFail, -128), maxFailureLog2)
+	rounding := models.RoundExact
+	if m.Approximate {
+		rounding = models.RoundApproximate
+	}
 	for bits := fewestBits; bits <= mostBits; bits++ {
 		nan := math.NaN()
 		cost := bench.BitCost{Bits: bits, Score: bench.Interval{Value: nan, Low: nan, High: nan}}
 		c, err := await(ctx, func() (*models.Compiled, error) {
-			return models.Compile(s.c.Model, models.CompileOptions{Bits: bits, Log2PFail: failure, HideThresholds: hidden}, s.training)
+			return models.Compile(s.c.Model, models.CompileOptions{Bits: bits, Log2PFail: failure, HideThresholds: hidden, Rounding: rounding}, s.training)
 		})
 		switch {
 		case ctx.Err() != nil || errors.As(err, new(*internalError)):

@@ -65,6 +65,11 @@ that the client encrypts: milliseconds), lookup (table lookups by bootstrapping:
 value). Convert compares what is possible and takes what costs least by --prefer; it prints the choice and what the others
 would have cost. --lowering takes one of them everywhere, and fails, naming the node, where that is impossible.
 
+Values that the server computed and that are too wide for a table lose low bits first: in networks of three layers and more, and
+where a Python function calls fhe.round_bit_pattern. --rounding exact takes a lookup for each bit; approximate leaves the bits where
+they are: a value near the middle between two multiples may be rounded to the other one than in the clear, with the probability
+that convert prints; any other value never is. Try what that does to answers with fhe-ml predict --mode simulated.
+
 Clients of a tree ensemble learn at which values it splits, but not in which order or what follows. With --hide-thresholds they
 do not: columns are coded over the range of the calibration rows, which moves thresholds a little (convert says what that costs
 on these rows), and one comparison takes up to seven selects.`,
@@ -72,6 +77,7 @@ on these rows), and one comparison takes up to seven selects.`,
   fhe-ml convert logreg.onnx --calibration train.csv --target label
   fhe-ml convert mlp.onnx --calibration train.npy --bits 5 --prefer upload -o build/mlp
   fhe-ml convert mlp.onnx --calibration train.csv --failure 2^-64 --json
+  fhe-ml convert deep.onnx --calibration train.csv --rounding approximate
   fhe-ml convert score.py --input 'x: uint7[30]'
   fhe-ml convert rules.onnx --input 'x: uint7[30]'
   fhe-ml convert rules.py --function risk --input 'age: uint7' --input 'history: 0..3[12]'
@@ -92,12 +98,11 @@ on these rows), and one comparison takes up to seven selects.`,
 	addChoice(cmd, &o.prefer, "prefer", "what to make small: time plus upload at 10 MB/s, time, or upload", "balanced", "time", "upload")
 	addChoice(cmd, &o.task, "task", "what the model is, where the file leaves it open", "auto", "classify", "regress")
 	cmd.Flags().StringVar(&o.target, "target", "", "`COLUMN` of the calibration data that is no feature")
-	cmd.Flags().StringVar(&o.rounding, "rounding", "exact", "how wide values lose their low bits: exact")
+	addChoice(cmd, &o.rounding, "rounding", "how computed values that are too wide for a table lose low bits", "exact", "approximate")
 	addChoice(cmd, &o.lowering, "lowering", "how parts of the model are computed; auto: whatever costs least", "auto", "affine", "select", "rotate", "lookup")
 	cmd.Flags().BoolVar(&o.hideThresholds, "hide-thresholds", false, "keep from clients where trees split (needs --calibration)")
 	cmd.Flags().StringVar(&o.function, "function", "", "`NAME` of the function in a Python file that defines several")
 	o.programOptions.add(cmd)
-	cmd.Flags().Lookup("rounding").Hidden = true // it has one legal value
 	cmd.Flags().StringVarP(&o.name, "output", "o", "", "write `NAME`.fheml and NAME.client.fheml (default: the model's file name, here)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the summary as one JSON object")
 	return cmd
@@ -117,13 +122,6 @@ func (o *convertOptions) check(cmd *cobra.Command, model string) error {
 				return usagef("--%s is for trained models, --input and --inputset for programs over integers; leave one out", flag)
 			}
 		}
-	}
-	switch o.rounding {
-	case "exact":
-	case "approximate":
-		return usagef("--rounding approximate: this version does not have it yet; leave it out, or use --rounding exact")
-	default:
-		return usagef("--rounding %q: want exact; see fhe-ml convert --help", o.rounding)
 	}
 	if o.hideThresholds && o.calibration == "" && !isPython(model) {
 		return usagef("--hide-thresholds: columns are then coded over the range of example rows; give some with --calibration DATA (.csv or .npy, no labels needed)")
@@ -165,7 +163,8 @@ func (o *convertOptions) compileOptions() models.CompileOptions {
 	prefer := map[string]compiler.Prefer{"balanced": compiler.PreferBalanced, "time": compiler.PreferTime, "upload": compiler.PreferUpload}
 	lowering, err := compiler.ParseLowering(o.lowering)
 	must(err) // the flag takes no other
-	return models.CompileOptions{Bits: o.bits, Log2PFail: o.failureLog2, Prefer: prefer[o.prefer], Lowering: lowering, HideThresholds: o.hideThresholds}
+	return models.CompileOptions{Bits: o.bits, Log2PFail: o.failureLog2, Prefer: prefer[o.prefer], Lowering: lowering, HideThresholds: o.hideThresholds,
+		Rounding: map[string]models.Rounding{"exact": models.RoundExact, "approximate": models.RoundApproximate}[o.rounding]}
 }
 
 // importOptions translates the flags.
@@ -243,6 +242,7 @@ func (a *app) convert(ctx context.Context, path string, o convertOptions) error 
 		return err
 	}
 	a.noteFailure(compiled.Summary().FailureLog2)
+	a.noteRounding(o.rounding, compiled.Circuit.Rounds)
 	result := converted{Summary: a.summary(compiled), Task: compiled.Quantized.Post.Task.String(), Producer: m.Meta().Producer,
 		Notes: append(append([]string{}, compiled.Quantized.Notes...), imported.Warnings...), Files: []string{serverPath, clientPath},
 		FileBytes: []int64{fileBytes(serverPath), fileBytes(clientPath)}, ConvertMs: ms(time.Since(start))}
@@ -271,6 +271,16 @@ func (a *app) noteFailure(log2 float64) {
 	if log2 > mostQuietLog2 {
 		a.note("failure %s a prediction: results must not be shown to the server or to others who see encrypted rows, as wrong ones tell about the secret key; leave --failure out (2^-128) if they may be shown",
 			probability(log2))
+	}
+}
+
+// noteRounding warns of what approximate results give away, and says where there is nothing to approximate.
+func (a *app) noteRounding(asked string, rounds []compiler.ApproximateRound) {
+	switch {
+	case len(rounds) > 0:
+		a.note("approximate rounding: results depend on the noise and so on the secret key; they must not be shown to the server or to others who see encrypted rows, unless rounding is exact")
+	case asked == "approximate":
+		a.note("--rounding approximate: nothing that the server computes is rounded in this model; it is as with exact rounding")
 	}
 }
 
@@ -348,6 +358,9 @@ func (s *sheet) costs(m *models.Summary) {
 	s.line("request", "%s a row%s", size(m.RequestBytes), tests(m))
 	s.line("response", "%s a row", size(m.ResponseBytes))
 	s.line("failure", "%s a prediction", probability(m.FailureLog2))
+	for i, r := range m.ApproximateRounds {
+		s.line([]string{"rounding", ""}[min(i, 1)], "approximate: %s off %s of a row; %s than an exact round (%s beside a tie)", plural(r.Drop, "bit"), plural(r.Values, "value"), differText(r), percentage(r.AtTie))
+	}
 	s.line("security", "%d bits", m.SecurityBits)
 	if m.EstimatedMs > 0 {
 		where := ""
@@ -357,6 +370,22 @@ func (s *sheet) costs(m *models.Summary) {
 		s.line("estimated time", "%s a row on one core%s", milliseconds(m.EstimatedMs), where)
 	}
 	s.lowerings(m.Lowerings)
+}
+
+// differText says how often an approximate round is another than an exact one.
+func differText(r compiler.ApproximateRound) string {
+	if r.Differ < 1e-12 {
+		return "in practice no other"
+	}
+	return percentage(r.Differ) + " of values give another multiple"
+}
+
+// percentage writes a small probability.
+func percentage(p float64) string {
+	if p < 1e-12 {
+		return "under 10^-10 %"
+	}
+	return fmt.Sprintf("%.2g%%", 100*p)
 }
 
 // tests says how the client's yes-or-no tests travel.

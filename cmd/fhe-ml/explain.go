@@ -125,6 +125,9 @@ func writeExplained(w io.Writer, path string, c *models.Compiled, e *compiler.Ex
 		s.line("", "%s on this machine; the times below are those that the choice was made with", milliseconds(c.Circuit.Costs.EstimatedMs*local.factor(kindOf(c.Circuit))))
 	}
 	s.line("failure", "%s a row", probability(c.Circuit.Spec.Log2PFail))
+	for _, r := range c.Circuit.Rounds {
+		s.line("rounding", "approximate at node %%%d: %s off %s; %s than an exact round (%s beside a tie)", r.Node, plural(r.Drop, "bit"), plural(r.Values, "value"), differText(r), percentage(r.AtTie))
+	}
 	switch {
 	case !e.Laid:
 		s.line("costs of nodes", "not known: another version of fhe-ml compiled this file; convert the model again to see them")
@@ -325,6 +328,8 @@ type explained struct {
 	Parts       []explainedPart `json:"parts"`
 	Times       []explainedTime `json:"times"`
 	Outputs     []int           `json:"outputs"`
+	// Rounds are the approximate ones.
+	Rounds []compiler.ApproximateRound `json:"approximate_rounds,omitempty"`
 }
 
 type explainedNode struct {
@@ -370,7 +375,7 @@ func explainedJSON(path string, c *models.Compiled, e *compiler.Explanation) *ex
 	}
 	k := c.Circuit.Costs
 	out := &explained{File: path, Kind: models.Kind(c.Model), EstimatedMs: k.EstimatedMs, FailureLog2: jsonFloat(c.Circuit.Spec.Log2PFail),
-		NoiseLog2: jsonFloat(k.Log2Noise), Margin: some(e.Margin), Known: e.Laid, Nodes: []explainedNode{}, Parts: []explainedPart{}, Times: []explainedTime{}, Outputs: []int{}}
+		NoiseLog2: jsonFloat(k.Log2Noise), Margin: some(e.Margin), Known: e.Laid, Nodes: []explainedNode{}, Parts: []explainedPart{}, Times: []explainedTime{}, Outputs: []int{}, Rounds: c.Circuit.Rounds}
 	for i, n := range e.Graph.Nodes {
 		f := e.Nodes[i]
 		v := explainedNode{ID: i, Op: string(n.Op), Label: e.Label(n), Args: []int{}, Shape: append([]int{}, n.Shape...), Bits: f.Bits, Role: f.Role, Test: f.Test,

@@ -15,4 +15,8 @@
 // Integers are exact: where numpy would wrap around, at 64 bits or in an array of np.int8 and the like, the graph is refused instead. Floating point
 // may appear between integers as long as it depends on one encrypted integer: such an expression becomes one table, with numpy's float64 results. An expression in floating point of two
 // encrypted values is an error that says how to rewrite it, and so is a value that is not finite.
+//
+// A computed value that is too wide for a table is rounded first: round_bits(x, n), which Python files import as fhe.round_bit_pattern, gives the nearest multiple of
+// 2^n, exactly, with a lookup for each of the n bits. With approximate=True (in Go, Call("round_bits", x, n, true)) it takes none, and an encrypted value near a tie may
+// give the multiple on its other side: see compiler.Graph.RoundApproximate.
 package numpy

@@ -250,8 +250,8 @@ func fheFunctions() map[string]impl {
 			}
 			return table{v}, nil
 		}},
-		"fhe.round_bit_pattern": {[]string{"x", "lsbs_to_remove"}, 2, roundBits},
-		"round_bits":            {[]string{"x", "lsbs_to_remove"}, 2, roundBits},
+		"fhe.round_bit_pattern": {[]string{"x", "lsbs_to_remove", "approximate"}, 2, roundBits},
+		"round_bits":            {[]string{"x", "lsbs_to_remove", "approximate"}, 2, roundBits},
 		"fhe.conv":              convImpl, "conv": convImpl,
 		"fhe.maxpool": poolImpl("maximum"), "maxpool": poolImpl("maximum"), "fhe.avgpool": poolImpl("add"), "avgpool": poolImpl("add"),
 		"fhe.zeros": filled(0, false), "fhe.ones": filled(1, false),
@@ -263,7 +263,8 @@ func fheFunctions() map[string]impl {
 	}
 }
 
-// roundBits rounds to a multiple of 2^n, ties up: what makes a wide value fit a table.
+// roundBits rounds to a multiple of 2^n, ties up: what makes a wide value fit a table. Approximately, encrypted values may give the other multiple next to them near
+// a tie: see compiler.Graph.RoundApproximate.
 func roundBits(c *call) (any, *Error) {
 	v, err := c.value("x")
 	if err != nil {
@@ -275,6 +276,10 @@ func roundBits(c *call) (any, *Error) {
 	}
 	if n < 0 || n > 61 {
 		return nil, fail("", "rounding of %d bits", n)
+	}
+	approximate, err := c.flag("approximate")
+	if err != nil {
+		return nil, err
 	}
 	if v.kind == kindFloat {
 		return nil, fail("convert it with .astype(np.int64)", "bits of floating point")
@@ -295,7 +300,14 @@ func roundBits(c *call) (any, *Error) {
 		return out, nil
 	}
 	var node *compiler.Node
-	err = guarded(func() { node = c.b.g.Multiply(c.b.g.Round(v.node, int(n)), c.b.g.Scalar(1<<n)) })
+	err = guarded(func() {
+		if node = v.node; approximate {
+			node = c.b.g.RoundApproximate(node, int(n))
+		} else {
+			node = c.b.g.Round(node, int(n))
+		}
+		node = c.b.g.Multiply(node, c.b.g.Scalar(1<<n))
+	})
 	if err != nil {
 		return nil, err
 	}

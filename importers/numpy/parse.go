@@ -332,7 +332,7 @@ func (p *parser) imports() (stmt, *Error) {
 // module refuses modules that mean nothing here.
 func (p *parser) module(name string, at place) *Error {
 	switch name {
-	case "numpy", "math", "typing", "__future__", "numpy.typing":
+	case "numpy", "math", "typing", "__future__", "numpy.typing", "concrete", "concrete.fhe": // the last two for tables, rounds and pools, which numpy has no name for
 		return nil
 	}
 	return p.errorAt(at, "numpy and math are there; constants can be loaded with np.load of a file beside the program", "the module %s is not available", name)

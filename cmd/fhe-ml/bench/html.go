@@ -36,7 +36,7 @@ func (r *Report) HTML(w io.Writer) error {
 		data.Overview = r.overview()
 	}
 	for _, m := range r.Models {
-		s := section{Name: m.Name, Verdict: m.verdict(), ScoreNote: m.ScoreNote, Bad: m.Disagreements > 0, Facts: m.facts()}
+		s := section{Name: m.Name, Verdict: m.verdict(), ScoreNote: m.ScoreNote, Bad: m.Disagreements > 0 && !m.Approximate, Facts: m.facts()}
 		if m.ScoreNote == "" {
 			s.Metrics = m.metricRows()
 		}

@@ -88,6 +88,9 @@ func (r *Report) Title() string {
 
 // verdict is the first sentence about a model.
 func (m *Model) verdict() string {
+	if m.Disagreements > 0 && m.Approximate {
+		return fmt.Sprintf("Rounding is approximate: in %d of %s encrypted scores differ from the quantized ones.", m.Disagreements, plural(m.Rows, "row"))
+	}
 	if m.Disagreements > 0 {
 		return fmt.Sprintf("In %d of %s the encrypted answer differs from the quantized one: please report it.", m.Disagreements, plural(m.Rows, "row"))
 	}

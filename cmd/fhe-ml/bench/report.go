@@ -56,8 +56,10 @@ type Model struct {
 	ScoreNote      string  `json:"score_note,omitempty"` // why there are no scores
 	Metrics        Metrics `json:"metrics"`
 
-	// Disagreements counts the rows whose encrypted scores differ from the quantized ones in any bit: 0 unless there is a defect.
+	// Disagreements counts the rows whose encrypted scores differ from the quantized ones in any bit: 0 unless there is a defect, or Approximate is set.
 	Disagreements int `json:"disagreements"`
+	// Approximate says that the model rounds approximately, so that encrypted scores may differ.
+	Approximate bool `json:"approximate_rounding,omitempty"`
 	// FloatDisagreements are the rows where the encrypted answer is another class than the float one, or where it is a number that is off by more than
 	// one percent of the range of the float answers.
 	FloatDisagreements []Disagreement `json:"float_disagreements"`
