@@ -179,12 +179,18 @@ func (c *Circuit) Validate() error {
 		return err
 	}
 	sizes := make([]int, len(c.Steps)) // vector length; -1 for a GLWE ciphertext
+	made := 0                          // selectors of computed bits, each of which takes memory of some hundred KB
 	for i := range c.Steps {
 		size, err := c.checkStep(i, sizes)
 		if err != nil {
 			return fmt.Errorf("compiler: step %d: %w", i, err)
 		}
 		sizes[i] = size
+		if x := c.Steps[i].Extract; x != nil {
+			if made += x.Count * (x.Bits - x.From); made > maxCodes {
+				return fmt.Errorf("compiler: step %d: the circuit makes %d GGSW ciphertexts of computed bits of a row, at most %d are possible: use fewer bits, or round values first", i, made, maxCodes)
+			}
+		}
 	}
 	for i, r := range c.Rounds {
 		if !(r.Differ >= 0 && r.Differ <= 1 && r.AtTie >= 0 && r.AtTie <= 1) {

@@ -322,6 +322,11 @@ func mutate(r *rand.Rand, c *compiler.Circuit) {
 			st.Select.Roots[0] = int32(num())
 		case st.Select != nil && len(st.Select.Nodes) > 0:
 			st.Select.Nodes[r.IntN(len(st.Select.Nodes))].Lo = int32(num())
+		case st.Extract != nil:
+			x := st.Extract
+			*[]*int{&x.Count, &x.Bits, &x.Width, &x.From}[r.IntN(4)] = int(num())
+		case st.Rotate != nil && r.IntN(3) == 0:
+			st.Rotate.Units[r.IntN(len(st.Rotate.Units))].From = int32(num())
 		case st.Rotate != nil && r.IntN(2) == 0:
 			st.Rotate.Units[0].Start = int32(num())
 		case st.Rotate != nil && len(st.Rotate.Units[0].Table) > 0:
@@ -338,8 +343,21 @@ func mutate(r *rand.Rand, c *compiler.Circuit) {
 
 // runAnything drives a circuit that passed validation through both ends: it must not panic, whatever its results are.
 func runAnything(t tester, c *compiler.Circuit) {
-	if c.Spec.Params.SmallDimension != 0 || c.Spec.RequestBytes()+c.Spec.ResponseBytes() > 1<<24 {
-		return // a key with lookups takes too long
+	if c.Spec.RequestBytes()+c.Spec.ResponseBytes() > 1<<24 {
+		return
+	}
+	if c.Spec.Params.SmallDimension != 0 { // a key with lookups takes too long
+		if _, err := server.New(c); err != nil {
+			return
+		}
+		s, err := compiler.NewSimulator(c, compiler.SimulateOptions{Seed: 1})
+		if err != nil {
+			t.Fatalf("the server takes the circuit, the simulator does not: %v", err)
+		}
+		if _, _, err := s.Run(c.Spec.Lo); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
 	s, err := server.New(c)
 	if err != nil {
@@ -369,12 +387,149 @@ func runAnything(t tester, c *compiler.Circuit) {
 	}
 }
 
+// extractGraph has a computed value of 9 bits that a table and a comparison take: a step that takes it apart, and tables that its bits turn.
+func extractGraph() *compiler.Graph {
+	r := rand.New(rand.NewPCG(24, 103))
+	g := compiler.NewGraph()
+	_, z := wideValue(r, g, -100, 300)
+	g.Output(g.Lookup(z, randomTable(r, g.Reshape(z, 1), -100, 100)))
+	g.Output(g.Greater(z, g.Scalar(150)))
+	return g
+}
+
+// TestDamagedExtract: values that are taken apart, and tables turned by their bits, with fields that do not fit are refused, whatever the file says; what is
+// not refused runs.
+func TestDamagedExtract(t *testing.T) {
+	h := newHarness(t, extractGraph(), compiler.CompileOptions{})
+	var file bytes.Buffer
+	if _, err := h.circuit.WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	read := func() (c *compiler.Circuit, extract, rotate int) {
+		c, err := compiler.ReadCircuit(bytes.NewReader(file.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		extract, rotate = -1, -1
+		for i, st := range c.Steps {
+			if st.Extract != nil && st.Extract.From < st.Extract.Bits {
+				extract = i
+			}
+			if st.Rotate != nil && st.Rotate.Units[0].From != 0 {
+				rotate = i
+			}
+		}
+		if extract < 0 || rotate < 0 {
+			t.Fatal("the circuit takes nothing apart, or no bits turn a table")
+		}
+		return c, extract, rotate
+	}
+	for _, bad := range []struct {
+		name   string
+		damage func(c *compiler.Circuit, at int, x *compiler.ExtractStep, u *compiler.RotateUnit)
+	}{
+		{"count -1", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Count = -1 }},
+		{"count 2^62", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Count = 1 << 62 }},
+		{"count beyond the source", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Count += 1000 }},
+		{"no values, whose bits are used", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Count = 0 }},
+		{"element -1", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) {
+			x.Source.Element = -1
+		}},
+		{"element 2^31-1", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) {
+			x.Source.Element = 1<<31 - 1
+		}},
+		{"source -1", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Source.Step = -1 }},
+		{"itself as source", func(_ *compiler.Circuit, at int, x *compiler.ExtractStep, _ *compiler.RotateUnit) {
+			x.Source.Step = int32(at)
+		}},
+		{"no bits", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) {
+			x.Bits, x.From = 0, 0
+		}},
+		{"-1 bits", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Bits = -1 }},
+		{"25 bits", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Bits = 25 }},
+		{"selectors from -1", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.From = -1 }},
+		{"selectors beyond the bits", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.From = x.Bits + 1 }},
+		{"no selectors, which are used", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.From = x.Bits }},
+		{"width -1", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Width = -1 }},
+		{"width 61", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, _ *compiler.RotateUnit) { x.Width = 61 }},
+		{"no expansion key", func(c *compiler.Circuit, _ int, _ *compiler.ExtractStep, _ *compiler.RotateUnit) {
+			c.Spec.Params.Packed = tfhe.PackedParams{}
+		}},
+		{"an expansion key of fewer slots", func(c *compiler.Circuit, _ int, _ *compiler.ExtractStep, _ *compiler.RotateUnit) {
+			c.Spec.Params.Packed.Log2Slots--
+		}},
+		{"selectors that only pretend to be the client's", func(_ *compiler.Circuit, _ int, _ *compiler.ExtractStep, u *compiler.RotateUnit) { u.From = 0 }},
+		{"turned by step -2", func(_ *compiler.Circuit, _ int, _ *compiler.ExtractStep, u *compiler.RotateUnit) { u.From = -1 }},
+		{"turned by step -2^31", func(_ *compiler.Circuit, _ int, _ *compiler.ExtractStep, u *compiler.RotateUnit) { u.From = -1 << 31 }},
+		{"turned by a later step", func(_ *compiler.Circuit, _ int, _ *compiler.ExtractStep, u *compiler.RotateUnit) { u.From = 1<<31 - 1 }},
+		{"turned by a step of another kind", func(_ *compiler.Circuit, at int, _ *compiler.ExtractStep, u *compiler.RotateUnit) { u.From = int32(at) }},
+		{"bit -1", func(_ *compiler.Circuit, _ int, _ *compiler.ExtractStep, u *compiler.RotateUnit) { u.Selectors[0] = -1 }},
+		{"bit 2^31-1", func(_ *compiler.Circuit, _ int, _ *compiler.ExtractStep, u *compiler.RotateUnit) {
+			u.Selectors[0] = 1<<31 - 1
+		}},
+		{"a bit of the value after the last", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, u *compiler.RotateUnit) {
+			u.Selectors[0] = int32(x.Count*x.Bits + x.Bits - 1)
+		}},
+		{"a bit below the selectors", func(_ *compiler.Circuit, _ int, x *compiler.ExtractStep, u *compiler.RotateUnit) {
+			x.From, u.Selectors[0] = 1, 0
+		}},
+		{"too many selectors", func(c *compiler.Circuit, at int, x *compiler.ExtractStep, _ *compiler.RotateUnit) {
+			affine := c.Steps[x.Source.Step].Affine
+			x.Count = 1 << 14 // each of 9 bits and more
+			for len(affine.Rows) < int(x.Source.Element)+x.Count {
+				affine.Rows = append(affine.Rows, compiler.AffineRow{})
+			}
+		}},
+	} {
+		c, extract, rotate := read()
+		bad.damage(c, extract, c.Steps[extract].Extract, &c.Steps[rotate].Rotate.Units[0])
+		if c.Validate() == nil {
+			t.Errorf("%s: accepted", bad.name)
+			continue
+		}
+		if _, err := server.New(c); err == nil {
+			t.Errorf("%s: the server takes it", bad.name)
+		}
+	}
+	// Results are wrong, and nothing else is.
+	for name, damage := range map[string]func(x *compiler.ExtractStep, u *compiler.RotateUnit){
+		"fewer selectors":           func(x *compiler.ExtractStep, u *compiler.RotateUnit) { u.Selectors[0] = int32(x.From) },
+		"one bit for all":           func(x *compiler.ExtractStep, u *compiler.RotateUnit) { u.Selectors[1] = u.Selectors[0] },
+		"bits as values of width 1": func(x *compiler.ExtractStep, u *compiler.RotateUnit) { x.Width = 1 },
+		"selectors of all bits":     func(x *compiler.ExtractStep, u *compiler.RotateUnit) { x.From = 0 },
+	} {
+		c, extract, rotate := read()
+		damage(c.Steps[extract].Extract, &c.Steps[rotate].Rotate.Units[0])
+		s, err := server.New(c)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := s.LoadKey(t.Context(), h.keys.Evaluation, nil); err != nil {
+			t.Fatal(err)
+		}
+		req, err := h.client.Encrypt([]int64{1, 2, 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := s.Run(t.Context(), req)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := h.client.Decrypt(res, req); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestMutatedCircuits changes circuits in ways that files could: validation refuses them or they run without a panic.
 func TestMutatedCircuits(t *testing.T) {
 	var files [][]byte
-	for _, name := range []string{"linear", "trees", "layer", "mixed", "lookups"} {
+	graphs := samples()
+	graphs["extract"] = extractGraph()
+	for _, name := range []string{"linear", "trees", "layer", "mixed", "lookups", "extract"} {
 		var file bytes.Buffer
-		compile(t, samples()[name]).WriteTo(&file)
+		compile(t, graphs[name]).WriteTo(&file)
 		files = append(files, file.Bytes())
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -443,9 +598,11 @@ func FuzzReadResponse(f *testing.F) {
 // FuzzReadCircuit decodes payloads (their hash is made to fit); what passes validation runs.
 func FuzzReadCircuit(f *testing.F) {
 	var like []byte
-	for _, name := range []string{"linear", "trees", "layer", "lookups"} {
+	graphs := samples()
+	graphs["extract"] = extractGraph()
+	for _, name := range []string{"linear", "trees", "layer", "lookups", "extract"} {
 		var file bytes.Buffer
-		compile(f, samples()[name]).WriteTo(&file)
+		compile(f, graphs[name]).WriteTo(&file)
 		like = file.Bytes()
 		_, payload, err := tfhe.ReadFile(&file, tfhe.KindCircuit, 1, 1<<30)
 		if err != nil {
