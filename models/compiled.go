@@ -286,7 +286,11 @@ func (f *ClientFile) reveals() []string {
 		out = append(out, fmt.Sprintf("%d thresholds in %d columns: where %s", thresholds, ranked, where))
 	}
 	if ranges > 0 {
-		out = append(out, fmt.Sprintf("the calibrated range and step of %d columns", ranges))
+		what := "the calibrated range and step"
+		if f.Kind == Kind(&Program{}) {
+			what = "the bounds"
+		}
+		out = append(out, fmt.Sprintf("%s of %d columns", what, ranges))
 	}
 	if f.Pre.ScalerScale != nil {
 		out = append(out, "offset and scale of every column (the scaler in front of the model)")
