@@ -106,21 +106,9 @@ func Import(data []byte, dir string) (models.Model, *Report, error) {
 
 // ImportWith is Import with options.
 func ImportWith(data []byte, dir string, opt Options) (models.Model, *Report, error) {
-	if len(data) == 0 {
-		return nil, nil, fmt.Errorf("onnx: the file is empty; export the model again")
-	}
-	m, err := parseModel(data)
+	m, rec, report, err := load(data, dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("onnx: not a whole ONNX file: %w; copy it or export the model again", err)
-	}
-	report := m.report()
-	if err := m.check(dir); err != nil {
-		return nil, report, prefixed(err)
-	}
-	report = m.report() // the nodes are sorted now
-	rec, err := m.record()
-	if err != nil {
-		return nil, report, prefixed(err)
+		return nil, report, err
 	}
 	t := newTranslator(m, rec, report, opt)
 	model, err := t.run()
@@ -210,4 +198,25 @@ func (r *Report) Describe(model models.Model) {
 			r.Thresholds[f] = len(d)
 		}
 	}
+}
+
+// load parses, checks and records a file, for models and programs alike. The report is nil where there is no whole file.
+func load(data []byte, dir string) (*fileModel, *recorded, *Report, error) {
+	if len(data) == 0 {
+		return nil, nil, nil, fmt.Errorf("onnx: the file is empty; export the model again")
+	}
+	m, err := parseModel(data)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("onnx: not a whole ONNX file: %w; copy it or export the model again", err)
+	}
+	report := m.report()
+	if err := m.check(dir); err != nil {
+		return nil, nil, report, prefixed(err)
+	}
+	report = m.report() // the nodes are sorted now
+	rec, err := m.record()
+	if err != nil {
+		return nil, nil, report, prefixed(err)
+	}
+	return m, rec, report, nil
 }

@@ -115,21 +115,9 @@ func (e *nodeError) Unwrap() error { return e.err }
 const maxProgramWork = 1 << 26
 
 func importProgram(data []byte, dir string, inputs []numpy.Input, work int) (*models.Program, *Report, error) {
-	if len(data) == 0 {
-		return nil, nil, fmt.Errorf("onnx: the file is empty; export the model again")
-	}
-	m, err := parseModel(data)
+	m, rec, report, err := load(data, dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("onnx: not a whole ONNX file: %w; copy it or export the model again", err)
-	}
-	report := m.report()
-	if err := m.check(dir); err != nil {
-		return nil, report, prefixed(err)
-	}
-	report = m.report()
-	rec, err := m.record()
-	if err != nil {
-		return nil, report, prefixed(err)
+		return nil, report, err
 	}
 	p := &program{b: numpy.NewBuilder(), file: m, rec: rec, report: report, values: map[string]*array{}}
 	p.b.Limit(work)
