@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
 )
 
 // maxGroup is the largest number of ciphertexts that one goroutine takes through the key together.
@@ -36,7 +38,7 @@ type bootJob struct {
 	id       int // of the worker in this round
 	split    int // number of workers that share the one lookup; 0: not split
 	states   []*rotation
-	digits   [][]int32 // of the key switch, in its half of a shared lookup
+	digits   [][]int8 // of the key switch, in its half of a shared lookup
 }
 
 // NewBootstrapper starts the goroutines: threads of them, or as many as there are cores where threads is 0.
@@ -127,7 +129,7 @@ func (b *Bootstrapper) serve(w *bootWorker) {
 	for job := range w.jobs {
 		switch {
 		case job.digits != nil:
-			tiles := switchColumns(b.p.lit.SmallDimension) / switchTile
+			tiles := switchColumns(b.p.lit.SmallDimension) / vec.Columns
 			w.rot.ks.switchTiles(b.key, job.states, job.digits, job.id*tiles/job.split, (job.id+1)*tiles/job.split)
 		case job.split > 0:
 			w.rot.rotateSplit(job.states[0], &b.barrier, job.id, job.split)

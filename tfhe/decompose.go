@@ -36,16 +36,14 @@ func keySwitchDigits(digits []int32, src uint64, g GadgetParams) int64 {
 	rounded := (src + 1<<(drop-1)) >> drop << drop
 	err := int64(src - rounded)
 	x := rounded >> drop
-	base, half := int64(1)<<b, int64(1)<<(b-1)
-	limit := half - int64(src>>(drop-2)&1) // the largest digit
+	// With the largest negative digit added to each place all digits are non-negative, and are cut out by shift and mask.
+	base, lowest := uint64(1)<<b, uint64(1)<<(b-1)-1+src>>(drop-2)&1
 	for j := t - 1; j >= 0; j-- {
-		d := int64(x & uint64(base-1))
+		x += lowest << (b * (t - 1 - j))
+	}
+	for j := t - 1; j >= 0; j-- {
+		digits[j] = int32(x&(base-1)) - int32(lowest)
 		x >>= b
-		if d > limit {
-			d -= base
-			x++
-		}
-		digits[j] = int32(d)
 	}
 	return err
 }

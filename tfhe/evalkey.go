@@ -2,6 +2,7 @@ package tfhe
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
 )
 
 // EvaluationKey is what a server needs for lookups and packed queries, as it travels: a seed for all masks, the bodies of the bootstrapping key (n
@@ -20,7 +22,7 @@ type EvaluationKey struct {
 	id        KeyID
 	seed      Seed
 	bsk       []uint64      // [n][(k+1) l][N]
-	ksk       []uint32      // [kN-n][t]
+	ksk       []uint32      // [kN-n][t], multiples of 2^8 where the key is one modulo 2^24
 	expansion *ExpansionKey // nil without packed queries
 }
 
@@ -87,14 +89,15 @@ func GenerateEvaluationKey(ctx context.Context, sk *SecretKey, progress Progress
 	return ek, nil
 }
 
-// generateKeySwitch fills in the key-switching rows: LWE encryptions of s_i q/B^j under the small key modulo 2^32. The noise is drawn at 64 bits
-// and rounded with the body: its deviation is 80 units of 2^-32 or more in blocks of four.
+// generateKeySwitch fills in the key-switching rows: LWE encryptions of s_i q/B^j under the small key modulo 2^32, or modulo 2^24 where the noise is large (the
+// words of masks and bodies are then multiples of 2^8). The noise is drawn at 64 bits and rounded with the body: its deviation is 16 units of 2^-24 or more, and 80 of
+// 2^-32 in blocks of four, so that the variance of the rounding is at most 2^-11 of its own.
 func generateKeySwitch(ctx context.Context, sk *SecretKey, ek *EvaluationKey) error {
 	lit := sk.params.lit
 	t := lit.KeySwitch.Levels
 	bodies, coeffs := make([]uint64, len(ek.ksk)), sk.coeffs()
 	mask := make([]uint32, lit.SmallDimension)
-	expand := newRowExpander(lit.SmallDimension)
+	expand := newRowExpander(sk.params)
 	for r := range bodies {
 		if r&1023 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -109,20 +112,66 @@ func generateKeySwitch(ctx context.Context, sk *SecretKey, ek *EvaluationKey) er
 	}
 	rng.New().Gaussian(bodies, lit.Log2SigmaLWE)
 	for r, b := range bodies {
-		ek.ksk[r] = round32(b)
+		if sk.params.kskBytes() == 3 {
+			ek.ksk[r] = uint32((b+1<<39)>>40) << 8
+		} else {
+			ek.ksk[r] = round32(b)
+		}
 	}
 	return nil
 }
 
-// rowExpander expands the public masks of key-switching rows: n words of 32 bits each.
-type rowExpander struct{ words []uint64 }
+// rowExpander expands the public masks of key-switching rows: n words of 32 bits each, rounded to the bytes that are kept of them.
+type rowExpander struct {
+	p     Parameters
+	words []uint64
+}
 
-func newRowExpander(n int) rowExpander { return rowExpander{make([]uint64, (n+1)/2)} }
+func newRowExpander(p Parameters) rowExpander {
+	return rowExpander{p, make([]uint64, (p.lit.SmallDimension+1)/2)}
+}
 
 func (e rowExpander) row(mask []uint32, seed Seed, r int) {
 	rng.ExpandMask(e.words, seed, kskFirstMask+uint64(r))
 	for c := range mask {
-		mask[c] = uint32(e.words[c/2] >> (32 * (c % 2)))
+		mask[c] = e.p.roundKSK(uint32(e.words[c/2] >> (32 * (c % 2))))
+	}
+}
+
+// quadLoader expands key-switching rows, four at a time, to the planes of bytes of their words.
+type quadLoader struct {
+	expand rowExpander
+	rows   [4][]uint32 // of whole tiles
+}
+
+func newQuadLoader(p Parameters) quadLoader {
+	l := quadLoader{expand: newRowExpander(p)}
+	for i := range l.rows {
+		l.rows[i] = make([]uint32, switchColumns(p.lit.SmallDimension))
+	}
+	return l
+}
+
+// quad writes rows 4q to 4q+3 of ek to their places in the whole key.
+func (l quadLoader) quad(ksk []byte, ek *EvaluationKey, q int) {
+	p := l.expand.p
+	n, planes := p.lit.SmallDimension, p.kskBytes()
+	for i, row := range l.rows {
+		r := 4*q + i
+		if r >= len(ek.ksk) {
+			clear(row)
+			continue
+		}
+		l.expand.row(row[:n], ek.seed, r)
+		row[n] = p.roundKSK(ek.ksk[r])
+	}
+	for c := range l.rows[0] {
+		a, b, x, y := l.rows[0][c], l.rows[1][c], l.rows[2][c], l.rows[3][c]
+		for plane := range planes {
+			shift := 8 * (4 - planes + plane)
+			at := ((c/vec.Columns*planes+plane)*p.kskQuads()+q)*vec.Columns + c%vec.Columns
+			binary.LittleEndian.PutUint32(ksk[4*at:], a>>shift&255|b>>shift&255<<8|x>>shift&255<<16|y>>shift<<24)
+		}
 	}
 }
 
@@ -132,7 +181,7 @@ type ServerKey struct {
 	params    Parameters
 	signs     []int64
 	bsk       []float64           // [n/block] blocks in the order of fft.PackBlock
-	ksk       []uint32            // [tiles of 64 columns][(kN-n) t][64]: n mask words, the body, zeros
+	ksk       []byte              // [tile][byte of a word][quad of (kN-n) t rows][vec.Columns][4]: n mask words, the body, zeros
 	expansion *ServerExpansionKey // nil without packed queries
 }
 
@@ -158,7 +207,7 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 	}
 	lit := p.lit
 	n := lit.SmallDimension
-	sk.signs, sk.bsk, sk.ksk = p.Signs(), make([]float64, p.bskFourier()), make([]uint32, p.kskRows()*switchColumns(n))
+	sk.signs, sk.bsk, sk.ksk = p.Signs(), make([]float64, p.bskFourier()), make([]byte, p.kskMemory())
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -172,14 +221,9 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 				load.block(sk.block(b), ek, b)
 				progress.report(int(done.Add(1)), n/lit.BlockLength)
 			}
-			expand := newRowExpander(n)
-			row := make([]uint32, switchColumns(n))
-			for r := w; r < len(ek.ksk); r += workers {
-				expand.row(row[:n], ek.seed, r)
-				row[n] = ek.ksk[r]
-				for c := 0; c < len(row); c += switchTile {
-					copy(sk.ksk[c*len(ek.ksk)+r*switchTile:][:switchTile], row[c:])
-				}
+			quads := newQuadLoader(p)
+			for q := w; q < p.kskQuads(); q += workers {
+				quads.quad(sk.ksk, ek, q)
 			}
 			return nil
 		})

@@ -14,27 +14,58 @@ func (ct *smallLWE) mask() []uint32 { return ct.words[:ct.n] }
 
 func (ct *smallLWE) body() *uint32 { return &ct.words[ct.n] }
 
-// switchTile is the width in words of a tile of the key-switching key: what stays in registers over all rows.
-const switchTile = 64
-
-// switchRows is how many rows of a tile are used on all ciphertexts of a group before the next: 256 KB, which stay in the second-level cache.
-const switchRows = 1024
+// switchRows is how many rows of a tile are used on all ciphertexts of a group before the next: they stay in the second-level cache.
+const switchRows = 512
 
 // switchColumns is n+1 rounded up to whole tiles.
-func switchColumns(n int) int { return (n + 1 + switchTile - 1) / switchTile * switchTile }
+func switchColumns(n int) int { return (n + 1 + vec.Columns - 1) / vec.Columns * vec.Columns }
+
+// coarseLog2Sigma is the least noise of a key-switching key that is kept modulo 2^24: 16 units of it.
+const coarseLog2Sigma = -20
+
+// kskBytes is the number of bytes of each word of the key-switching key, from its most significant one: three where the noise is far above 2^-24, which is a quarter less to
+// read, and else four.
+func (p Parameters) kskBytes() int {
+	if p.lit.Log2SigmaLWE >= coarseLog2Sigma {
+		return 3
+	}
+	return 4
+}
+
+// kskQuads is the number of quads of rows of the key-switching key, the last one filled up with zeros.
+func (p Parameters) kskQuads() int { return (p.kskRows() + 3) / 4 }
+
+// kskMemory is the size of the key-switching key in a server's memory.
+func (p Parameters) kskMemory() int {
+	return p.kskBytes() * 4 * p.kskQuads() * switchColumns(p.lit.SmallDimension)
+}
+
+// roundKSK rounds a word of the key-switching key to the bytes that are kept of it.
+func (p Parameters) roundKSK(w uint32) uint32 {
+	if p.kskBytes() == 3 {
+		return (w + 1<<7) &^ 0xff
+	}
+	return w
+}
+
+// A digit is cut into limbs of limbLog bits, which multiply bytes.
+const limbLog = 7
+
+// kskLimbs is the number of limbs of a digit of the key switch: one, unless its base is very large.
+func (p Parameters) kskLimbs() int { return (p.lit.KeySwitch.BaseLog + limbLog - 1) / limbLog }
 
 // keySwitcher holds the digits of a group of ciphertexts.
 type keySwitcher struct {
 	p      Parameters
-	digits [][]int32  // [group][(kN-n) t]
-	part   [][]int32  // [group] the digits of a chunk of rows
+	digits [][]int8   // [group][limbs][rows of whole quads]
+	part   [][]int8   // [group] the digits of a chunk of rows
 	dst    [][]uint32 // [group] a tile of each ciphertext
 }
 
 func newKeySwitcher(p Parameters) keySwitcher {
-	k := keySwitcher{p: p, part: make([][]int32, maxGroup), dst: make([][]uint32, maxGroup)}
+	k := keySwitcher{p: p, part: make([][]int8, maxGroup), dst: make([][]uint32, maxGroup)}
 	for range maxGroup {
-		k.digits = append(k.digits, make([]int32, p.kskRows()))
+		k.digits = append(k.digits, make([]int8, p.kskLimbs()*4*p.kskQuads()))
 	}
 	return k
 }
@@ -43,7 +74,7 @@ func newKeySwitcher(p Parameters) keySwitcher {
 // prefix of the big one, so only the last kN - n coefficients are switched: b - <a,s> keeps its first n terms as they are, rounded to 32 bits.
 func (k *keySwitcher) keySwitch(key *ServerKey, states []*rotation, src []LWECiphertext) {
 	k.begin(key, states, src)
-	k.switchTiles(key, states, k.digits, 0, switchColumns(k.p.lit.SmallDimension)/switchTile)
+	k.switchTiles(key, states, k.digits, 0, switchColumns(k.p.lit.SmallDimension)/vec.Columns)
 }
 
 // begin writes the digits of the coefficients to be switched, and what is kept of the ciphertexts.
@@ -59,33 +90,57 @@ func (k *keySwitcher) begin(key *ServerKey, states []*rotation, src []LWECiphert
 	}
 }
 
-// switchTiles subtracts the products of digits and key rows in the tiles from <= t < to of the columns. Ciphertexts are the inner loop, so that the key is
-// read once for the group.
-func (k *keySwitcher) switchTiles(key *ServerKey, states []*rotation, digits [][]int32, from, to int) {
-	rows := k.p.kskRows()
+// switchTiles subtracts the products of digits and key rows in the tiles from <= t < to of the columns, plane by plane of the key's bytes. Ciphertexts are the inner
+// loop, so that the key is read once for the group. While one chunk of it is used the next is asked for.
+func (k *keySwitcher) switchTiles(key *ServerKey, states []*rotation, digits [][]int8, from, to int) {
+	planes, limbs, rows := k.p.kskBytes(), k.p.kskLimbs(), 4*k.p.kskQuads()
+	bound := 1 << (min(k.p.lit.KeySwitch.BaseLog, limbLog) - 1)
+	size := rows * vec.Columns
+	end := to * planes * size
 	dst, part := k.dst[:len(states)], k.part[:len(states)]
-	for c := from * switchTile; c < to*switchTile; c += switchTile {
+	for t := from; t < to; t++ {
 		for i, s := range states {
-			dst[i] = s.small.words[c : c+switchTile]
+			dst[i] = s.small.words[t*vec.Columns:][:vec.Columns]
 		}
-		for r := 0; r < rows; r += switchRows {
-			end := min(r+switchRows, rows)
-			for i := range states {
-				part[i] = digits[i][r:end]
+		for plane := range planes {
+			first := (t*planes + plane) * size
+			for r := 0; r < rows; r += switchRows {
+				last := min(r+switchRows, rows)
+				chunk, ahead := key.ksk[first+r*vec.Columns:first+last*vec.Columns], key.ksk[first+last*vec.Columns:min(first+(last+switchRows)*vec.Columns, end)]
+				for limb := range limbs {
+					shift := uint(8*(4-planes+plane) + limbLog*limb)
+					if shift > 31 {
+						break
+					}
+					for i := range states {
+						part[i] = digits[i][limb*rows+r : limb*rows+last]
+					}
+					vec.SubMulBytes(dst, part, chunk, shift, bound, ahead)
+				}
 			}
-			vec.SubMul32(dst, part, key.ksk[c*rows+r*switchTile:c*rows+end*switchTile], switchTile)
 		}
 	}
 }
 
 // decompose writes the digits of all coefficients and returns the mean that their rounding errors have under a key of mean sign/2: taking it out of the body
 // (mean compensation, eprint 2025/809) leaves (kN-n) B^-2t / 48 of the rounding noise.
-func (k *keySwitcher) decompose(digits []int32, mask []uint64, signs []int64) uint64 {
-	g := k.p.lit.KeySwitch
+func (k *keySwitcher) decompose(digits []int8, mask []uint64, signs []int64) uint64 {
+	g, limbs, rows := k.p.lit.KeySwitch, k.p.kskLimbs(), 4*k.p.kskQuads()
 	var sum int64 // of sign_i e_i in units of 2^8 words: kN <= 2^14 terms below 2^(63-8) stay in range for B^t >= 2^6
+	var wide [16]int32
 	for i, a := range mask {
-		e := keySwitchDigits(digits[i*g.Levels:(i+1)*g.Levels], a, g)
+		e := keySwitchDigits(wide[:g.Levels], a, g)
 		sum += signs[i] * (e >> 8)
+		for j, d := range wide[:g.Levels] {
+			// Balanced limbs: the last takes what is left, which is at most half its base like the digit.
+			at := i*g.Levels + j
+			for limb := range limbs - 1 {
+				low := (d+1<<(limbLog-1))&(1<<limbLog-1) - 1<<(limbLog-1)
+				digits[limb*rows+at] = int8(low)
+				d = (d - low) >> limbLog
+			}
+			digits[(limbs-1)*rows+at] = int8(d)
+		}
 	}
 	return uint64(sum << 7)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"testing"
 )
 
@@ -77,6 +78,47 @@ func TestDigitsOfLookupOutputs(t *testing.T) {
 	}
 }
 
+// TestKeySwitchWords compares every word of several ciphertexts with the sum of digits times rows, for digits of one to five limbs and keys of three and four bytes.
+func TestKeySwitchWords(t *testing.T) {
+	for _, g := range []GadgetParams{{1, 16}, {4, 5}, {7, 2}, {8, 3}, {14, 2}, {15, 2}, {30, 2}} {
+		for _, sigma := range []float64{-19, -30} {
+			lit := toyTwo
+			lit.KeySwitch, lit.Log2SigmaLWE = g, sigma
+			k := newKeySet(t, parametersOf(t, lit))
+			n := lit.SmallDimension
+			var src []LWECiphertext
+			var states []*rotation
+			for range 7 {
+				src = append(src, LWECiphertext{Mask: randomWords(k.p.BigDimension()), Body: randomWords(1)[0]})
+				states = append(states, newRotation(k.p))
+			}
+			ks := newKeySwitcher(k.p)
+			ks.keySwitch(k.server, states, src)
+			signs := k.p.Signs()
+			digits := make([]int32, g.Levels)
+			for i, s := range states {
+				want := make([]uint32, n+1)
+				mean := int64(0) // of the rounding errors under a key of mean sign/2
+				for c := range n {
+					want[c] = round32(src[i].Mask[c])
+				}
+				for c, a := range src[i].Mask[n:] {
+					mean += signs[n+c] * (keySwitchDigits(digits, a, g) >> 8)
+					for j, d := range digits {
+						for w, x := range k.server.switchRow(c*g.Levels + j) {
+							want[w] -= uint32(d) * x
+						}
+					}
+				}
+				want[n] += round32(src[i].Body - uint64(mean)<<7)
+				if !slices.Equal(s.small.words[:n+1], want) {
+					t.Fatalf("gadget %v, deviation 2^%g: the words of ciphertext %d differ", g, sigma, i)
+				}
+			}
+		}
+	}
+}
+
 // TestKeySwitchPrefix: ciphertexts whose mask lies in the prefix are passed through exactly.
 func TestKeySwitchPrefix(t *testing.T) {
 	k := keysOf(t, toy)
@@ -142,12 +184,14 @@ func (k keySet) blindRotate(ahat []int, bhat int, table *LookupTable) []GLWECiph
 
 // switchRow gathers row r of the key-switching key: n mask words and the body.
 func (key *ServerKey) switchRow(r int) []uint32 {
-	n, rows := key.params.lit.SmallDimension, key.params.kskRows()
-	var row []uint32
-	for c := 0; c < switchColumns(n); c += switchTile {
-		row = append(row, key.ksk[c*rows+r*switchTile:][:switchTile]...)
+	n, planes, size := key.params.lit.SmallDimension, key.params.kskBytes(), 64*4*((key.params.kskRows()+3)/4)
+	row := make([]uint32, n+1)
+	for c := range row {
+		for b := range planes {
+			row[c] |= uint32(key.ksk[(c/64*planes+b)*size+(r/4*64+c%64)*4+r%4]) << (8 * (4 - planes + b))
+		}
 	}
-	return row[:n+1]
+	return row
 }
 
 // switched returns bhat - sum ahat_i |s_i| mod 2mN: the slot that the blind rotation reads, computed in the clear.

@@ -14,7 +14,7 @@ const (
 
 // largePages asks for pages of 2 MB for a key once it is filled: a lookup streams through tens of megabytes, and page walks would take a tenth
 // of its time. It is advice only: failure changes nothing.
-func largePages[T uint32 | uint64 | float64](x []T) {
+func largePages[T byte | uint64 | float64](x []T) {
 	if len(x) == 0 {
 		return
 	}

@@ -3,4 +3,4 @@
 package tfhe
 
 // largePages does nothing where there is no such advice.
-func largePages[T uint32 | uint64 | float64]([]T) {}
+func largePages[T byte | uint64 | float64]([]T) {}

@@ -234,7 +234,7 @@ func (p Parameters) EvaluationKeyBytes() int64 {
 func (p Parameters) EvaluationKeyMemory() int64 {
 	var bytes int64
 	if p.HasLookups() {
-		bytes = 8*int64(p.bskFourier()) + 4*int64(p.kskRows())*int64(switchColumns(p.lit.SmallDimension))
+		bytes = 8*int64(p.bskFourier()) + int64(p.kskMemory())
 	}
 	if p.HasPacked() {
 		bytes += p.Packed().expansionKeyMemory(p)

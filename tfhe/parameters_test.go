@@ -184,11 +184,11 @@ func TestHashOfEveryField(t *testing.T) {
 
 func TestParameterSizes(t *testing.T) {
 	p := parametersOf(t, set4)
-	// n GGSW of 2 rows of 2048 words, and 1164*5 rows of half a word; in memory 2 polynomials a row, and 885 half words padded to 896.
+	// n GGSW of 2 rows of 2048 words, and 1164*5 rows of half a word; in memory 2 polynomials a row, and 885 words of three bytes padded to 896.
 	if got, want := p.EvaluationKeyBytes(), int64(8*884*2*2048+4*1164*5); got != want {
 		t.Errorf("%d bytes, want %d", got, want)
 	}
-	if got, want := p.EvaluationKeyMemory(), int64(8*884*2*2*2048+4*1164*5*896); got != want {
+	if got, want := p.EvaluationKeyMemory(), int64(8*884*2*2*2048+3*1164*5*896); got != want {
 		t.Errorf("%d bytes in memory, want %d", got, want)
 	}
 	if got := p.GGSWWords(); got != 2*2*2048 {

@@ -4,44 +4,50 @@
 
 package vec
 
-// subMul32x1AVX2 is, for columns that are a positive multiple of 8, at least one row, and a stride in words:
+// subMulBytesx1AVX2 is, for at least one quad and flush >= 1 of them whose sums of products stay below 2^15:
 //
 //	for q := range 1 {
-//		for r := first; r < last; r++ {
-//			for c := range columns {
-//				dst[q][c] -= uint32(digits[q][r]) * rows[(r-first)*stride+c]
+//		for r := range 4 * quads {
+//			for c := range Columns {
+//				dst[q][c] -= uint32(digits[q][r]) * uint32(key[(r/4*Columns+c)*4+r%4]) << shift
 //			}
 //		}
 //	}
 //
+// // so many lines of 64 bytes from ahead on are asked for, up to two a quad
+//
 //go:noescape
-func subMul32x1AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
+func subMulBytesx1AVX2(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int, flush int)
 
-// subMul32x2AVX2 is, for columns that are a positive multiple of 8, at least one row, and a stride in words:
+// subMulBytesx2AVX2 is, for at least one quad and flush >= 1 of them whose sums of products stay below 2^15:
 //
 //	for q := range 2 {
-//		for r := first; r < last; r++ {
-//			for c := range columns {
-//				dst[q][c] -= uint32(digits[q][r]) * rows[(r-first)*stride+c]
+//		for r := range 4 * quads {
+//			for c := range Columns {
+//				dst[q][c] -= uint32(digits[q][r]) * uint32(key[(r/4*Columns+c)*4+r%4]) << shift
 //			}
 //		}
 //	}
 //
+// // so many lines of 64 bytes from ahead on are asked for, up to two a quad
+//
 //go:noescape
-func subMul32x2AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
+func subMulBytesx2AVX2(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int, flush int)
 
-// subMul32x4AVX2 is, for columns that are a positive multiple of 8, at least one row, and a stride in words:
+// subMulBytesx4AVX2 is, for at least one quad and flush >= 1 of them whose sums of products stay below 2^15:
 //
 //	for q := range 4 {
-//		for r := first; r < last; r++ {
-//			for c := range columns {
-//				dst[q][c] -= uint32(digits[q][r]) * rows[(r-first)*stride+c]
+//		for r := range 4 * quads {
+//			for c := range Columns {
+//				dst[q][c] -= uint32(digits[q][r]) * uint32(key[(r/4*Columns+c)*4+r%4]) << shift
 //			}
 //		}
 //	}
 //
+// // so many lines of 64 bytes from ahead on are asked for, up to two a quad
+//
 //go:noescape
-func subMul32x4AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
+func subMulBytesx4AVX2(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int, flush int)
 
 // addSub64AVX2 is, for n words, a positive multiple of 4:
 //

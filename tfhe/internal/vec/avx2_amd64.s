@@ -4,326 +4,371 @@
 
 #include "textflag.h"
 
-// func subMul32x1AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
-// Requires: AVX, AVX2
-TEXT ·subMul32x1AVX2(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ digits+8(FP), CX
-	MOVQ (CX), CX
-	MOVQ rows+16(FP), DX
-	MOVQ stride+24(FP), BX
-	MOVQ columns+48(FP), SI
-	SHLQ $0x02, BX
-	XORQ DI, DI
-	SHRQ $0x03, SI
+// func subMulBytesx1AVX2(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int, flush int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·subMulBytesx1AVX2(SB), NOSPLIT, $0-64
+	MOVQ     dst+0(FP), AX
+	MOVQ     digits+8(FP), CX
+	MOVQ     (CX), CX
+	MOVQ     key+16(FP), DX
+	MOVQ     ahead+40(FP), BX
+	MOVQ     lines+48(FP), SI
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+	MOVQ     shift+32(FP), DI
+	VMOVQ    DI, X1
+	XORQ     DI, DI
 
-tile4:
-	CMPQ    SI, $0x04
-	JLT     done4
-	MOVQ    (AX), R8
-	VMOVDQU (R8)(DI*1), Y0
-	VMOVDQU 32(R8)(DI*1), Y1
-	VMOVDQU 64(R8)(DI*1), Y2
-	VMOVDQU 96(R8)(DI*1), Y3
-	MOVQ    DX, R8
-	MOVQ    first+32(FP), R9
-	MOVQ    last+40(FP), R10
+columns:
+	MOVQ DX, R8
+	XORQ R9, R9
 
-rows4:
-	VMOVDQU      (R8), Y4
-	VMOVDQU      32(R8), Y5
-	VMOVDQU      64(R8), Y6
-	VMOVDQU      96(R8), Y7
-	VPBROADCASTD (CX)(R9*4), Y8
-	VPMULLD      Y4, Y8, Y4
-	VPSUBD       Y4, Y0, Y0
-	VPMULLD      Y5, Y8, Y4
-	VPSUBD       Y4, Y1, Y1
-	VPMULLD      Y6, Y8, Y4
-	VPSUBD       Y4, Y2, Y2
-	VPMULLD      Y7, Y8, Y4
-	VPSUBD       Y4, Y3, Y3
-	ADDQ         BX, R8
-	INCQ         R9
-	CMPQ         R9, R10
-	JLT          rows4
-	MOVQ         (AX), R8
-	VMOVDQU      Y0, (R8)(DI*1)
-	VMOVDQU      Y1, 32(R8)(DI*1)
-	VMOVDQU      Y2, 64(R8)(DI*1)
-	VMOVDQU      Y3, 96(R8)(DI*1)
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x00000080, DX
-	SUBQ         $0x04, SI
-	JMP          tile4
+sums:
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	MOVQ    flush+56(FP), R10
+	ADDQ    R9, R10
+	MOVQ    quads+24(FP), R11
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
 
-done4:
-tile1:
-	CMPQ    SI, $0x01
-	JLT     done1
-	MOVQ    (AX), R8
-	VMOVDQU (R8)(DI*1), Y0
-	MOVQ    DX, R8
-	MOVQ    first+32(FP), R9
-	MOVQ    last+40(FP), R10
-
-rows1:
-	VMOVDQU      (R8), Y1
-	VPBROADCASTD (CX)(R9*4), Y2
-	VPMULLD      Y1, Y2, Y1
-	VPSUBD       Y1, Y0, Y0
-	ADDQ         BX, R8
-	INCQ         R9
-	CMPQ         R9, R10
-	JLT          rows1
-	MOVQ         (AX), R8
-	VMOVDQU      Y0, (R8)(DI*1)
-	ADDQ         $0x00000020, DI
-	ADDQ         $0x00000020, DX
-	SUBQ         $0x01, SI
-	JMP          tile1
-
-done1:
-	VZEROUPPER
-	RET
-
-// func subMul32x2AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
-// Requires: AVX, AVX2
-TEXT ·subMul32x2AVX2(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ digits+8(FP), CX
-	MOVQ (CX), DX
-	MOVQ 24(CX), CX
-	MOVQ rows+16(FP), BX
-	MOVQ stride+24(FP), SI
-	MOVQ columns+48(FP), DI
-	SHLQ $0x02, SI
-	XORQ R8, R8
-	SHRQ $0x03, DI
-
-tile4:
-	CMPQ    DI, $0x04
-	JLT     done4
-	MOVQ    (AX), R9
-	VMOVDQU (R9)(R8*1), Y0
-	VMOVDQU 32(R9)(R8*1), Y1
-	VMOVDQU 64(R9)(R8*1), Y2
-	VMOVDQU 96(R9)(R8*1), Y3
-	MOVQ    24(AX), R9
-	VMOVDQU (R9)(R8*1), Y4
-	VMOVDQU 32(R9)(R8*1), Y5
-	VMOVDQU 64(R9)(R8*1), Y6
-	VMOVDQU 96(R9)(R8*1), Y7
-	MOVQ    BX, R9
-	MOVQ    first+32(FP), R10
-	MOVQ    last+40(FP), R11
-
-rows4:
-	VMOVDQU      (R9), Y8
-	VMOVDQU      32(R9), Y9
-	VMOVDQU      64(R9), Y10
-	VMOVDQU      96(R9), Y11
-	VPBROADCASTD (DX)(R10*4), Y12
-	VPMULLD      Y8, Y12, Y13
-	VPSUBD       Y13, Y0, Y0
-	VPMULLD      Y9, Y12, Y13
-	VPSUBD       Y13, Y1, Y1
-	VPMULLD      Y10, Y12, Y13
-	VPSUBD       Y13, Y2, Y2
-	VPMULLD      Y11, Y12, Y13
-	VPSUBD       Y13, Y3, Y3
-	VPBROADCASTD (CX)(R10*4), Y12
-	VPMULLD      Y8, Y12, Y8
-	VPSUBD       Y8, Y4, Y4
-	VPMULLD      Y9, Y12, Y8
-	VPSUBD       Y8, Y5, Y5
-	VPMULLD      Y10, Y12, Y8
-	VPSUBD       Y8, Y6, Y6
-	VPMULLD      Y11, Y12, Y8
-	VPSUBD       Y8, Y7, Y7
-	ADDQ         SI, R9
-	INCQ         R10
-	CMPQ         R10, R11
-	JLT          rows4
-	MOVQ         (AX), R9
-	VMOVDQU      Y0, (R9)(R8*1)
-	VMOVDQU      Y1, 32(R9)(R8*1)
-	VMOVDQU      Y2, 64(R9)(R8*1)
-	VMOVDQU      Y3, 96(R9)(R8*1)
-	MOVQ         24(AX), R9
-	VMOVDQU      Y4, (R9)(R8*1)
-	VMOVDQU      Y5, 32(R9)(R8*1)
-	VMOVDQU      Y6, 64(R9)(R8*1)
-	VMOVDQU      Y7, 96(R9)(R8*1)
-	ADDQ         $0x00000080, R8
+rows:
+	VPBROADCASTD (CX)(R9*4), Y10
+	VMOVDQU      (R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y2, Y2
+	VMOVDQU      32(R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y3, Y3
+	VMOVDQU      64(R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y4, Y4
+	VMOVDQU      96(R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y5, Y5
+	VMOVDQU      128(R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y6, Y6
+	VMOVDQU      160(R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y7, Y7
+	VMOVDQU      192(R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y8, Y8
+	VMOVDQU      224(R8)(DI*1), Y11
+	VPMADDUBSW   Y10, Y11, Y11
+	VPADDW       Y11, Y9, Y9
+	TESTQ        SI, SI
+	JLE          asked
+	PREFETCHT1   (BX)
+	PREFETCHT1   64(BX)
 	ADDQ         $0x00000080, BX
-	SUBQ         $0x04, DI
-	JMP          tile4
+	SUBQ         $0x02, SI
 
-done4:
-tile1:
-	CMPQ    DI, $0x01
-	JLT     done1
-	MOVQ    (AX), R9
-	VMOVDQU (R9)(R8*1), Y0
-	MOVQ    24(AX), R9
-	VMOVDQU (R9)(R8*1), Y1
-	MOVQ    BX, R9
-	MOVQ    first+32(FP), R10
-	MOVQ    last+40(FP), R11
-
-rows1:
-	VMOVDQU      (R9), Y2
-	VPBROADCASTD (DX)(R10*4), Y3
-	VPMULLD      Y2, Y3, Y3
-	VPSUBD       Y3, Y0, Y0
-	VPBROADCASTD (CX)(R10*4), Y3
-	VPMULLD      Y2, Y3, Y2
-	VPSUBD       Y2, Y1, Y1
-	ADDQ         SI, R9
-	INCQ         R10
-	CMPQ         R10, R11
-	JLT          rows1
-	MOVQ         (AX), R9
-	VMOVDQU      Y0, (R9)(R8*1)
-	MOVQ         24(AX), R9
-	VMOVDQU      Y1, (R9)(R8*1)
-	ADDQ         $0x00000020, R8
-	ADDQ         $0x00000020, BX
-	SUBQ         $0x01, DI
-	JMP          tile1
-
-done1:
+asked:
+	ADDQ     $0x00000100, R8
+	INCQ     R9
+	CMPQ     R9, R10
+	JLT      rows
+	MOVQ     (AX), R10
+	VPMADDWD Y0, Y2, Y2
+	VPSLLD   X1, Y2, Y2
+	VMOVDQU  (R10)(DI*1), Y10
+	VPSUBD   Y2, Y10, Y10
+	VMOVDQU  Y10, (R10)(DI*1)
+	VPMADDWD Y0, Y3, Y3
+	VPSLLD   X1, Y3, Y3
+	VMOVDQU  32(R10)(DI*1), Y10
+	VPSUBD   Y3, Y10, Y10
+	VMOVDQU  Y10, 32(R10)(DI*1)
+	VPMADDWD Y0, Y4, Y4
+	VPSLLD   X1, Y4, Y4
+	VMOVDQU  64(R10)(DI*1), Y10
+	VPSUBD   Y4, Y10, Y10
+	VMOVDQU  Y10, 64(R10)(DI*1)
+	VPMADDWD Y0, Y5, Y5
+	VPSLLD   X1, Y5, Y5
+	VMOVDQU  96(R10)(DI*1), Y10
+	VPSUBD   Y5, Y10, Y10
+	VMOVDQU  Y10, 96(R10)(DI*1)
+	VPMADDWD Y0, Y6, Y6
+	VPSLLD   X1, Y6, Y6
+	VMOVDQU  128(R10)(DI*1), Y10
+	VPSUBD   Y6, Y10, Y10
+	VMOVDQU  Y10, 128(R10)(DI*1)
+	VPMADDWD Y0, Y7, Y7
+	VPSLLD   X1, Y7, Y7
+	VMOVDQU  160(R10)(DI*1), Y10
+	VPSUBD   Y7, Y10, Y10
+	VMOVDQU  Y10, 160(R10)(DI*1)
+	VPMADDWD Y0, Y8, Y8
+	VPSLLD   X1, Y8, Y8
+	VMOVDQU  192(R10)(DI*1), Y10
+	VPSUBD   Y8, Y10, Y10
+	VMOVDQU  Y10, 192(R10)(DI*1)
+	VPMADDWD Y0, Y9, Y9
+	VPSLLD   X1, Y9, Y9
+	VMOVDQU  224(R10)(DI*1), Y10
+	VPSUBD   Y9, Y10, Y10
+	VMOVDQU  Y10, 224(R10)(DI*1)
+	MOVQ     quads+24(FP), R11
+	CMPQ     R9, R11
+	JLT      sums
+	ADDQ     $0x00000100, DI
+	CMPQ     DI, $0x00000100
+	JLT      columns
 	VZEROUPPER
 	RET
 
-// func subMul32x4AVX2(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
-// Requires: AVX, AVX2
-TEXT ·subMul32x4AVX2(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ digits+8(FP), CX
-	MOVQ (CX), DX
-	MOVQ 24(CX), BX
-	MOVQ 48(CX), SI
-	MOVQ 72(CX), CX
-	MOVQ rows+16(FP), DI
-	MOVQ stride+24(FP), R8
-	MOVQ columns+48(FP), R9
-	SHLQ $0x02, R8
+// func subMulBytesx2AVX2(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int, flush int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·subMulBytesx2AVX2(SB), NOSPLIT, $0-64
+	MOVQ     dst+0(FP), AX
+	MOVQ     digits+8(FP), CX
+	MOVQ     (CX), DX
+	MOVQ     24(CX), CX
+	MOVQ     key+16(FP), BX
+	MOVQ     ahead+40(FP), SI
+	MOVQ     lines+48(FP), DI
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+	MOVQ     shift+32(FP), R8
+	VMOVQ    R8, X1
+	XORQ     R8, R8
+
+columns:
+	MOVQ BX, R9
 	XORQ R10, R10
-	SHRQ $0x03, R9
 
-tile2:
-	CMPQ    R9, $0x02
-	JLT     done2
-	MOVQ    (AX), R11
-	VMOVDQU (R11)(R10*1), Y0
-	VMOVDQU 32(R11)(R10*1), Y1
-	MOVQ    24(AX), R11
-	VMOVDQU (R11)(R10*1), Y2
-	VMOVDQU 32(R11)(R10*1), Y3
-	MOVQ    48(AX), R11
-	VMOVDQU (R11)(R10*1), Y4
-	VMOVDQU 32(R11)(R10*1), Y5
-	MOVQ    72(AX), R11
-	VMOVDQU (R11)(R10*1), Y6
-	VMOVDQU 32(R11)(R10*1), Y7
-	MOVQ    DI, R11
-	MOVQ    first+32(FP), R12
-	MOVQ    last+40(FP), R13
+sums:
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	MOVQ    flush+56(FP), R11
+	ADDQ    R10, R11
+	MOVQ    quads+24(FP), R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
 
-rows2:
-	VMOVDQU      (R11), Y8
-	VMOVDQU      32(R11), Y9
-	VPBROADCASTD (DX)(R12*4), Y10
-	VPMULLD      Y8, Y10, Y11
-	VPSUBD       Y11, Y0, Y0
-	VPMULLD      Y9, Y10, Y11
-	VPSUBD       Y11, Y1, Y1
-	VPBROADCASTD (BX)(R12*4), Y10
-	VPMULLD      Y8, Y10, Y11
-	VPSUBD       Y11, Y2, Y2
-	VPMULLD      Y9, Y10, Y11
-	VPSUBD       Y11, Y3, Y3
-	VPBROADCASTD (SI)(R12*4), Y10
-	VPMULLD      Y8, Y10, Y11
-	VPSUBD       Y11, Y4, Y4
-	VPMULLD      Y9, Y10, Y11
-	VPSUBD       Y11, Y5, Y5
-	VPBROADCASTD (CX)(R12*4), Y10
-	VPMULLD      Y8, Y10, Y8
-	VPSUBD       Y8, Y6, Y6
-	VPMULLD      Y9, Y10, Y8
-	VPSUBD       Y8, Y7, Y7
-	ADDQ         R8, R11
-	INCQ         R12
-	CMPQ         R12, R13
-	JLT          rows2
-	MOVQ         (AX), R11
-	VMOVDQU      Y0, (R11)(R10*1)
-	VMOVDQU      Y1, 32(R11)(R10*1)
-	MOVQ         24(AX), R11
-	VMOVDQU      Y2, (R11)(R10*1)
-	VMOVDQU      Y3, 32(R11)(R10*1)
-	MOVQ         48(AX), R11
-	VMOVDQU      Y4, (R11)(R10*1)
-	VMOVDQU      Y5, 32(R11)(R10*1)
-	MOVQ         72(AX), R11
-	VMOVDQU      Y6, (R11)(R10*1)
-	VMOVDQU      Y7, 32(R11)(R10*1)
-	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, DI
+rows:
+	VMOVDQU      (R9)(R8*1), Y10
+	VMOVDQU      32(R9)(R8*1), Y11
+	VMOVDQU      64(R9)(R8*1), Y12
+	VMOVDQU      96(R9)(R8*1), Y13
+	VPBROADCASTD (DX)(R10*4), Y14
+	VPMADDUBSW   Y14, Y10, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y11, Y15
+	VPADDW       Y15, Y3, Y3
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y15
+	VPADDW       Y15, Y5, Y5
+	VPBROADCASTD (CX)(R10*4), Y14
+	VPMADDUBSW   Y14, Y10, Y10
+	VPADDW       Y10, Y6, Y6
+	VPMADDUBSW   Y14, Y11, Y10
+	VPADDW       Y10, Y7, Y7
+	VPMADDUBSW   Y14, Y12, Y10
+	VPADDW       Y10, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y10
+	VPADDW       Y10, Y9, Y9
+	TESTQ        DI, DI
+	JLE          asked
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, DI
+
+asked:
+	ADDQ     $0x00000100, R9
+	INCQ     R10
+	CMPQ     R10, R11
+	JLT      rows
+	MOVQ     (AX), R11
+	VPMADDWD Y0, Y2, Y2
+	VPSLLD   X1, Y2, Y2
+	VMOVDQU  (R11)(R8*1), Y10
+	VPSUBD   Y2, Y10, Y10
+	VMOVDQU  Y10, (R11)(R8*1)
+	VPMADDWD Y0, Y3, Y3
+	VPSLLD   X1, Y3, Y3
+	VMOVDQU  32(R11)(R8*1), Y10
+	VPSUBD   Y3, Y10, Y10
+	VMOVDQU  Y10, 32(R11)(R8*1)
+	VPMADDWD Y0, Y4, Y4
+	VPSLLD   X1, Y4, Y4
+	VMOVDQU  64(R11)(R8*1), Y10
+	VPSUBD   Y4, Y10, Y10
+	VMOVDQU  Y10, 64(R11)(R8*1)
+	VPMADDWD Y0, Y5, Y5
+	VPSLLD   X1, Y5, Y5
+	VMOVDQU  96(R11)(R8*1), Y10
+	VPSUBD   Y5, Y10, Y10
+	VMOVDQU  Y10, 96(R11)(R8*1)
+	MOVQ     24(AX), R11
+	VPMADDWD Y0, Y6, Y6
+	VPSLLD   X1, Y6, Y6
+	VMOVDQU  (R11)(R8*1), Y10
+	VPSUBD   Y6, Y10, Y10
+	VMOVDQU  Y10, (R11)(R8*1)
+	VPMADDWD Y0, Y7, Y7
+	VPSLLD   X1, Y7, Y7
+	VMOVDQU  32(R11)(R8*1), Y10
+	VPSUBD   Y7, Y10, Y10
+	VMOVDQU  Y10, 32(R11)(R8*1)
+	VPMADDWD Y0, Y8, Y8
+	VPSLLD   X1, Y8, Y8
+	VMOVDQU  64(R11)(R8*1), Y10
+	VPSUBD   Y8, Y10, Y10
+	VMOVDQU  Y10, 64(R11)(R8*1)
+	VPMADDWD Y0, Y9, Y9
+	VPSLLD   X1, Y9, Y9
+	VMOVDQU  96(R11)(R8*1), Y10
+	VPSUBD   Y9, Y10, Y10
+	VMOVDQU  Y10, 96(R11)(R8*1)
+	MOVQ     quads+24(FP), R12
+	CMPQ     R10, R12
+	JLT      sums
+	ADDQ     $0x00000080, R8
+	CMPQ     R8, $0x00000100
+	JLT      columns
+	VZEROUPPER
+	RET
+
+// func subMulBytesx4AVX2(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int, flush int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·subMulBytesx4AVX2(SB), NOSPLIT, $0-64
+	MOVQ     dst+0(FP), AX
+	MOVQ     digits+8(FP), CX
+	MOVQ     (CX), DX
+	MOVQ     24(CX), BX
+	MOVQ     48(CX), SI
+	MOVQ     72(CX), CX
+	MOVQ     key+16(FP), DI
+	MOVQ     ahead+40(FP), R8
+	MOVQ     lines+48(FP), R9
+	VPCMPEQW Y0, Y0, Y0
+	VPSRLW   $0x0f, Y0, Y0
+	MOVQ     shift+32(FP), R10
+	VMOVQ    R10, X1
+	XORQ     R10, R10
+
+columns:
+	MOVQ DI, R11
+	XORQ R12, R12
+
+sums:
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	VPXOR   Y9, Y9, Y9
+	MOVQ    flush+56(FP), R13
+	ADDQ    R12, R13
+	MOVQ    quads+24(FP), R14
+	CMPQ    R13, R14
+	CMOVQGT R14, R13
+
+rows:
+	VMOVDQU      (R11)(R10*1), Y10
+	VMOVDQU      32(R11)(R10*1), Y11
+	VPBROADCASTD (DX)(R12*4), Y12
+	VPMADDUBSW   Y12, Y10, Y13
+	VPADDW       Y13, Y2, Y2
+	VPMADDUBSW   Y12, Y11, Y13
+	VPADDW       Y13, Y3, Y3
+	VPBROADCASTD (BX)(R12*4), Y12
+	VPMADDUBSW   Y12, Y10, Y13
+	VPADDW       Y13, Y4, Y4
+	VPMADDUBSW   Y12, Y11, Y13
+	VPADDW       Y13, Y5, Y5
+	VPBROADCASTD (SI)(R12*4), Y12
+	VPMADDUBSW   Y12, Y10, Y13
+	VPADDW       Y13, Y6, Y6
+	VPMADDUBSW   Y12, Y11, Y13
+	VPADDW       Y13, Y7, Y7
+	VPBROADCASTD (CX)(R12*4), Y12
+	VPMADDUBSW   Y12, Y10, Y10
+	VPADDW       Y10, Y8, Y8
+	VPMADDUBSW   Y12, Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	TESTQ        R9, R9
+	JLE          asked
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R9
-	JMP          tile2
 
-done2:
-tile1:
-	CMPQ    R9, $0x01
-	JLT     done1
-	MOVQ    (AX), R11
-	VMOVDQU (R11)(R10*1), Y0
-	MOVQ    24(AX), R11
-	VMOVDQU (R11)(R10*1), Y1
-	MOVQ    48(AX), R11
-	VMOVDQU (R11)(R10*1), Y2
-	MOVQ    72(AX), R11
-	VMOVDQU (R11)(R10*1), Y3
-	MOVQ    DI, R11
-	MOVQ    first+32(FP), R12
-	MOVQ    last+40(FP), R13
-
-rows1:
-	VMOVDQU      (R11), Y4
-	VPBROADCASTD (DX)(R12*4), Y5
-	VPMULLD      Y4, Y5, Y5
-	VPSUBD       Y5, Y0, Y0
-	VPBROADCASTD (BX)(R12*4), Y5
-	VPMULLD      Y4, Y5, Y5
-	VPSUBD       Y5, Y1, Y1
-	VPBROADCASTD (SI)(R12*4), Y5
-	VPMULLD      Y4, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPBROADCASTD (CX)(R12*4), Y5
-	VPMULLD      Y4, Y5, Y4
-	VPSUBD       Y4, Y3, Y3
-	ADDQ         R8, R11
-	INCQ         R12
-	CMPQ         R12, R13
-	JLT          rows1
-	MOVQ         (AX), R11
-	VMOVDQU      Y0, (R11)(R10*1)
-	MOVQ         24(AX), R11
-	VMOVDQU      Y1, (R11)(R10*1)
-	MOVQ         48(AX), R11
-	VMOVDQU      Y2, (R11)(R10*1)
-	MOVQ         72(AX), R11
-	VMOVDQU      Y3, (R11)(R10*1)
-	ADDQ         $0x00000020, R10
-	ADDQ         $0x00000020, DI
-	SUBQ         $0x01, R9
-	JMP          tile1
-
-done1:
+asked:
+	ADDQ     $0x00000100, R11
+	INCQ     R12
+	CMPQ     R12, R13
+	JLT      rows
+	MOVQ     (AX), R13
+	VPMADDWD Y0, Y2, Y2
+	VPSLLD   X1, Y2, Y2
+	VMOVDQU  (R13)(R10*1), Y10
+	VPSUBD   Y2, Y10, Y10
+	VMOVDQU  Y10, (R13)(R10*1)
+	VPMADDWD Y0, Y3, Y3
+	VPSLLD   X1, Y3, Y3
+	VMOVDQU  32(R13)(R10*1), Y10
+	VPSUBD   Y3, Y10, Y10
+	VMOVDQU  Y10, 32(R13)(R10*1)
+	MOVQ     24(AX), R13
+	VPMADDWD Y0, Y4, Y4
+	VPSLLD   X1, Y4, Y4
+	VMOVDQU  (R13)(R10*1), Y10
+	VPSUBD   Y4, Y10, Y10
+	VMOVDQU  Y10, (R13)(R10*1)
+	VPMADDWD Y0, Y5, Y5
+	VPSLLD   X1, Y5, Y5
+	VMOVDQU  32(R13)(R10*1), Y10
+	VPSUBD   Y5, Y10, Y10
+	VMOVDQU  Y10, 32(R13)(R10*1)
+	MOVQ     48(AX), R13
+	VPMADDWD Y0, Y6, Y6
+	VPSLLD   X1, Y6, Y6
+	VMOVDQU  (R13)(R10*1), Y10
+	VPSUBD   Y6, Y10, Y10
+	VMOVDQU  Y10, (R13)(R10*1)
+	VPMADDWD Y0, Y7, Y7
+	VPSLLD   X1, Y7, Y7
+	VMOVDQU  32(R13)(R10*1), Y10
+	VPSUBD   Y7, Y10, Y10
+	VMOVDQU  Y10, 32(R13)(R10*1)
+	MOVQ     72(AX), R13
+	VPMADDWD Y0, Y8, Y8
+	VPSLLD   X1, Y8, Y8
+	VMOVDQU  (R13)(R10*1), Y10
+	VPSUBD   Y8, Y10, Y10
+	VMOVDQU  Y10, (R13)(R10*1)
+	VPMADDWD Y0, Y9, Y9
+	VPSLLD   X1, Y9, Y9
+	VMOVDQU  32(R13)(R10*1), Y10
+	VPSUBD   Y9, Y10, Y10
+	VMOVDQU  Y10, 32(R13)(R10*1)
+	MOVQ     quads+24(FP), R14
+	CMPQ     R12, R14
+	JLT      sums
+	ADDQ     $0x00000040, R10
+	CMPQ     R10, $0x00000100
+	JLT      columns
 	VZEROUPPER
 	RET
 

@@ -4,360 +4,291 @@
 
 #include "textflag.h"
 
-// func subMul32x1AVX512(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
-// Requires: AVX, AVX512F
-TEXT ·subMul32x1AVX512(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ digits+8(FP), CX
-	MOVQ (CX), CX
-	MOVQ rows+16(FP), DX
-	MOVQ stride+24(FP), BX
-	MOVQ columns+48(FP), SI
-	SHLQ $0x02, BX
-	XORQ DI, DI
-	SHRQ $0x04, SI
+// func subMulBytesx1AVX512(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·subMulBytesx1AVX512(SB), NOSPLIT, $0-56
+	MOVQ   dst+0(FP), AX
+	MOVQ   digits+8(FP), CX
+	MOVQ   (CX), CX
+	MOVQ   key+16(FP), DX
+	MOVQ   quads+24(FP), BX
+	MOVQ   ahead+40(FP), SI
+	MOVQ   lines+48(FP), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	XORQ   R8, R8
 
-tile4:
-	CMPQ      SI, $0x04
-	JLT       done4
-	MOVQ      (AX), R8
-	VMOVDQU64 (R8)(DI*1), Z0
-	VMOVDQU64 64(R8)(DI*1), Z1
-	VMOVDQU64 128(R8)(DI*1), Z2
-	VMOVDQU64 192(R8)(DI*1), Z3
-	MOVQ      DX, R8
-	MOVQ      first+32(FP), R9
-	MOVQ      last+40(FP), R10
+rows:
+	VMOVDQU64    (DX), Z4
+	VMOVDQU64    64(DX), Z5
+	VMOVDQU64    128(DX), Z6
+	VMOVDQU64    192(DX), Z7
+	VPBROADCASTD (CX)(R8*4), Z8
+	VPDPBUSD     Z8, Z4, Z0
+	VPDPBUSD     Z8, Z5, Z1
+	VPDPBUSD     Z8, Z6, Z2
+	VPDPBUSD     Z8, Z7, Z3
+	TESTQ        DI, DI
+	JLE          asked
+	PREFETCHT1   (SI)
+	PREFETCHT1   64(SI)
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, DI
 
-rows4:
-	VMOVDQU64    (R8), Z4
-	VMOVDQU64    64(R8), Z5
-	VMOVDQU64    128(R8), Z6
-	VMOVDQU64    192(R8), Z7
-	VPBROADCASTD (CX)(R9*4), Z8
-	VPMULLD      Z4, Z8, Z4
-	VPSUBD       Z4, Z0, Z0
-	VPMULLD      Z5, Z8, Z4
-	VPSUBD       Z4, Z1, Z1
-	VPMULLD      Z6, Z8, Z4
-	VPSUBD       Z4, Z2, Z2
-	VPMULLD      Z7, Z8, Z4
-	VPSUBD       Z4, Z3, Z3
-	ADDQ         BX, R8
-	INCQ         R9
-	CMPQ         R9, R10
-	JLT          rows4
-	MOVQ         (AX), R8
-	VMOVDQU64    Z0, (R8)(DI*1)
-	VMOVDQU64    Z1, 64(R8)(DI*1)
-	VMOVDQU64    Z2, 128(R8)(DI*1)
-	VMOVDQU64    Z3, 192(R8)(DI*1)
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x00000100, DX
-	SUBQ         $0x04, SI
-	JMP          tile4
-
-done4:
-tile1:
-	CMPQ      SI, $0x01
-	JLT       done1
-	MOVQ      (AX), R8
-	VMOVDQU64 (R8)(DI*1), Z0
-	MOVQ      DX, R8
-	MOVQ      first+32(FP), R9
-	MOVQ      last+40(FP), R10
-
-rows1:
-	VMOVDQU64    (R8), Z1
-	VPBROADCASTD (CX)(R9*4), Z2
-	VPMULLD      Z1, Z2, Z1
-	VPSUBD       Z1, Z0, Z0
-	ADDQ         BX, R8
-	INCQ         R9
-	CMPQ         R9, R10
-	JLT          rows1
-	MOVQ         (AX), R8
-	VMOVDQU64    Z0, (R8)(DI*1)
-	ADDQ         $0x00000040, DI
-	ADDQ         $0x00000040, DX
-	SUBQ         $0x01, SI
-	JMP          tile1
-
-done1:
+asked:
+	ADDQ      $0x00000100, DX
+	INCQ      R8
+	CMPQ      R8, BX
+	JLT       rows
+	MOVQ      shift+32(FP), CX
+	VMOVQ     CX, X4
+	MOVQ      (AX), AX
+	VPSLLD    X4, Z0, Z0
+	VMOVDQU64 (AX), Z5
+	VPSUBD    Z0, Z5, Z5
+	VMOVDQU64 Z5, (AX)
+	VPSLLD    X4, Z1, Z1
+	VMOVDQU64 64(AX), Z0
+	VPSUBD    Z1, Z0, Z0
+	VMOVDQU64 Z0, 64(AX)
+	VPSLLD    X4, Z2, Z2
+	VMOVDQU64 128(AX), Z0
+	VPSUBD    Z2, Z0, Z0
+	VMOVDQU64 Z0, 128(AX)
+	VPSLLD    X4, Z3, Z3
+	VMOVDQU64 192(AX), Z0
+	VPSUBD    Z3, Z0, Z0
+	VMOVDQU64 Z0, 192(AX)
 	VZEROUPPER
 	RET
 
-// func subMul32x2AVX512(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
-// Requires: AVX, AVX512F
-TEXT ·subMul32x2AVX512(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ digits+8(FP), CX
-	MOVQ (CX), DX
-	MOVQ 24(CX), CX
-	MOVQ rows+16(FP), BX
-	MOVQ stride+24(FP), SI
-	MOVQ columns+48(FP), DI
-	SHLQ $0x02, SI
-	XORQ R8, R8
-	SHRQ $0x04, DI
+// func subMulBytesx2AVX512(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·subMulBytesx2AVX512(SB), NOSPLIT, $0-56
+	MOVQ   dst+0(FP), AX
+	MOVQ   digits+8(FP), CX
+	MOVQ   (CX), DX
+	MOVQ   24(CX), CX
+	MOVQ   key+16(FP), BX
+	MOVQ   quads+24(FP), SI
+	MOVQ   ahead+40(FP), DI
+	MOVQ   lines+48(FP), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	XORQ   R9, R9
 
-tile4:
-	CMPQ      DI, $0x04
-	JLT       done4
-	MOVQ      (AX), R9
-	VMOVDQU64 (R9)(R8*1), Z0
-	VMOVDQU64 64(R9)(R8*1), Z1
-	VMOVDQU64 128(R9)(R8*1), Z2
-	VMOVDQU64 192(R9)(R8*1), Z3
-	MOVQ      24(AX), R9
-	VMOVDQU64 (R9)(R8*1), Z4
-	VMOVDQU64 64(R9)(R8*1), Z5
-	VMOVDQU64 128(R9)(R8*1), Z6
-	VMOVDQU64 192(R9)(R8*1), Z7
-	MOVQ      BX, R9
-	MOVQ      first+32(FP), R10
-	MOVQ      last+40(FP), R11
+rows:
+	VMOVDQU64    (BX), Z8
+	VMOVDQU64    64(BX), Z9
+	VMOVDQU64    128(BX), Z10
+	VMOVDQU64    192(BX), Z11
+	VPBROADCASTD (DX)(R9*4), Z12
+	VPDPBUSD     Z12, Z8, Z0
+	VPDPBUSD     Z12, Z9, Z1
+	VPDPBUSD     Z12, Z10, Z2
+	VPDPBUSD     Z12, Z11, Z3
+	VPBROADCASTD (CX)(R9*4), Z12
+	VPDPBUSD     Z12, Z8, Z4
+	VPDPBUSD     Z12, Z9, Z5
+	VPDPBUSD     Z12, Z10, Z6
+	VPDPBUSD     Z12, Z11, Z7
+	TESTQ        R8, R8
+	JLE          asked
+	PREFETCHT1   (DI)
+	PREFETCHT1   64(DI)
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x02, R8
 
-rows4:
-	VMOVDQU64    (R9), Z8
-	VMOVDQU64    64(R9), Z9
-	VMOVDQU64    128(R9), Z10
-	VMOVDQU64    192(R9), Z11
-	VPBROADCASTD (DX)(R10*4), Z12
-	VPMULLD      Z8, Z12, Z13
-	VPSUBD       Z13, Z0, Z0
-	VPMULLD      Z9, Z12, Z13
-	VPSUBD       Z13, Z1, Z1
-	VPMULLD      Z10, Z12, Z13
-	VPSUBD       Z13, Z2, Z2
-	VPMULLD      Z11, Z12, Z13
-	VPSUBD       Z13, Z3, Z3
-	VPBROADCASTD (CX)(R10*4), Z12
-	VPMULLD      Z8, Z12, Z8
-	VPSUBD       Z8, Z4, Z4
-	VPMULLD      Z9, Z12, Z8
-	VPSUBD       Z8, Z5, Z5
-	VPMULLD      Z10, Z12, Z8
-	VPSUBD       Z8, Z6, Z6
-	VPMULLD      Z11, Z12, Z8
-	VPSUBD       Z8, Z7, Z7
-	ADDQ         SI, R9
-	INCQ         R10
-	CMPQ         R10, R11
-	JLT          rows4
-	MOVQ         (AX), R9
-	VMOVDQU64    Z0, (R9)(R8*1)
-	VMOVDQU64    Z1, 64(R9)(R8*1)
-	VMOVDQU64    Z2, 128(R9)(R8*1)
-	VMOVDQU64    Z3, 192(R9)(R8*1)
-	MOVQ         24(AX), R9
-	VMOVDQU64    Z4, (R9)(R8*1)
-	VMOVDQU64    Z5, 64(R9)(R8*1)
-	VMOVDQU64    Z6, 128(R9)(R8*1)
-	VMOVDQU64    Z7, 192(R9)(R8*1)
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x00000100, BX
-	SUBQ         $0x04, DI
-	JMP          tile4
-
-done4:
-tile1:
-	CMPQ      DI, $0x01
-	JLT       done1
-	MOVQ      (AX), R9
-	VMOVDQU64 (R9)(R8*1), Z0
-	MOVQ      24(AX), R9
-	VMOVDQU64 (R9)(R8*1), Z1
-	MOVQ      BX, R9
-	MOVQ      first+32(FP), R10
-	MOVQ      last+40(FP), R11
-
-rows1:
-	VMOVDQU64    (R9), Z2
-	VPBROADCASTD (DX)(R10*4), Z3
-	VPMULLD      Z2, Z3, Z3
-	VPSUBD       Z3, Z0, Z0
-	VPBROADCASTD (CX)(R10*4), Z3
-	VPMULLD      Z2, Z3, Z2
-	VPSUBD       Z2, Z1, Z1
-	ADDQ         SI, R9
-	INCQ         R10
-	CMPQ         R10, R11
-	JLT          rows1
-	MOVQ         (AX), R9
-	VMOVDQU64    Z0, (R9)(R8*1)
-	MOVQ         24(AX), R9
-	VMOVDQU64    Z1, (R9)(R8*1)
-	ADDQ         $0x00000040, R8
-	ADDQ         $0x00000040, BX
-	SUBQ         $0x01, DI
-	JMP          tile1
-
-done1:
+asked:
+	ADDQ      $0x00000100, BX
+	INCQ      R9
+	CMPQ      R9, SI
+	JLT       rows
+	MOVQ      shift+32(FP), CX
+	VMOVQ     CX, X8
+	MOVQ      (AX), CX
+	VPSLLD    X8, Z0, Z0
+	VMOVDQU64 (CX), Z9
+	VPSUBD    Z0, Z9, Z9
+	VMOVDQU64 Z9, (CX)
+	VPSLLD    X8, Z1, Z1
+	VMOVDQU64 64(CX), Z0
+	VPSUBD    Z1, Z0, Z0
+	VMOVDQU64 Z0, 64(CX)
+	VPSLLD    X8, Z2, Z2
+	VMOVDQU64 128(CX), Z0
+	VPSUBD    Z2, Z0, Z0
+	VMOVDQU64 Z0, 128(CX)
+	VPSLLD    X8, Z3, Z3
+	VMOVDQU64 192(CX), Z0
+	VPSUBD    Z3, Z0, Z0
+	VMOVDQU64 Z0, 192(CX)
+	MOVQ      24(AX), CX
+	VPSLLD    X8, Z4, Z4
+	VMOVDQU64 (CX), Z0
+	VPSUBD    Z4, Z0, Z0
+	VMOVDQU64 Z0, (CX)
+	VPSLLD    X8, Z5, Z5
+	VMOVDQU64 64(CX), Z0
+	VPSUBD    Z5, Z0, Z0
+	VMOVDQU64 Z0, 64(CX)
+	VPSLLD    X8, Z6, Z6
+	VMOVDQU64 128(CX), Z0
+	VPSUBD    Z6, Z0, Z0
+	VMOVDQU64 Z0, 128(CX)
+	VPSLLD    X8, Z7, Z7
+	VMOVDQU64 192(CX), Z0
+	VPSUBD    Z7, Z0, Z0
+	VMOVDQU64 Z0, 192(CX)
 	VZEROUPPER
 	RET
 
-// func subMul32x4AVX512(dst *[]uint32, digits *[]int32, rows *uint32, stride int, first int, last int, columns int)
-// Requires: AVX, AVX512F
-TEXT ·subMul32x4AVX512(SB), NOSPLIT, $0-56
-	MOVQ dst+0(FP), AX
-	MOVQ digits+8(FP), CX
-	MOVQ (CX), DX
-	MOVQ 24(CX), BX
-	MOVQ 48(CX), SI
-	MOVQ 72(CX), CX
-	MOVQ rows+16(FP), DI
-	MOVQ stride+24(FP), R8
-	MOVQ columns+48(FP), R9
-	SHLQ $0x02, R8
-	XORQ R10, R10
-	SHRQ $0x04, R9
+// func subMulBytesx4AVX512(dst *[]uint32, digits *[]int8, key *byte, quads int, shift uint64, ahead *byte, lines int)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·subMulBytesx4AVX512(SB), NOSPLIT, $0-56
+	MOVQ   dst+0(FP), AX
+	MOVQ   digits+8(FP), CX
+	MOVQ   (CX), DX
+	MOVQ   24(CX), BX
+	MOVQ   48(CX), SI
+	MOVQ   72(CX), CX
+	MOVQ   key+16(FP), DI
+	MOVQ   quads+24(FP), R8
+	MOVQ   ahead+40(FP), R9
+	MOVQ   lines+48(FP), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	XORQ   R11, R11
 
-tile4:
-	CMPQ      R9, $0x04
-	JLT       done4
-	MOVQ      (AX), R11
-	VMOVDQU64 (R11)(R10*1), Z0
-	VMOVDQU64 64(R11)(R10*1), Z1
-	VMOVDQU64 128(R11)(R10*1), Z2
-	VMOVDQU64 192(R11)(R10*1), Z3
-	MOVQ      24(AX), R11
-	VMOVDQU64 (R11)(R10*1), Z4
-	VMOVDQU64 64(R11)(R10*1), Z5
-	VMOVDQU64 128(R11)(R10*1), Z6
-	VMOVDQU64 192(R11)(R10*1), Z7
-	MOVQ      48(AX), R11
-	VMOVDQU64 (R11)(R10*1), Z8
-	VMOVDQU64 64(R11)(R10*1), Z9
-	VMOVDQU64 128(R11)(R10*1), Z10
-	VMOVDQU64 192(R11)(R10*1), Z11
-	MOVQ      72(AX), R11
-	VMOVDQU64 (R11)(R10*1), Z12
-	VMOVDQU64 64(R11)(R10*1), Z13
-	VMOVDQU64 128(R11)(R10*1), Z14
-	VMOVDQU64 192(R11)(R10*1), Z15
-	MOVQ      DI, R11
-	MOVQ      first+32(FP), R12
-	MOVQ      last+40(FP), R13
+rows:
+	VMOVDQU64    (DI), Z16
+	VMOVDQU64    64(DI), Z17
+	VMOVDQU64    128(DI), Z18
+	VMOVDQU64    192(DI), Z19
+	VPBROADCASTD (DX)(R11*4), Z20
+	VPDPBUSD     Z20, Z16, Z0
+	VPDPBUSD     Z20, Z17, Z1
+	VPDPBUSD     Z20, Z18, Z2
+	VPDPBUSD     Z20, Z19, Z3
+	VPBROADCASTD (BX)(R11*4), Z20
+	VPDPBUSD     Z20, Z16, Z4
+	VPDPBUSD     Z20, Z17, Z5
+	VPDPBUSD     Z20, Z18, Z6
+	VPDPBUSD     Z20, Z19, Z7
+	VPBROADCASTD (SI)(R11*4), Z20
+	VPDPBUSD     Z20, Z16, Z8
+	VPDPBUSD     Z20, Z17, Z9
+	VPDPBUSD     Z20, Z18, Z10
+	VPDPBUSD     Z20, Z19, Z11
+	VPBROADCASTD (CX)(R11*4), Z20
+	VPDPBUSD     Z20, Z16, Z12
+	VPDPBUSD     Z20, Z17, Z13
+	VPDPBUSD     Z20, Z18, Z14
+	VPDPBUSD     Z20, Z19, Z15
+	TESTQ        R10, R10
+	JLE          asked
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
 
-rows4:
-	VMOVDQU64    (R11), Z16
-	VMOVDQU64    64(R11), Z17
-	VMOVDQU64    128(R11), Z18
-	VMOVDQU64    192(R11), Z19
-	VPBROADCASTD (DX)(R12*4), Z20
-	VPMULLD      Z16, Z20, Z21
-	VPSUBD       Z21, Z0, Z0
-	VPMULLD      Z17, Z20, Z21
-	VPSUBD       Z21, Z1, Z1
-	VPMULLD      Z18, Z20, Z21
-	VPSUBD       Z21, Z2, Z2
-	VPMULLD      Z19, Z20, Z21
-	VPSUBD       Z21, Z3, Z3
-	VPBROADCASTD (BX)(R12*4), Z20
-	VPMULLD      Z16, Z20, Z21
-	VPSUBD       Z21, Z4, Z4
-	VPMULLD      Z17, Z20, Z21
-	VPSUBD       Z21, Z5, Z5
-	VPMULLD      Z18, Z20, Z21
-	VPSUBD       Z21, Z6, Z6
-	VPMULLD      Z19, Z20, Z21
-	VPSUBD       Z21, Z7, Z7
-	VPBROADCASTD (SI)(R12*4), Z20
-	VPMULLD      Z16, Z20, Z21
-	VPSUBD       Z21, Z8, Z8
-	VPMULLD      Z17, Z20, Z21
-	VPSUBD       Z21, Z9, Z9
-	VPMULLD      Z18, Z20, Z21
-	VPSUBD       Z21, Z10, Z10
-	VPMULLD      Z19, Z20, Z21
-	VPSUBD       Z21, Z11, Z11
-	VPBROADCASTD (CX)(R12*4), Z20
-	VPMULLD      Z16, Z20, Z16
-	VPSUBD       Z16, Z12, Z12
-	VPMULLD      Z17, Z20, Z16
-	VPSUBD       Z16, Z13, Z13
-	VPMULLD      Z18, Z20, Z16
-	VPSUBD       Z16, Z14, Z14
-	VPMULLD      Z19, Z20, Z16
-	VPSUBD       Z16, Z15, Z15
-	ADDQ         R8, R11
-	INCQ         R12
-	CMPQ         R12, R13
-	JLT          rows4
-	MOVQ         (AX), R11
-	VMOVDQU64    Z0, (R11)(R10*1)
-	VMOVDQU64    Z1, 64(R11)(R10*1)
-	VMOVDQU64    Z2, 128(R11)(R10*1)
-	VMOVDQU64    Z3, 192(R11)(R10*1)
-	MOVQ         24(AX), R11
-	VMOVDQU64    Z4, (R11)(R10*1)
-	VMOVDQU64    Z5, 64(R11)(R10*1)
-	VMOVDQU64    Z6, 128(R11)(R10*1)
-	VMOVDQU64    Z7, 192(R11)(R10*1)
-	MOVQ         48(AX), R11
-	VMOVDQU64    Z8, (R11)(R10*1)
-	VMOVDQU64    Z9, 64(R11)(R10*1)
-	VMOVDQU64    Z10, 128(R11)(R10*1)
-	VMOVDQU64    Z11, 192(R11)(R10*1)
-	MOVQ         72(AX), R11
-	VMOVDQU64    Z12, (R11)(R10*1)
-	VMOVDQU64    Z13, 64(R11)(R10*1)
-	VMOVDQU64    Z14, 128(R11)(R10*1)
-	VMOVDQU64    Z15, 192(R11)(R10*1)
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000100, DI
-	SUBQ         $0x04, R9
-	JMP          tile4
-
-done4:
-tile1:
-	CMPQ      R9, $0x01
-	JLT       done1
-	MOVQ      (AX), R11
-	VMOVDQU64 (R11)(R10*1), Z0
-	MOVQ      24(AX), R11
-	VMOVDQU64 (R11)(R10*1), Z1
-	MOVQ      48(AX), R11
-	VMOVDQU64 (R11)(R10*1), Z2
-	MOVQ      72(AX), R11
-	VMOVDQU64 (R11)(R10*1), Z3
-	MOVQ      DI, R11
-	MOVQ      first+32(FP), R12
-	MOVQ      last+40(FP), R13
-
-rows1:
-	VMOVDQU64    (R11), Z4
-	VPBROADCASTD (DX)(R12*4), Z5
-	VPMULLD      Z4, Z5, Z5
-	VPSUBD       Z5, Z0, Z0
-	VPBROADCASTD (BX)(R12*4), Z5
-	VPMULLD      Z4, Z5, Z5
-	VPSUBD       Z5, Z1, Z1
-	VPBROADCASTD (SI)(R12*4), Z5
-	VPMULLD      Z4, Z5, Z5
-	VPSUBD       Z5, Z2, Z2
-	VPBROADCASTD (CX)(R12*4), Z5
-	VPMULLD      Z4, Z5, Z4
-	VPSUBD       Z4, Z3, Z3
-	ADDQ         R8, R11
-	INCQ         R12
-	CMPQ         R12, R13
-	JLT          rows1
-	MOVQ         (AX), R11
-	VMOVDQU64    Z0, (R11)(R10*1)
-	MOVQ         24(AX), R11
-	VMOVDQU64    Z1, (R11)(R10*1)
-	MOVQ         48(AX), R11
-	VMOVDQU64    Z2, (R11)(R10*1)
-	MOVQ         72(AX), R11
-	VMOVDQU64    Z3, (R11)(R10*1)
-	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, DI
-	SUBQ         $0x01, R9
-	JMP          tile1
-
-done1:
+asked:
+	ADDQ      $0x00000100, DI
+	INCQ      R11
+	CMPQ      R11, R8
+	JLT       rows
+	MOVQ      shift+32(FP), CX
+	VMOVQ     CX, X16
+	MOVQ      (AX), CX
+	VPSLLD    X16, Z0, Z0
+	VMOVDQU64 (CX), Z17
+	VPSUBD    Z0, Z17, Z17
+	VMOVDQU64 Z17, (CX)
+	VPSLLD    X16, Z1, Z1
+	VMOVDQU64 64(CX), Z0
+	VPSUBD    Z1, Z0, Z0
+	VMOVDQU64 Z0, 64(CX)
+	VPSLLD    X16, Z2, Z2
+	VMOVDQU64 128(CX), Z0
+	VPSUBD    Z2, Z0, Z0
+	VMOVDQU64 Z0, 128(CX)
+	VPSLLD    X16, Z3, Z3
+	VMOVDQU64 192(CX), Z0
+	VPSUBD    Z3, Z0, Z0
+	VMOVDQU64 Z0, 192(CX)
+	MOVQ      24(AX), CX
+	VPSLLD    X16, Z4, Z4
+	VMOVDQU64 (CX), Z0
+	VPSUBD    Z4, Z0, Z0
+	VMOVDQU64 Z0, (CX)
+	VPSLLD    X16, Z5, Z5
+	VMOVDQU64 64(CX), Z0
+	VPSUBD    Z5, Z0, Z0
+	VMOVDQU64 Z0, 64(CX)
+	VPSLLD    X16, Z6, Z6
+	VMOVDQU64 128(CX), Z0
+	VPSUBD    Z6, Z0, Z0
+	VMOVDQU64 Z0, 128(CX)
+	VPSLLD    X16, Z7, Z7
+	VMOVDQU64 192(CX), Z0
+	VPSUBD    Z7, Z0, Z0
+	VMOVDQU64 Z0, 192(CX)
+	MOVQ      48(AX), CX
+	VPSLLD    X16, Z8, Z8
+	VMOVDQU64 (CX), Z0
+	VPSUBD    Z8, Z0, Z0
+	VMOVDQU64 Z0, (CX)
+	VPSLLD    X16, Z9, Z9
+	VMOVDQU64 64(CX), Z0
+	VPSUBD    Z9, Z0, Z0
+	VMOVDQU64 Z0, 64(CX)
+	VPSLLD    X16, Z10, Z10
+	VMOVDQU64 128(CX), Z0
+	VPSUBD    Z10, Z0, Z0
+	VMOVDQU64 Z0, 128(CX)
+	VPSLLD    X16, Z11, Z11
+	VMOVDQU64 192(CX), Z0
+	VPSUBD    Z11, Z0, Z0
+	VMOVDQU64 Z0, 192(CX)
+	MOVQ      72(AX), CX
+	VPSLLD    X16, Z12, Z12
+	VMOVDQU64 (CX), Z0
+	VPSUBD    Z12, Z0, Z0
+	VMOVDQU64 Z0, (CX)
+	VPSLLD    X16, Z13, Z13
+	VMOVDQU64 64(CX), Z0
+	VPSUBD    Z13, Z0, Z0
+	VMOVDQU64 Z0, 64(CX)
+	VPSLLD    X16, Z14, Z14
+	VMOVDQU64 128(CX), Z0
+	VPSUBD    Z14, Z0, Z0
+	VMOVDQU64 Z0, 128(CX)
+	VPSLLD    X16, Z15, Z15
+	VMOVDQU64 192(CX), Z0
+	VPSUBD    Z15, Z0, Z0
+	VMOVDQU64 Z0, 192(CX)
 	VZEROUPPER
 	RET
 

@@ -2,11 +2,7 @@
 
 package vec
 
-import (
-	"runtime"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 //go:generate go -C _asm run . -isa avx512 -out ../avx512_amd64.s -stubs ../avx512_amd64.go -pkg vec
 //go:generate go -C _asm run . -isa avx2 -out ../avx2_amd64.s -stubs ../avx2_amd64.go -pkg vec
@@ -29,66 +25,52 @@ var best = func() int {
 	return pureGo
 }()
 
+// hasVNNI tells whether a machine with AVX-512 multiplies bytes: all but the first of them do. Products of bytes have AVX2 kernels without.
+var hasVNNI = cpu.X86.HasAVX512VNNI
+
 // level is the instruction set in use. Tests change it.
 var level = best
 
-// subMul32 does the columns that fill registers and returns how many.
-func subMul32(dst [][]uint32, digits [][]int32, rows []uint32, stride int) (done int) {
-	if len(dst) == 0 || len(digits[0]) == 0 {
-		return 0
+// subMulBytes does all of it, or nothing.
+func subMulBytes(dst [][]uint32, digits [][]int8, key []byte, shift uint, bound int, ahead []byte) (done bool) {
+	if level == pureGo {
+		return false
 	}
-	switch level {
-	case avx512:
-		done = len(dst[0]) &^ 15
-	case avx2:
-		done = len(dst[0]) &^ 7
+	quads, count := len(digits[0])/4, len(dst)
+	if quads == 0 {
+		return true
 	}
-	if done == 0 {
-		return 0
-	}
-	// Rows by blocks that the first-level cache holds: all tiles of columns and all ciphertexts are served from there.
-	n := len(digits[0])
-	block := max(16, 16<<10/(4*done))
-	for first := 0; first < n; first += block {
-		last, key := min(first+block, n), &rows[first*stride]
-		if level == avx2 {
-			touch(rows[first*stride : (last-1)*stride+done])
+	// Two products of a digit and a byte are added up to 16 bits for each quad.
+	wide, flush := level == avx512 && hasVNNI, (1<<15-1)/(2*255*bound)
+	for q := 0; q < count; {
+		size := 4
+		for q+size > count {
+			size /= 2
 		}
-		for q := 0; q < len(dst); {
-			left, out, in := len(dst)-q, &dst[q], &digits[q]
-			switch {
-			case level == avx512 && left >= 4:
-				subMul32x4AVX512(out, in, key, stride, first, last, done)
-				q += 4
-			case level == avx512 && left >= 2:
-				subMul32x2AVX512(out, in, key, stride, first, last, done)
-				q += 2
-			case level == avx512:
-				subMul32x1AVX512(out, in, key, stride, first, last, done)
-				q++
-			case level == avx2 && left >= 4:
-				subMul32x4AVX2(out, in, key, stride, first, last, done)
-				q += 4
-			case level == avx2 && left >= 2:
-				subMul32x2AVX2(out, in, key, stride, first, last, done)
-				q += 2
-			case level == avx2:
-				subMul32x1AVX2(out, in, key, stride, first, last, done)
-				q++
-			}
+		// Each call asks for its share of the lines.
+		from, to := len(ahead)/64*q/count, len(ahead)/64*(q+size)/count
+		next, lines := &key[0], 0
+		if to > from {
+			next, lines = &ahead[64*from], to-from
 		}
+		out, in := &dst[q], &digits[q]
+		switch {
+		case wide && size == 4:
+			subMulBytesx4AVX512(out, in, &key[0], quads, uint64(shift), next, lines)
+		case wide && size == 2:
+			subMulBytesx2AVX512(out, in, &key[0], quads, uint64(shift), next, lines)
+		case wide:
+			subMulBytesx1AVX512(out, in, &key[0], quads, uint64(shift), next, lines)
+		case size == 4:
+			subMulBytesx4AVX2(out, in, &key[0], quads, uint64(shift), next, lines, flush)
+		case size == 2:
+			subMulBytesx2AVX2(out, in, &key[0], quads, uint64(shift), next, lines, flush)
+		default:
+			subMulBytesx1AVX2(out, in, &key[0], quads, uint64(shift), next, lines, flush)
+		}
+		q += size
 	}
-	return done
-}
-
-// touch reads a block of rows in sequence. Registers of AVX2 take a row in several passes over the block, and the first one would miss the
-// caches in leaps, which processors foresee less well.
-func touch(x []uint32) {
-	var sum uint32
-	for i := 0; i < len(x); i += 8 {
-		sum += x[i]
-	}
-	runtime.KeepAlive(sum)
+	return true
 }
 
 // whole returns how many of n words fill registers.
