@@ -293,3 +293,50 @@ func TestEncryptedComputedTables(t *testing.T) {
 		t.Logf("%d bits: %d parts, largest noise %.2f of the gap", bits, h.circuit.Spec.Params.Parts, h.noise)
 	}
 }
+
+// TestEncryptedOneByOne is a program that names its values one by one: lookups of different widths and tables, several after each sum, that run as one batch,
+// some of whose results are needed much later.
+func TestEncryptedOneByOne(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 31))
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{6}, []int64{0, 0, 0, 0, 0, 0}, []int64{1, 1, 3, 3, 1, 1})
+	var values []*compiler.Node
+	for i := range 6 {
+		values = append(values, g.Take(x, []int{i}))
+	}
+	for range 3 {
+		var next []*compiler.Node
+		for i := range values {
+			sum := g.Add(values[i], values[(i+1)%len(values)])
+			_, hi := sum.Range()
+			table := compiler.TableOf(0, hi, func(v int64) int64 { return r.Int64N(int64(2 + i%3)) })
+			next = append(next, g.Lookup(sum, table))
+		}
+		g.Output(next[2])
+		values = next
+	}
+	for _, v := range values {
+		g.Output(v)
+	}
+	joined, err := g.Join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []compiler.Lowering{compiler.LowerAuto, compiler.LowerLookup} {
+		h := newHarness(t, joined, compiler.CompileOptions{Lowering: how})
+		steps := 0
+		for _, st := range h.circuit.Steps {
+			if st.Lookup != nil {
+				steps++
+			}
+		}
+		if steps < 9 {
+			t.Fatalf("%d steps of lookups: none to put together", steps)
+		}
+		for range 4 {
+			row := randomRow(r, joined.Inputs()[0])
+			checkJoined(t, g, joined, row)
+			h.check(row)
+		}
+	}
+}

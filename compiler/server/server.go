@@ -46,6 +46,7 @@ type program struct {
 	hash    [32]byte
 	tables  [][]*tfhe.LookupTable     // per step: of a lookup or a round
 	weights [][]*tfhe.PlainPolynomial // per step: of a product, one for each packed ciphertext that it reads
+	stages  [][]int                   // the steps in the order in which they run, lookups together that can be
 	clear   []int                     // per GGSW ciphertext: the rows of it that lowest selects of trees use
 
 	coresMu sync.RWMutex
@@ -68,7 +69,7 @@ func New(c *compiler.Circuit) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &program{circuit: c, params: p, hash: c.Spec.Hash(), tables: make([][]*tfhe.LookupTable, len(c.Steps)), weights: make([][]*tfhe.PlainPolynomial, len(c.Steps)), cores: NewCores(0, 0)}
+	s := &program{circuit: c, params: p, hash: c.Spec.Hash(), tables: make([][]*tfhe.LookupTable, len(c.Steps)), weights: make([][]*tfhe.PlainPolynomial, len(c.Steps)), stages: stages(c.Steps), cores: NewCores(0, 0)}
 	for i, st := range c.Steps {
 		if s.tables[i], err = stepTables(p, st); err != nil {
 			return nil, fmt.Errorf("server: step %d: %w", i, err)
@@ -212,13 +213,11 @@ func (s *Server) run(ctx context.Context, req *compiler.Request, rows int, spent
 		return nil, err
 	}
 	spent.stop("client bits")
-	for i, st := range s.circuit.Steps {
-		v, err := r.step(i, st)
-		if err != nil {
+	for _, steps := range s.stages {
+		if err := r.stage(steps); err != nil {
 			return nil, err
 		}
-		r.values[i] = v
-		spent.stop(kind(st))
+		spent.stop(kind(s.circuit.Steps[steps[0]]))
 	}
 	res := &compiler.Response{Spec: req.Spec, Key: req.Key, ID: req.ID}
 	for i, it := range s.circuit.Spec.Items {
