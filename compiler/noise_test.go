@@ -224,6 +224,25 @@ func TestLoweringNoise(t *testing.T) {
 			g.Output(sum)
 			return x
 		}},
+		{"complete trees", 18, compiler.LowerSelect, preferences, func(g *compiler.Graph) *compiler.Node {
+			// Both branches of a node have products, which are transformed back together. Each node tests a feature of its own.
+			x := g.Input("x", []int{124}, []int64{0}, []int64{12})
+			sum, feature := g.Constant(randomArray(r, 0, 1, 60)), 0
+			var grow func(depth int) *compiler.Node
+			grow = func(depth int) *compiler.Node {
+				if depth == 0 {
+					return g.Constant(randomArray(r, 0, 1<<12, 60))
+				}
+				test := g.Greater(g.GetItem(x, feature), g.Scalar(5))
+				feature++
+				return g.Where(test, grow(depth-1), grow(depth-1))
+			}
+			for range 4 {
+				sum = g.Add(sum, grow(5))
+			}
+			g.Output(sum)
+			return x
+		}},
 		{"lookup", 40, compiler.LowerLookup, []compiler.Prefer{compiler.PreferTime}, func(g *compiler.Graph) *compiler.Node {
 			x := g.Input("x", []int{60}, []int64{0}, []int64{3})
 			g.Output(g.Lookup(x, randomTable(r, x, -1<<12, 1<<12)))

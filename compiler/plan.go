@@ -26,6 +26,7 @@ type plan struct {
 	wideCMUX  int           // those of them by computed bits
 	computed  int           // bits that become selectors
 	streamed  int           // those of trees, each of which reads its selector from memory
+	summed    int           // those of trees that need no inverse transform of their own
 	bottoms   []clearSelect // those on clear leaves
 	rotations int           // rotations of clear tables by one bit, which cost half a CMUX
 	lookups   int

@@ -7,10 +7,11 @@ import (
 )
 
 // noise is a variance in units of its sources: fresh ciphertexts, CMUX on ciphertexts, products with clear numbers (lowest CMUX of a tree on its leaves, the
-// first rotation of a table), bootstraps. uses is the largest part of cmux that the products with one selector make, or a bound on it.
+// first rotation of a table), bootstraps, and inverse transforms of CMUX beside one for each. uses is the largest part of cmux that the products with one selector
+// make, or a bound on it.
 type noise struct {
-	fresh, cmux, bottom, br, uses float64
-	wide                          wideNoise
+	fresh, cmux, bottom, br, inverse, uses float64
+	wide                                   wideNoise
 }
 
 // wideNoise is what selectors of computed bits add, as the same parts of noise.
@@ -18,14 +19,14 @@ type wideNoise struct{ cmux, bottom, uses float64 }
 
 func (x noise) plus(y noise, scale float64) noise {
 	w, v := x.wide, y.wide
-	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.uses + scale*y.uses,
+	return noise{x.fresh + scale*y.fresh, x.cmux + scale*y.cmux, x.bottom + scale*y.bottom, x.br + scale*y.br, x.inverse + scale*y.inverse, x.uses + scale*y.uses,
 		wideNoise{w.cmux + scale*v.cmux, w.bottom + scale*v.bottom, w.uses + scale*v.uses}}
 }
 
 // most returns the largest of each part.
 func (x noise) most(y noise) noise {
 	w, v := x.wide, y.wide
-	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.uses, y.uses),
+	return noise{max(x.fresh, y.fresh), max(x.cmux, y.cmux), max(x.bottom, y.bottom), max(x.br, y.br), max(x.inverse, y.inverse), max(x.uses, y.uses),
 		wideNoise{max(w.cmux, v.cmux), max(w.bottom, v.bottom), max(w.uses, v.uses)}}
 }
 

@@ -7,6 +7,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+
+	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
 // selectPlan lays out the decision diagrams of all outputs in one ciphertext: output o's digit d is coefficient o*digits+d.
@@ -390,6 +392,14 @@ func (p *plan) addTree(sp *selectPlan, t *tree, d digitTree) {
 		return path[c]
 	}
 	bottom := 0.0 // those of the sum are multiplied by how many trees have a selector there, whatever they share
+	sums := newProductSums(t.nodes, func(i int) float64 { return float64(t.shared[i]) })
+	inverse := make([]float64, len(t.nodes)) // as path, of the inverse transforms
+	back := func(c int32) float64 {
+		if c < 0 {
+			return 0
+		}
+		return inverse[c]
+	}
 	for i, nd := range t.nodes {
 		m := float64(t.shared[i])
 		if nd.Lowest() {
@@ -398,11 +408,61 @@ func (p *plan) addTree(sp *selectPlan, t *tree, d digitTree) {
 			p.cmux++
 			p.streamed++
 			path[i] = m + max(along(nd.Lo), along(nd.Hi))
+			inverse[i] = max(sums.back[i][0]+back(nd.Lo), sums.back[i][1]+back(nd.Hi))
 		}
 		sp.step.Nodes = append(sp.step.Nodes, SelectNode{Selector: p.use(nd.Selector), Lo: place(nd.Lo), Hi: place(nd.Hi)})
 	}
 	sp.step.Roots = append(sp.step.Roots, place(t.root))
-	sp.noise = sp.noise.plus(noise{cmux: along(t.root), bottom: bottom}, 1)
+	n := noise{cmux: along(t.root), bottom: bottom}
+	if n.cmux > 0 {
+		n.inverse = back(t.root) + sums.kept[t.root] - n.cmux
+	}
+	p.summed += sums.saved
+	sp.noise = sp.noise.plus(n, 1)
+}
+
+// productSums follows how a server sums the products of a diagram (walk of package server): of lo + bit (hi - lo) the products of lo and the new one stay in the
+// Fourier domain, at most [tfhe.MaxSumTerms] of them, and hi - lo is transformed back.
+type productSums struct {
+	kept  []float64    // of each node: the products in the Fourier domain
+	back  [][2]float64 // of each node, for both values of its bit: the products in inverse transforms whose error stays in its value
+	saved int          // inverse transforms less than products, without those of roots
+}
+
+// newProductSums follows the products of nodes, children before their parents. weight is what a node's product counts in kept and back.
+func newProductSums(nodes []SelectNode, weight func(i int) float64) productSums {
+	s := productSums{kept: make([]float64, len(nodes)), back: make([][2]float64, len(nodes))}
+	terms := make([]int, len(nodes))
+	of := func(c int32) (int, float64) {
+		if c < 0 {
+			return 0, 0
+		}
+		return terms[c], s.kept[c]
+	}
+	for i, nd := range nodes {
+		if nd.Lowest() {
+			continue
+		}
+		lo, kept := of(nd.Lo)
+		hi, other := of(nd.Hi)
+		s.saved++
+		if lo > 0 || hi > 0 {
+			s.saved--
+		}
+		switch {
+		case hi == 0:
+			s.back[i] = [2]float64{kept, 0}
+			lo, kept = 0, 0
+		case lo == tfhe.MaxSumTerms:
+			s.back[i] = [2]float64{kept, other}
+			s.saved--
+			lo, kept = 0, 0
+		default:
+			s.back[i] = [2]float64{0, kept + other}
+		}
+		terms[i], s.kept[i] = lo+1, kept+weight(i)
+	}
+	return s
 }
 
 // tree is one root's diagram with leaves in the space of all outputs. Equal nodes and leaves are shared.

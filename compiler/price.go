@@ -75,9 +75,10 @@ func (p *plan) price(limit float64) (candidate, error) {
 
 // variances are what one unit of each noise source is worth.
 type variances struct {
-	fresh, cmux, br, keySwitch float64
-	modulusSwitch              float64 // of a lookup with one result
-	bottom                     func(e event) float64
+	fresh, cmux, br, inverse float64
+	keySwitch                float64
+	modulusSwitch            float64 // of a lookup with one result
+	bottom                   func(e event) float64
 	// parts are those of e's variance that selectors of packed queries and of computed bits make; nil: it is Gaussian.
 	parts func(e event) []tfhe.SelectPart
 
@@ -116,7 +117,7 @@ func (v variances) log2Fail(e event) float64 {
 
 // total is the variance of a value of e's.
 func (v variances) total(e event) float64 {
-	total := e.noise.fresh*v.fresh + e.noise.cmux*v.cmux + e.noise.br*v.br
+	total := e.noise.fresh*v.fresh + e.noise.cmux*v.cmux + e.noise.br*v.br + e.noise.inverse*v.inverse
 	if e.noise.bottom > 0 {
 		total += e.noise.bottom * v.bottom(e)
 	}
@@ -131,7 +132,7 @@ func (v variances) total(e event) float64 {
 
 // selectVariances fills in the CMUX part.
 func selectVariances(s tfhe.SelectNoise, g tfhe.GadgetParams, v variances) variances {
-	v.cmux = s.CMUX(g)
+	v.cmux, v.inverse = s.CMUX(g), s.Inverse(g)
 	v.bottom = func(e event) float64 {
 		// The lowest CMUX of a tree multiplies clear leaves: digits of one polynomial with e.digits coefficients of at most B/2 meet the body rows,
 		// and nothing is rounded where the gadget reaches the leaves' lowest bit.
@@ -268,7 +269,7 @@ func (p *plan) bottomUs(levels int) float64 {
 // leveledUs is the time of everything but lookups and making the client's bits ready, with a gadget of the given levels.
 func (p *plan) leveledUs(levels int) float64 {
 	u, l := unitCosts, float64(levels)
-	cmux := float64(p.cmux) * (2*l*(u.forward+2*u.mulAdd) + 2*u.inverse + u.difference)
+	cmux := float64(p.cmux)*(2*l*(u.forward+2*u.mulAdd)+2*u.inverse+u.difference) - float64(p.summed)*2*u.inverse
 	bottoms := p.bottomUs(levels) + float64(p.rotations)*(l*(u.forward+2*u.mulAdd)+2*u.inverse+u.difference)
 	stream := float64(p.streamed) * l * u.stream
 	packed, terms := 0.0, 0

@@ -145,7 +145,7 @@ func (c packedChoice) us(products, singles int) float64 {
 
 // variances fills in what CMUX with packed selectors are worth.
 func (c *packedChoice) variances(v variances) variances {
-	v.cmux = c.cmux
+	v.cmux, v.inverse = c.cmux, c.noise.Inverse(c.packed.Select)
 	v.bottom = c.bottom()
 	v.parts = func(e event) []tfhe.SelectPart {
 		return []tfhe.SelectPart{{Noise: c.model, Packed: c.packed, CMUX: e.noise.cmux, Uses: e.noise.uses}}

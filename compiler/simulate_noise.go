@@ -18,6 +18,7 @@ type simNoise struct {
 	fresh        float64 // variance of a fresh ciphertext
 	product      float64 // variance of a product with a client's bit, whatever the bit
 	rounding     float64 // variance that it has besides where the bit is 1
+	inverse      float64 // variance of an inverse transform of it, beside the one that product has
 	clearRound   float64 // variance of the rounding of a clear number, where the gadget does not reach its last bit
 	gadget       tfhe.GadgetParams
 	fft          float64                    // variance of the transforms for each unit of squared digits
@@ -92,6 +93,7 @@ func newSimNoise(lit tfhe.ParametersLiteral, average bool) simNoise {
 	out.gadget = lit.Select
 	out.product = sel.ExternalProduct(lit.Select)
 	out.rounding = sel.CMUX(lit.Select) - out.product
+	out.inverse = sel.Inverse(lit.Select)
 	out.clearRound = lit.Select.RoundingVariance()
 	out.fft = sel.FFTVariance * (1 + sel.KeyWeight)
 	out.row = sel.BodyRowVariance

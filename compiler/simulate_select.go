@@ -11,9 +11,10 @@ type simTrees struct {
 	st      *SelectStep
 	singles int        // selectors from here on are single rows
 	product []simShare // of each node that is not lowest
-	turned  []float64  // of each table: the variance of its first rotation
-	lowFFT  []float64  // of each lowest node: the variance of the transforms that its product takes
-	low     [][]int64  // of each lowest node: digits of the difference of its leaves, [level][coefficient], flat; one level for a single row
+	sums    productSums
+	turned  []float64 // of each table: the variance of its first rotation
+	lowFFT  []float64 // of each lowest node: the variance of the transforms that its product takes
+	low     [][]int64 // of each lowest node: digits of the difference of its leaves, [level][coefficient], flat; one level for a single row
 	// State of a row.
 	sum     []uint64          // numbers, without noise
 	counts  []int32           // of each shared product: how often it was met, with signs
@@ -33,6 +34,7 @@ func (p *simPlan) selectTrees(i int, st *SelectStep) {
 	s := p.s
 	t := &simTrees{st: st, singles: p.c.Spec.Products(), sum: make([]uint64, len(st.Leaves[0])), bottoms: map[int32][]int64{}}
 	t.shares()
+	t.sums = newProductSums(st.Nodes, func(int) float64 { return 1 })
 	for _, nd := range st.Nodes {
 		var digits []int64
 		fft := 0.0
@@ -156,8 +158,15 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 	}
 	for _, root := range t.st.Roots {
 		at := root
+		inverses := 0.0 // beside one for each product
+		if at >= 0 {
+			inverses = t.sums.kept[at]
+		}
 		for at >= 0 {
 			nd := t.st.Nodes[at]
+			if !nd.Lowest() {
+				inverses += t.sums.back[at][s.bits[nd.Selector]] - 1
+			}
 			switch share := t.product[at]; {
 			case nd.Lowest():
 				t.addLow(nd.Selector, t.low[at])
@@ -177,6 +186,7 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 				at = nd.Hi
 			}
 		}
+		variance += inverses * s.noise.inverse
 		for c, y := range t.st.Leaves[^at] {
 			t.sum[c] += uint64(y) << shift
 		}

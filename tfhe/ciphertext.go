@@ -26,6 +26,12 @@ func (ct GLWECiphertext) Add(x GLWECiphertext) {
 	addWords(ct.Body, x.Body)
 }
 
+// Sub subtracts x from ct.
+func (ct GLWECiphertext) Sub(x GLWECiphertext) {
+	subWords(ct.Mask, ct.Mask, x.Mask)
+	subWords(ct.Body, ct.Body, x.Body)
+}
+
 // Clear sets ct to zero.
 func (ct GLWECiphertext) Clear() {
 	clear(ct.Mask)

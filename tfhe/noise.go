@@ -77,6 +77,19 @@ func (s SelectNoise) ExternalProduct(g GadgetParams) float64 {
 	return g.SignedDigitNorm(s.N) * (k*s.MaskRowVariance + s.BodyRowVariance + (k+1)*fft)
 }
 
+// inverseShare is the part of the FFT's error that the inverse transform makes, as measured (TestFourierSumNoise).
+const inverseShare = 0.21
+
+// Inverse returns the variance of the error of one more inverse transform of an external product's result, beside that of [SelectNoise.ExternalProduct]: that of
+// a sum of r products, as [FourierSum] holds it, is r times as large.
+func (s SelectNoise) Inverse(g GadgetParams) float64 {
+	fft := s.FFTVariance
+	if !s.SplitMask {
+		fft *= 1 + s.KeyWeight
+	}
+	return inverseShare * g.SignedDigitNorm(s.N) * float64(s.K+1) * fft
+}
+
 // CMUX returns the variance that one CMUX adds to the selected branch when its bit is 1, the worst case: the external product and the rounding
 // of the decomposition, (1 + |s|^2) B^(-2l)/12. What the branches carried themselves comes on top.
 func (s SelectNoise) CMUX(g GadgetParams) float64 {

@@ -124,9 +124,17 @@ func loadGGSW(p Parameters, plan *fft.Plan, scratch []uint64, rows []float64, cl
 // ExternalProductAdd sets dst to dst + g [.] ct: it adds the encrypted integer of g times the phase of ct. dst may be ct.
 // Polynomials of ct that are all zero (the mask of a trivial ciphertext) cost nothing and add no noise.
 func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct GLWECiphertext) {
+	if ev.externalProduct(ev.facc, g, ct, true) {
+		ev.inverseAdd(dst, ev.facc)
+	}
+}
+
+// externalProduct adds g [.] ct to acc, k+1 polynomials in the Fourier domain, which it sets when first. It tells whether ct is other than zero: else
+// it leaves acc alone.
+func (ev *Evaluator) externalProduct(acc [][]float64, g *FourierGGSW, ct GLWECiphertext, first bool) bool {
 	n, k, l := ev.p.N(), ev.p.K(), g.gadget.Levels
 	offset := digitOffset(g.gadget)
-	first := true
+	some := false
 	for i := range k + 1 {
 		src := ct.Body
 		if i < k {
@@ -142,25 +150,28 @@ func (ev *Evaluator) ExternalProductAdd(dst GLWECiphertext, g *FourierGGSW, ct G
 		for j, d := range digits {
 			forwardDigit(ev.plan, d, src, g.gadget, offset, j)
 		}
-		ev.mulRows(digits, g.rows[i*l*(k+1)*n:(i+1)*l*(k+1)*n], first)
-		first = false
+		ev.mulRows(acc, digits, g.rows[i*l*(k+1)*n:(i+1)*l*(k+1)*n], first)
+		first, some = false, true
 	}
-	if first {
-		return
-	}
-	for i := range k {
-		ev.plan.InverseAddTorus(dst.Mask[i*n:(i+1)*n], ev.facc[i])
-	}
-	ev.plan.InverseAddTorus(dst.Body, ev.facc[k])
+	return some
 }
 
-// mulRows multiplies the transformed digits of one polynomial by their key rows and adds the products to the accumulators, which it sets when first.
-func (ev *Evaluator) mulRows(digits [][]float64, rows []float64, first bool) {
+// inverseAdd adds k+1 polynomials in the Fourier domain, which it overwrites, to dst.
+func (ev *Evaluator) inverseAdd(dst GLWECiphertext, polys [][]float64) {
+	n, k := ev.p.N(), ev.p.K()
+	for i := range k {
+		ev.plan.InverseAddTorus(dst.Mask[i*n:(i+1)*n], polys[i])
+	}
+	ev.plan.InverseAddTorus(dst.Body, polys[k])
+}
+
+// mulRows multiplies the transformed digits of one polynomial by their key rows and adds the products to acc, which it sets when first.
+func (ev *Evaluator) mulRows(acc, digits [][]float64, rows []float64, first bool) {
 	if ev.p.K() == 1 {
 		if first {
-			fft.MulRows2(ev.facc[0], ev.facc[1], digits, rows)
+			fft.MulRows2(acc[0], acc[1], digits, rows)
 		} else {
-			fft.MulAddRows2(ev.facc[0], ev.facc[1], digits, rows)
+			fft.MulAddRows2(acc[0], acc[1], digits, rows)
 		}
 		return
 	}
@@ -169,9 +180,9 @@ func (ev *Evaluator) mulRows(digits [][]float64, rows []float64, first bool) {
 		for o := range k1 {
 			row := rows[(j*k1+o)*n:][:n]
 			if first && j == 0 {
-				fft.Mul(ev.facc[o], d, row)
+				fft.Mul(acc[o], d, row)
 			} else {
-				fft.MulAdd(ev.facc[o], d, row)
+				fft.MulAdd(acc[o], d, row)
 			}
 		}
 	}
@@ -199,16 +210,19 @@ func (ev *Evaluator) CMUX(dst GLWECiphertext, bit *FourierGGSW, lo, hi GLWECiphe
 // Rotate multiplies acc by X^a where bit encrypts 1 and leaves it where bit encrypts 0, for any integer a:
 // acc = acc + bit [.] (X^a - 1) acc. A rotation by X^-z brings coefficient z to the front.
 func (ev *Evaluator) Rotate(acc GLWECiphertext, bit *FourierGGSW, a int) {
-	n := ev.p.N()
-	a = mod(a, 2*n)
-	if a == 0 {
-		return
+	if a = mod(a, 2*ev.p.N()); a != 0 {
+		ev.turned(acc, a)
+		ev.ExternalProductAdd(acc, bit, ev.diff)
 	}
+}
+
+// turned sets ev.diff to (X^a - 1) acc, 0 <= a < 2N.
+func (ev *Evaluator) turned(acc GLWECiphertext, a int) {
+	n := ev.p.N()
 	for i := range ev.p.K() {
 		mulXaMinus1(ev.diff.Mask[i*n:(i+1)*n], acc.Mask[i*n:(i+1)*n], a)
 	}
 	mulXaMinus1(ev.diff.Body, acc.Body, a)
-	ev.ExternalProductAdd(acc, bit, ev.diff)
 }
 
 func subWords(dst, x, y []uint64) { vec.Sub64(dst, x, y) }

@@ -105,7 +105,7 @@ func (s *Server) RowMemory() int64 {
 					shared++
 				}
 			}
-			memory += threads * (need + shared + 3) * k1 * poly
+			memory += threads * (2*(need+shared+3)*k1 + 1) * poly // each value as words and in the Fourier domain; factors
 		case st.Rotate != nil:
 			memory += int64(len(st.Rotate.Units))*lwe + threads*rotateGroup*k1*poly
 			longest := 0

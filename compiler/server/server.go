@@ -52,9 +52,10 @@ type program struct {
 	coresMu sync.RWMutex
 	cores   *Cores
 
-	poolMu   sync.Mutex // guards free and freeBits
-	free     []*tfhe.Evaluator
-	freeBits []clientBits // memory of the selectors of finished rows
+	poolMu    sync.Mutex // guards the free ones
+	free      []*tfhe.Evaluator
+	freeBits  []clientBits // memory of the selectors of finished rows
+	freeWalks []*walkMemory
 }
 
 // ErrNoKey is returned by Run before LoadKey for a circuit with lookups or packed selectors.
@@ -159,7 +160,7 @@ func (s *Server) SetCores(c *Cores) {
 }
 
 // Cores returns what the server's rows run on.
-func (s *Server) Cores() *Cores {
+func (s *program) Cores() *Cores {
 	s.coresMu.RLock()
 	defer s.coresMu.RUnlock()
 	return s.cores

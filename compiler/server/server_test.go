@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -253,6 +254,50 @@ func TestThreads(t *testing.T) {
 			e.server.SetThreads(n)
 			e.check(t, 5, 6)
 			e.check(t, 2, 6)
+		}
+	}
+}
+
+// TestThreadsSumAlike: sums in floating point depend on their order, and still a request has one response, whatever the number of goroutines and whichever
+// of them is faster.
+func TestThreadsSumAlike(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 17))
+	g := compiler.NewGraph()
+	x := g.Input("x", []int{6}, []int64{0}, []int64{12})
+	var grow func(depth int) *compiler.Node
+	grow = func(depth int) *compiler.Node {
+		if depth == 0 {
+			return g.Scalar(r.Int64N(1 << 12))
+		}
+		return g.Where(g.LessEqual(g.GetItem(x, r.IntN(6)), g.Scalar(r.Int64N(12))), grow(depth-1), grow(depth-1))
+	}
+	sum := grow(4)
+	for i := range 40 {
+		sum = g.Add(sum, grow(1+i%4))
+	}
+	g.Output(sum)
+	for _, prefer := range []compiler.Prefer{compiler.PreferTime, compiler.PreferUpload} {
+		e := newEnds(t, g, prefer)
+		if err := e.server.LoadKey(t.Context(), e.keys.Evaluation, nil); err != nil {
+			t.Fatal(err)
+		}
+		req := e.encrypt(t, 1, 11, 3, 8, 5, 6)
+		var first *compiler.Response
+		for _, n := range []int{1, 2, 3, 8, 8, 8} {
+			e.server.SetThreads(n)
+			res, err := e.server.Run(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = res
+			}
+			for i, it := range res.Items {
+				if !slices.Equal(it.Mask, first.Items[i].Mask) || !slices.Equal(it.Bodies, first.Items[i].Bodies) {
+					t.Fatalf("item %d differs on %d threads", i, n)
+				}
+			}
+			e.check(t, 1, 11, 3, 8, 5, 6)
 		}
 	}
 }

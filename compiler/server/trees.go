@@ -5,28 +5,45 @@ import (
 	"github.com/fhe-ml/fhe-ml/tfhe"
 )
 
-// selectTrees evaluates the diagrams bottom up, one root at a time on each core, and sums the roots.
+// selectTrees evaluates the diagrams bottom up, some roots at a time on each core, and sums the roots: those of a goroutine's share in the Fourier domain. Which
+// roots are summed together does not depend on how many goroutines there are, so that a request has one response.
 func (r *run) selectTrees(st *compiler.SelectStep) (value, error) {
 	d := newDiagram(st)
 	walks := make(chan *walk, r.threads)
 	for range r.threads {
-		walks <- &walk{diagram: d, p: r.s.params, bits: r.bits, shared: map[int32]tfhe.GLWECiphertext{}, sum: tfhe.NewGLWE(r.s.params), factors: make([]int64, r.s.params.N())}
+		walks <- &walk{diagram: d, walkMemory: r.s.takeWalk(), p: r.s.params, bits: r.bits, shared: map[int32]branch{}}
 	}
-	err := r.each(len(st.Tables)+len(st.Roots), func(ev *tfhe.Evaluator, i int) {
+	shares := rootShares(len(st.Tables) + len(st.Roots))
+	err := r.each(len(shares), func(ev *tfhe.Evaluator, i int) {
 		w := <-walks
 		w.ev = ev
-		if i < len(st.Tables) {
-			w.table(&st.Tables[i])
-		} else {
-			w.root(st.Roots[i-len(st.Tables)])
+		for j := shares[i][0]; j < shares[i][1]; j++ {
+			if j < len(st.Tables) {
+				w.table(&st.Tables[j])
+			} else {
+				w.root(st.Roots[j-len(st.Tables)])
+			}
 		}
+		ev.AddSum(w.total, w.sum)
 		walks <- w
 	})
-	total := (<-walks).sum
-	for range r.threads - 1 {
-		total.Add((<-walks).sum)
+	total := tfhe.NewGLWE(r.s.params)
+	for range r.threads {
+		w := <-walks
+		total.Add(w.total)
+		r.s.putWalk(w.walkMemory)
 	}
 	return value{glwe: total}, err
+}
+
+// rootShares divides n roots into ranges: large ones first, so that the last ones, which are small, keep all cores busy.
+func rootShares(n int) (shares [][2]int) {
+	for at := 0; at < n; {
+		size := min(max((n-at)/8, 1), tfhe.MaxSumTerms)
+		shares = append(shares, [2]int{at, at + size})
+		at += size
+	}
+	return shares
 }
 
 // diagram is a SelectStep with what an evaluation order needs.
@@ -64,14 +81,56 @@ func (d *diagram) needOf(c int32) int32 {
 // d takes few buffers however lopsided it is.
 type walk struct {
 	*diagram
+	*walkMemory
 	p      tfhe.Parameters
 	ev     *tfhe.Evaluator
 	bits   clientBits
-	shared map[int32]tfhe.GLWECiphertext // results of nodes of this root with several parents
-	free   []tfhe.GLWECiphertext
-	sum    tfhe.GLWECiphertext // of all roots so far
+	shared map[int32]branch // results of nodes of this root with several parents
+}
 
-	factors []int64 // scratch memory: N integers
+// walkMemory is what walks of later rows use again.
+type walkMemory struct {
+	free     []tfhe.GLWECiphertext
+	freeSums []*tfhe.FourierSum
+	total    tfhe.GLWECiphertext // of all roots so far, together with
+	sum      *tfhe.FourierSum
+	factors  []int64 // N integers
+}
+
+func (s *program) takeWalk() *walkMemory {
+	s.poolMu.Lock()
+	defer s.poolMu.Unlock()
+	if n := len(s.freeWalks); n > 0 {
+		m := s.freeWalks[n-1]
+		s.freeWalks = s.freeWalks[:n-1]
+		m.total.Clear()
+		m.sum.Clear()
+		return m
+	}
+	return &walkMemory{total: tfhe.NewGLWE(s.params), sum: tfhe.NewFourierSum(s.params), factors: make([]int64, s.params.N())}
+}
+
+// putWalk gives memory back, as much as the rows that run at a time can use.
+func (s *program) putWalk(m *walkMemory) {
+	cores := s.Cores()
+	s.poolMu.Lock()
+	defer s.poolMu.Unlock()
+	if len(s.freeWalks) < cores.threads {
+		s.freeWalks = append(s.freeWalks, m)
+	}
+}
+
+// branch is the value of a node: the sum of both parts.
+type branch struct {
+	ct  tfhe.GLWECiphertext
+	sum *tfhe.FourierSum // nil where there are no products
+}
+
+func (b branch) terms() int {
+	if b.sum == nil {
+		return 0
+	}
+	return b.sum.Terms()
 }
 
 func (w *walk) buffer() tfhe.GLWECiphertext {
@@ -83,24 +142,58 @@ func (w *walk) buffer() tfhe.GLWECiphertext {
 	return tfhe.NewGLWE(w.p)
 }
 
-// root adds the value of a root to the sum.
+func (w *walk) newSum() *tfhe.FourierSum {
+	if n := len(w.freeSums); n > 0 {
+		s := w.freeSums[n-1]
+		w.freeSums = w.freeSums[:n-1]
+		s.Clear()
+		return s
+	}
+	return tfhe.NewFourierSum(w.p)
+}
+
+func (w *walk) release(b branch) {
+	w.free = append(w.free, b.ct)
+	if b.sum != nil {
+		w.freeSums = append(w.freeSums, b.sum)
+	}
+}
+
+// collect moves the products of a branch to its ciphertext.
+func (w *walk) collect(b *branch) {
+	if b.sum != nil {
+		w.ev.AddSum(b.ct, b.sum)
+		w.freeSums = append(w.freeSums, b.sum)
+		b.sum = nil
+	}
+}
+
+// root adds the value of a root to the total.
 func (w *walk) root(c int32) {
 	if c < 0 {
-		w.addLeaf(c, w.sum)
+		w.addLeaf(c, w.total)
 		return
 	}
 	if w.st.Nodes[c].Lowest() {
-		w.addLowest(w.st.Nodes[c], w.sum)
+		w.addLowest(w.st.Nodes[c], w.total)
 		return
 	}
-	out := w.buffer()
-	w.eval(c, out)
-	w.sum.Add(out)
-	w.free = append(w.free, out)
+	out := w.eval(c)
+	w.total.Add(out.ct)
+	w.room(out.terms())
+	w.sum.Add(out.sum)
+	w.release(out)
 	for _, b := range w.shared {
-		w.free = append(w.free, b)
+		w.release(b)
 	}
 	clear(w.shared)
+}
+
+// room makes room in the sum for some more products.
+func (w *walk) room(terms int) {
+	if w.sum.Terms()+terms > tfhe.MaxSumTerms {
+		w.ev.AddSum(w.total, w.sum)
+	}
 }
 
 // table adds a tree that is a table: its entry comes to the front, the others, somewhere behind it, are no results.
@@ -111,9 +204,14 @@ func (w *walk) table(t *compiler.SelectTable) {
 		acc.Body[i] = uint64(v) << (64 - w.st.Width)
 	}
 	for i, s := range t.Selectors {
-		w.ev.Rotate(acc, w.bits.ggsw[s], -int(t.Weights[i]))
+		if i < len(t.Selectors)-1 {
+			w.ev.Rotate(acc, w.bits.ggsw[s], -int(t.Weights[i]))
+			continue
+		}
+		w.room(1)
+		w.ev.RotateSum(w.sum, acc, w.bits.ggsw[s], -int(t.Weights[i]))
 	}
-	w.sum.Add(acc)
+	w.total.Add(acc)
 	w.free = append(w.free, acc)
 }
 
@@ -171,37 +269,62 @@ func (w *walk) addLowest(nd compiler.SelectNode, dst tfhe.GLWECiphertext) {
 	w.free = append(w.free, diff)
 }
 
-// eval sets dst to the value of a child.
-func (w *walk) eval(c int32, dst tfhe.GLWECiphertext) {
+// eval returns the value of a child. Of lo + bit (hi - lo) the products of lo and the new one stay in the Fourier domain: only hi - lo, whose digits the
+// new one takes, is transformed back, and that at once for the products of both.
+func (w *walk) eval(c int32) branch {
 	if c < 0 {
-		dst.Clear()
-		w.addLeaf(c, dst)
-		return
+		out := branch{ct: w.buffer()}
+		out.ct.Clear()
+		w.addLeaf(c, out.ct)
+		return out
 	}
 	if done, ok := w.shared[c]; ok {
-		dst.Copy(done)
-		return
+		return w.copy(done)
 	}
-	nd := w.st.Nodes[c]
-	if nd.Lowest() {
-		dst.Clear()
-		w.addLowest(nd, dst)
+	var out branch
+	if nd := w.st.Nodes[c]; nd.Lowest() {
+		out.ct = w.buffer()
+		out.ct.Clear()
+		w.addLowest(nd, out.ct)
 	} else {
-		tmp := w.buffer()
-		lo, hi := dst, tmp
+		var hi branch
 		if w.needOf(nd.Lo) >= w.needOf(nd.Hi) {
-			w.eval(nd.Lo, lo)
-			w.eval(nd.Hi, hi)
+			out = w.eval(nd.Lo)
+			hi = w.eval(nd.Hi)
 		} else {
-			w.eval(nd.Hi, hi)
-			w.eval(nd.Lo, lo)
+			hi = w.eval(nd.Hi)
+			out = w.eval(nd.Lo)
 		}
-		w.ev.CMUX(dst, w.bits.ggsw[nd.Selector], lo, hi)
-		w.free = append(w.free, tmp)
+		w.choose(nd.Selector, &out, hi)
 	}
 	if w.users[c] > 1 {
-		keep := w.buffer()
-		keep.Copy(dst)
-		w.shared[c] = keep
+		w.shared[c] = w.copy(out)
 	}
+	return out
+}
+
+// choose sets lo to lo + bit (hi - lo), and takes hi's memory.
+func (w *walk) choose(selector int32, lo *branch, hi branch) {
+	if hi.terms() == 0 || lo.terms() == tfhe.MaxSumTerms {
+		w.collect(lo) // one transform either way, and fewer terms
+	}
+	if lo.sum != nil {
+		hi.sum.Sub(lo.sum)
+	} else {
+		lo.sum = w.newSum()
+	}
+	hi.ct.Sub(lo.ct)
+	w.collect(&hi)
+	w.ev.ExternalProductSum(lo.sum, w.bits.ggsw[selector], hi.ct)
+	w.release(hi)
+}
+
+func (w *walk) copy(b branch) branch {
+	out := branch{ct: w.buffer()}
+	out.ct.Copy(b.ct)
+	if b.sum != nil {
+		out.sum = w.newSum()
+		out.sum.Copy(b.sum)
+	}
+	return out
 }
