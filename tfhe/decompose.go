@@ -31,19 +31,36 @@ func forwardDigit(plan *fft.Plan, dst []float64, src []uint64, g GadgetParams, o
 // raises the mean square by a tenth, since a carry then turns the next digit into a tie more often. The lowest bit of src would not do
 // either: words that an inverse Fourier transform made are multiples of 2^18 and more.
 func keySwitchDigits(digits []int32, src uint64, g GadgetParams) int64 {
-	b, t := g.BaseLog, g.Levels
-	drop := 64 - b*t // at least 2 (checkGadget)
-	rounded := (src + 1<<(drop-1)) >> drop << drop
-	err := int64(src - rounded)
-	x := rounded >> drop
-	// With the largest negative digit added to each place all digits are non-negative, and are cut out by shift and mask.
-	base, lowest := uint64(1)<<b, uint64(1)<<(b-1)-1+src>>(drop-2)&1
-	for j := t - 1; j >= 0; j-- {
-		x += lowest << (b * (t - 1 - j))
-	}
-	for j := t - 1; j >= 0; j-- {
-		digits[j] = int32(x&(base-1)) - int32(lowest)
-		x >>= b
+	c := newDigitCutter(g)
+	x, lowest, err := c.cut(src)
+	for j := g.Levels - 1; j >= 0; j-- {
+		digits[j] = int32(x&c.mask) - lowest
+		x >>= c.base
 	}
 	return err
+}
+
+// digitCutter cuts a word into the digits of keySwitchDigits. With the opposite of the lowest digit added to each place all digits are non-negative, and are cut
+// out by shift and mask.
+type digitCutter struct {
+	base, drop uint   // log2 of the base; bits that are rounded off
+	mask       uint64 // of a digit
+	ones       uint64 // a 1 in each place
+}
+
+func newDigitCutter(g GadgetParams) digitCutter {
+	c := digitCutter{base: uint(g.BaseLog), drop: uint(64 - g.BaseLog*g.Levels), mask: 1<<g.BaseLog - 1}
+	for range g.Levels {
+		c.ones = c.ones<<g.BaseLog + 1
+	}
+	return c
+}
+
+// cut returns the digits, each plus lowest and the last one in the lowest bits, and the rounding error. Digits are from -B/2 or from -B/2+1 on.
+func (c *digitCutter) cut(src uint64) (x uint64, lowest int32, err int64) {
+	drop := c.drop & 63 // at least 2 (checkGadget)
+	x = (src + 1<<(drop-1)) >> drop
+	err = int64(src - x<<drop)
+	least := c.mask>>1 + src>>(drop-2)&1
+	return x + least*c.ones, int32(least), err
 }

@@ -126,11 +126,23 @@ func (k *keySwitcher) switchTiles(key *ServerKey, states []*rotation, digits [][
 // (mean compensation, eprint 2025/809) leaves (kN-n) B^-2t / 48 of the rounding noise.
 func (k *keySwitcher) decompose(digits []int8, mask []uint64, signs []int64) uint64 {
 	g, limbs, rows := k.p.lit.KeySwitch, k.p.kskLimbs(), 4*k.p.kskQuads()
+	cutter := newDigitCutter(g)
 	var sum int64 // of sign_i e_i in units of 2^8 words: kN <= 2^14 terms below 2^(63-8) stay in range for B^t >= 2^6
+	if limbs == 1 {
+		for i, a := range mask {
+			x, lowest, e := cutter.cut(a)
+			sum += signs[i] * (e >> 8)
+			row := digits[i*g.Levels:][:g.Levels]
+			for j := len(row) - 1; j >= 0; j-- {
+				row[j] = int8(int32(x&cutter.mask) - lowest)
+				x >>= cutter.base & 63
+			}
+		}
+		return uint64(sum << 7)
+	}
 	var wide [16]int32
 	for i, a := range mask {
-		e := keySwitchDigits(wide[:g.Levels], a, g)
-		sum += signs[i] * (e >> 8)
+		sum += signs[i] * (keySwitchDigits(wide[:g.Levels], a, g) >> 8)
 		for j, d := range wide[:g.Levels] {
 			// Balanced limbs: the last takes what is left, which is at most half its base like the digit.
 			at := i*g.Levels + j
