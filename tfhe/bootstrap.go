@@ -3,7 +3,8 @@ package tfhe
 // Bootstrap sets dst (dimension kN) to a fresh encryption of the (first) answer of the table to what src (dimension kN) encrypts: key switch,
 // modulus switch, blind rotation, sample extraction. dst may be src. Many at a time are several times faster with [Bootstrapper].
 func (ev *Evaluator) Bootstrap(dst, src *LWECiphertext, table *LookupTable) {
-	ev.boot.prepare([]LWECiphertext{*src}, []*LookupTable{table}, ev.state)
+	ev.boot.ks.keySwitch(ev.boot.key, []LWECiphertext{*src}, nil, 0)
+	ev.boot.start(ev.boot.ks.small, []*LookupTable{table}, ev.state)
 	ev.boot.rotate(ev.state, nil, 0)
 	ev.state[0].extract(ev.p, dst, 0)
 }

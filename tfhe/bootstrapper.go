@@ -1,16 +1,19 @@
 package tfhe
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/fhe-ml/fhe-ml/tfhe/internal/vec"
 )
 
-// maxGroup is the largest number of ciphertexts that one goroutine takes through the key together.
-const maxGroup = 8
+const (
+	// maxGroup is the largest number of ciphertexts that one goroutine takes through the bootstrapping key together.
+	maxGroup = 8
+	// maxShare is the largest number that one goroutine takes through the key-switching key together: memory then gives it for less than a twentieth of the products' time.
+	maxShare = 32
+)
 
 // Bootstrapper runs many lookups on persistent goroutines. All of them walk the key in step, so that what one reads from
 // memory the others find in the shared cache. A single lookup is split over them. Call Close when done; methods are not for concurrent use.
@@ -37,8 +40,10 @@ type bootJob struct {
 	tables   []*LookupTable
 	id       int // of the worker in this round
 	split    int // number of workers that share the one lookup; 0: not split
-	states   []*rotation
-	digits   [][]int8 // of the key switch, in its half of a shared lookup
+	groups   int // that rotate one after the other
+	state    *rotation
+	small    []smallLWE // of the key switch, in its half of a shared lookup
+	digits   [][]int8
 }
 
 // NewBootstrapper starts the goroutines: threads of them, or as many as there are cores where threads is 0.
@@ -47,9 +52,9 @@ func NewBootstrapper(p Parameters, key *ServerKey, threads int) *Bootstrapper {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	b := &Bootstrapper{p: p, key: key, threads: threads}
-	b.pace.at = make([]atomic.Int64, threads)
+	b.pace.at, b.pace.base = make([]atomic.Int64, threads), make([]int, threads)
 	for range threads {
-		w := &bootWorker{rot: newRotator(p, key), jobs: make(chan bootJob)}
+		w := &bootWorker{rot: newRotator(p, key, maxShare), jobs: make(chan bootJob)}
 		for range b.group() {
 			w.states = append(w.states, newRotation(p))
 		}
@@ -86,8 +91,9 @@ func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
 			b.split(dst, src, tables)
 			return
 		}
-		// An even share for every goroutine, at most a group.
-		share := min(b.group(), (len(src)+b.threads-1)/b.threads)
+		// An even share for every goroutine, and as many groups of it.
+		share := min(maxShare, (len(src)+b.threads-1)/b.threads)
+		groups := (share + b.group() - 1) / b.group()
 		users := min(b.threads, (len(src)+share-1)/share)
 		b.pace.start(users)
 		b.done.Add(users)
@@ -96,7 +102,7 @@ func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
 			for _, t := range tables[:n] {
 				out += t.outputs
 			}
-			b.workers[id].jobs <- bootJob{dst: dst[:out], src: src[:n], tables: tables[:n], id: id}
+			b.workers[id].jobs <- bootJob{dst: dst[:out], src: src[:n], tables: tables[:n], id: id, groups: min(groups, n)}
 			dst, src, tables = dst[out:], src[n:], tables[n:]
 		}
 		b.done.Wait()
@@ -106,13 +112,12 @@ func (b *Bootstrapper) Run(dst, src []LWECiphertext, tables []*LookupTable) {
 // split runs one lookup on several goroutines, as many as the accumulator has polynomials at most: each transforms its own polynomials and multiplies its share of the vectors.
 func (b *Bootstrapper) split(dst, src []LWECiphertext, tables []*LookupTable) {
 	users := min(b.threads, b.p.accumulators())
-	states := b.workers[0].states[:1]
-	s, ks := states[0], &b.workers[0].rot.ks
-	ks.begin(b.key, states, src)
-	b.share(users, bootJob{split: users, states: states, digits: ks.digits})
-	s.start(b.p, b.key.modulusSwitch(s.ahat, &s.small, tables[0]), tables[0])
+	s, ks := b.workers[0].states[0], &b.workers[0].rot.ks
+	ks.begin(b.key, src)
+	b.share(users, bootJob{split: users, small: ks.small[:1], digits: ks.digits})
+	s.start(b.p, b.key.modulusSwitch(s.ahat, &ks.small[0], tables[0]), tables[0])
 	b.barrier.reset(users)
-	b.share(users, bootJob{split: users, states: states})
+	b.share(users, bootJob{split: users, state: s})
 	s.results(b.p, dst, tables[0])
 }
 
@@ -129,12 +134,13 @@ func (b *Bootstrapper) serve(w *bootWorker) {
 	for job := range w.jobs {
 		switch {
 		case job.digits != nil:
-			tiles := switchColumns(b.p.lit.SmallDimension) / vec.Columns
-			w.rot.ks.switchTiles(b.key, job.states, job.digits, job.id*tiles/job.split, (job.id+1)*tiles/job.split)
+			tiles := b.p.switchTileCount()
+			w.rot.ks.switchTiles(b.key, job.small, job.digits, job.id*tiles/job.split, (job.id+1)*tiles/job.split)
 		case job.split > 0:
-			w.rot.rotateSplit(job.states[0], &b.barrier, job.id, job.split)
+			w.rot.rotateSplit(job.state, &b.barrier, job.id, job.split)
 		default:
-			w.rot.lookups(job.dst, job.src, job.tables, w.states[:len(job.src)], &b.pace, job.id)
+			w.rot.lookups(job.dst, job.src, job.tables, w.states, job.groups, &b.pace, job.id)
+			b.pace.leave(job.id)
 		}
 		b.done.Done()
 	}
@@ -200,6 +206,7 @@ func allZeroInts(x []int) bool {
 // pace keeps the goroutines of a batch within a few blocks of each other. It only saves memory traffic: a goroutine that waited long enough goes on.
 type pace struct {
 	at    []atomic.Int64
+	base  []int // where each goroutine's key switch or rotation begins, counted on from the first
 	users int
 }
 
@@ -212,25 +219,38 @@ func (p *pace) start(users int) {
 	p.users = users
 	for i := range users {
 		p.at[i].Store(0)
+		p.base[i] = 0
 	}
 }
 
+// step says that a goroutine is done with key coordinate first of the present rotation, and lets the others come near.
 func (p *pace) step(id, first int) {
 	if p == nil || p.users < 2 {
 		return
 	}
-	p.at[id].Store(int64(first))
+	at := int64(p.base[id] + first)
+	p.at[id].Store(at)
 	for range paceTries {
-		slowest := int64(first)
+		slowest := at
 		for i := range p.users {
 			slowest = min(slowest, p.at[i].Load())
 		}
-		if int64(first)-slowest <= paceLead {
+		if at-slowest <= paceLead {
 			return
 		}
 		runtime.Gosched()
 	}
 }
+
+// next begins a goroutine's next rotation, behind one over so many key coordinates.
+func (p *pace) next(id, coordinates int) {
+	if p != nil {
+		p.base[id] += coordinates
+	}
+}
+
+// leave says that a goroutine has done its share, so that nobody waits for it.
+func (p *pace) leave(id int) { p.at[id].Store(math.MaxInt64) }
 
 // barrier lets goroutines wait for each other: they spin for a moment, since the work between two barriers is microseconds, and yield from then on.
 type barrier struct {

@@ -14,7 +14,10 @@ func (ct *smallLWE) mask() []uint32 { return ct.words[:ct.n] }
 
 func (ct *smallLWE) body() *uint32 { return &ct.words[ct.n] }
 
-// switchRows is how many rows of a tile are used on all ciphertexts of a group before the next: they stay in the second-level cache.
+// switchTileCount is the number of tiles of the key-switching key.
+func (p Parameters) switchTileCount() int { return switchColumns(p.lit.SmallDimension) / vec.Columns }
+
+// switchRows is how many rows of a tile are used on all ciphertexts before the next: they stay in the second-level cache.
 const switchRows = 512
 
 // switchColumns is n+1 rounded up to whole tiles.
@@ -54,65 +57,73 @@ const limbLog = 7
 // kskLimbs is the number of limbs of a digit of the key switch: one, unless its base is very large.
 func (p Parameters) kskLimbs() int { return (p.lit.KeySwitch.BaseLog + limbLog - 1) / limbLog }
 
-// keySwitcher holds the digits of a group of ciphertexts.
+// keySwitcher holds the results and the digits of as many ciphertexts as it switches at a time.
 type keySwitcher struct {
 	p      Parameters
-	digits [][]int8   // [group][limbs][rows of whole quads]
-	part   [][]int8   // [group] the digits of a chunk of rows
-	dst    [][]uint32 // [group] a tile of each ciphertext
+	small  []smallLWE // [count]
+	digits [][]int8   // [count][limbs][rows of whole quads]
+	part   [][]int8   // [count] the digits of a chunk of rows
+	dst    [][]uint32 // [count] a tile of each ciphertext
 }
 
-func newKeySwitcher(p Parameters) keySwitcher {
-	k := keySwitcher{p: p, part: make([][]int8, maxGroup), dst: make([][]uint32, maxGroup)}
-	for range maxGroup {
+func newKeySwitcher(p Parameters, count int) keySwitcher {
+	k := keySwitcher{p: p, part: make([][]int8, count), dst: make([][]uint32, count)}
+	for range count {
+		k.small = append(k.small, newSmallLWE(p.lit.SmallDimension))
 		k.digits = append(k.digits, make([]int8, p.kskLimbs()*4*p.kskQuads()))
 	}
 	return k
 }
 
-// keySwitch sets the small ciphertext of every state to an encryption under the small key of what its source (dimension kN) encrypts. The small key is the
+// keySwitch sets the first of small to encryptions under the small key of what the ciphertexts of src (dimension kN) encrypt. The small key is the
 // prefix of the big one, so only the last kN - n coefficients are switched: b - <a,s> keeps its first n terms as they are, rounded to 32 bits.
-func (k *keySwitcher) keySwitch(key *ServerKey, states []*rotation, src []LWECiphertext) {
-	k.begin(key, states, src)
-	k.switchTiles(key, states, k.digits, 0, switchColumns(k.p.lit.SmallDimension)/vec.Columns)
+func (k *keySwitcher) keySwitch(key *ServerKey, src []LWECiphertext, pace *pace, id int) {
+	k.begin(key, src)
+	tiles := k.p.switchTileCount()
+	for t := range tiles {
+		k.switchTiles(key, k.small[:len(src)], k.digits, t, t+1)
+		pace.step(id, t*paceLead) // no more than a tile ahead
+	}
+	pace.next(id, tiles*paceLead)
 }
 
 // begin writes the digits of the coefficients to be switched, and what is kept of the ciphertexts.
-func (k *keySwitcher) begin(key *ServerKey, states []*rotation, src []LWECiphertext) {
+func (k *keySwitcher) begin(key *ServerKey, src []LWECiphertext) {
 	n := k.p.lit.SmallDimension
-	for i, s := range states {
-		for c, a := range src[i].Mask[:n] {
-			s.small.words[c] = round32(a)
+	for i, ct := range src {
+		small := &k.small[i]
+		for c, a := range ct.Mask[:n] {
+			small.words[c] = round32(a)
 		}
-		mean := k.decompose(k.digits[i], src[i].Mask[n:], key.signs[n:])
-		clear(s.small.words[n:])
-		*s.small.body() = round32(src[i].Body - mean)
+		mean := k.decompose(k.digits[i], ct.Mask[n:], key.signs[n:])
+		clear(small.words[n:])
+		*small.body() = round32(ct.Body - mean)
 	}
 }
 
 // switchTiles subtracts the products of digits and key rows in the tiles from <= t < to of the columns, plane by plane of the key's bytes. Ciphertexts are the inner
-// loop, so that the key is read once for the group. While one chunk of it is used the next is asked for.
-func (k *keySwitcher) switchTiles(key *ServerKey, states []*rotation, digits [][]int8, from, to int) {
+// loop, so that the key is read once for all of them. While one chunk of it is used the next is asked for.
+func (k *keySwitcher) switchTiles(key *ServerKey, small []smallLWE, digits [][]int8, from, to int) {
 	planes, limbs, rows := k.p.kskBytes(), k.p.kskLimbs(), 4*k.p.kskQuads()
 	bound := 1 << (min(k.p.lit.KeySwitch.BaseLog, limbLog) - 1)
 	size := rows * vec.Columns
-	end := to * planes * size
-	dst, part := k.dst[:len(states)], k.part[:len(states)]
+	dst, part := k.dst[:len(small)], k.part[:len(small)]
 	for t := from; t < to; t++ {
-		for i, s := range states {
-			dst[i] = s.small.words[t*vec.Columns:][:vec.Columns]
+		for i, s := range small {
+			dst[i] = s.words[t*vec.Columns:][:vec.Columns]
 		}
 		for plane := range planes {
 			first := (t*planes + plane) * size
 			for r := 0; r < rows; r += switchRows {
 				last := min(r+switchRows, rows)
-				chunk, ahead := key.ksk[first+r*vec.Columns:first+last*vec.Columns], key.ksk[first+last*vec.Columns:min(first+(last+switchRows)*vec.Columns, end)]
+				chunk, ahead := key.ksk[first+r*vec.Columns:first+last*vec.Columns], key.ksk[first+last*vec.Columns:]
+				ahead = ahead[:min(len(ahead), len(chunk))]
 				for limb := range limbs {
 					shift := uint(8*(4-planes+plane) + limbLog*limb)
 					if shift > 31 {
 						break
 					}
-					for i := range states {
+					for i := range small {
 						part[i] = digits[i][limb*rows+r : limb*rows+last]
 					}
 					vec.SubMulBytes(dst, part, chunk, shift, bound, ahead)

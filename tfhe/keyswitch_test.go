@@ -87,16 +87,14 @@ func TestKeySwitchWords(t *testing.T) {
 			k := newKeySet(t, parametersOf(t, lit))
 			n := lit.SmallDimension
 			var src []LWECiphertext
-			var states []*rotation
 			for range 7 {
 				src = append(src, LWECiphertext{Mask: randomWords(k.p.BigDimension()), Body: randomWords(1)[0]})
-				states = append(states, newRotation(k.p))
 			}
-			ks := newKeySwitcher(k.p)
-			ks.keySwitch(k.server, states, src)
+			ks := newKeySwitcher(k.p, len(src))
+			ks.keySwitch(k.server, src, nil, 0)
 			signs := k.p.Signs()
 			digits := make([]int32, g.Levels)
-			for i, s := range states {
+			for i, small := range ks.small {
 				want := make([]uint32, n+1)
 				mean := int64(0) // of the rounding errors under a key of mean sign/2
 				for c := range n {
@@ -111,7 +109,7 @@ func TestKeySwitchWords(t *testing.T) {
 					}
 				}
 				want[n] += round32(src[i].Body - uint64(mean)<<7)
-				if !slices.Equal(s.small.words[:n+1], want) {
+				if !slices.Equal(small.words[:n+1], want) {
 					t.Fatalf("gadget %v, deviation 2^%g: the words of ciphertext %d differ", g, sigma, i)
 				}
 			}
@@ -140,8 +138,8 @@ func TestKeySwitchPrefix(t *testing.T) {
 
 // keySwitch switches one ciphertext and returns it with words of 64 bits.
 func (k keySet) keySwitch(in *LWECiphertext) LWECiphertext {
-	k.ev.boot.ks.keySwitch(k.server, k.ev.state, []LWECiphertext{*in})
-	return k.ev.state[0].small.wide()
+	k.ev.boot.ks.keySwitch(k.server, []LWECiphertext{*in}, nil, 0)
+	return k.ev.boot.ks.small[0].wide()
 }
 
 func (ct smallLWE) wide() LWECiphertext {

@@ -66,7 +66,7 @@ func (l *lookupNoise) addSwitches(k keySet, in *LWECiphertext) {
 	l.ks.add(torus(phase-lwePhase(k.sk, in.Mask, in.Body)), b.Ks)
 	state := k.ev.state[0]
 	table := &LookupTable{shift: 1 << 57, outputs: 1}
-	z := k.switched(state.ahat, k.server.modulusSwitch(state.ahat, &state.small, table))
+	z := k.switched(state.ahat, k.server.modulusSwitch(state.ahat, &k.ev.boot.ks.small[0], table))
 	slots := 2 * float64(shape.Parts) * float64(shape.N)
 	e := (float64(z)+0.5)/slots - float64(phase+table.shift)*0x1p-64
 	l.ms.add(e-math.Round(e), b.Ms)

@@ -2,9 +2,8 @@ package tfhe
 
 import "github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 
-// rotation is the state of one ciphertext in a lookup: its key-switched words and its accumulator.
+// rotation is the state of one ciphertext in a lookup: its exponents and its accumulator.
 type rotation struct {
-	small smallLWE
 	ahat  []int     // [n]
 	acc   []float64 // [m][k+1][fft.Plan.BlockStride] accumulator, in turns of the torus: masks and body of every part
 	d     []float64 // [m][(k+1) l][fft.Plan.BlockStride] its digits, transformed; then the product
@@ -14,8 +13,7 @@ type rotation struct {
 func newRotation(p Parameters) *rotation {
 	lit := p.lit
 	words := p.accumulators() * fft.For(p.N()).BlockStride()
-	return &rotation{small: newSmallLWE(lit.SmallDimension), ahat: make([]int, lit.SmallDimension),
-		acc: make([]float64, words), d: make([]float64, words*lit.BlindRotate.Levels)}
+	return &rotation{ahat: make([]int, lit.SmallDimension), acc: make([]float64, words), d: make([]float64, words*lit.BlindRotate.Levels)}
 }
 
 // accumulators is the number of polynomials of an accumulator: masks and body of every part of the table.
@@ -102,10 +100,11 @@ type rotator struct {
 	piece   int
 }
 
-func newRotator(p Parameters, key *ServerKey) *rotator {
+// newRotator returns a rotator that switches the keys of count ciphertexts at a time.
+func newRotator(p Parameters, key *ServerKey, count int) *rotator {
 	l := p.lit.BlindRotate.Levels
 	return &rotator{p: p, plan: fft.For(p.N()), key: key, scratch: make([]float64, fft.For(p.N()).BlockScratchLen(p.lit.Parts, l)),
-		live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p)}
+		live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p, count)}
 }
 
 // transform decomposes and transforms the polynomials from <= poly < to of the accumulator to d, which is laid out as s.d.
@@ -259,19 +258,31 @@ func (w *rotator) take() []float64 {
 	return x
 }
 
-// lookups runs a group of lookups on one goroutine.
-func (w *rotator) lookups(dst, src []LWECiphertext, tables []*LookupTable, states []*rotation, pace *pace, id int) {
-	w.prepare(src, tables, states)
-	w.rotate(states, pace, id)
-	for i, s := range states {
-		dst = s.results(w.p, dst, tables[i])
+// lookups runs a share of a batch on one goroutine: one key switch of all ciphertexts, and their rotations in even groups.
+func (w *rotator) lookups(dst, src []LWECiphertext, tables []*LookupTable, states []*rotation, groups int, pace *pace, id int) {
+	w.ks.keySwitch(w.key, src, pace, id)
+	for g, done := 0, 0; g < groups; g++ {
+		end := len(src) * (g + 1) / groups
+		if w.p.K() > 1 {
+			end = min(end+end%2, len(src)) // pairs
+		}
+		if end == done {
+			continue
+		}
+		group, tables := states[:end-done], tables[done:end]
+		w.start(w.ks.small[done:end], tables, group)
+		w.rotate(group, pace, id)
+		for i, s := range group {
+			dst = s.results(w.p, dst, tables[i])
+		}
+		pace.next(id, w.p.lit.SmallDimension)
+		done = end
 	}
 }
 
-// prepare switches the inputs to the small key and to the exponents of Y, and starts the accumulators.
-func (w *rotator) prepare(src []LWECiphertext, tables []*LookupTable, states []*rotation) {
-	w.ks.keySwitch(w.key, states, src)
+// start switches ciphertexts under the small key to the exponents of Y, and starts the accumulators.
+func (w *rotator) start(small []smallLWE, tables []*LookupTable, states []*rotation) {
 	for i, s := range states {
-		s.start(w.p, w.key.modulusSwitch(s.ahat, &s.small, tables[i]), tables[i])
+		s.start(w.p, w.key.modulusSwitch(s.ahat, &small[i], tables[i]), tables[i])
 	}
 }

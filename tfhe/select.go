@@ -75,7 +75,7 @@ func NewEvaluator(p Parameters, key *ServerKey) *Evaluator {
 		}
 	}
 	if key != nil && p.HasLookups() {
-		ev.boot = newRotator(p, key)
+		ev.boot = newRotator(p, key, 1)
 		ev.state = []*rotation{newRotation(p)}
 	}
 	return ev
