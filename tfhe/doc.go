@@ -17,10 +17,10 @@
 //	2 forward FFT with digits     2.4 us      0.53 ms    1.5x the count of vector operations
 //	block product, 128 vectors    3.4 us      0.76 ms    at the FMA pipe's limit: 96 cycles a vector
 //	2 inverse FFT with sums       2.5 us      0.55 ms    1.6x the count of vector operations
-//	key switch in a batch                     0.13 ms    1.6x the multiplier's limit
-//	memory, 8 or more together                0.4 ms     58 + 21 MB of key, read once for the batch
+//	key switch in a batch                     0.09 ms    1.2x the multiplier's limit: bytes of 24-bit words by digits, 64 products at a time
+//	memory, 8 or more together                0.4 ms     58 + 16 MB of key, read once for the batch
 //	all, in a batch                           2.3 ms
-//	memory, one lookup alone                  1.5 ms     79 MB at 30 GB/s take 2.6 ms, of which 0.7 for the key switch; the rest behind the arithmetic
+//	memory, one lookup alone                  1.5 ms     74 MB at 30 GB/s take 2.5 ms, of which 0.6 for the key switch; the rest behind the arithmetic
 //	all, one lookup alone                     3.5 ms
 //
 // Alone a lookup is bound by memory, in a batch by arithmetic. A table in m parts does m times the transforms and products with the same key, and so is
