@@ -31,6 +31,10 @@ func TestEnsemblesEncrypted(t *testing.T) {
 		{name: "boosted, 50 trees of depth 4", rows: 6, make: func(testing.TB) (models.Model, models.CompileOptions, [][]float64) {
 			return randomForest(forestShape{trees: 50, depth: 4, features: 30, thresholds: 400, leafBits: 20})
 		}},
+		{name: "random forest, digits, 10 classes, time", rows: 4, make: fixtureModel("forest_digits"), data: "digits", prefer: compiler.PreferTime},
+		{name: "boosted, 50 trees of depth 4, time", rows: 10, prefer: compiler.PreferTime, make: func(testing.TB) (models.Model, models.CompileOptions, [][]float64) {
+			return randomForest(forestShape{trees: 50, depth: 4, features: 30, thresholds: 400, leafBits: 20})
+		}},
 		{name: "gradient boosting, breast cancer", rows: 20, make: fixtureModel("gb_breast_cancer"), data: "breast_cancer"},
 		{name: "gradient boosting, breast cancer, time", rows: 20, make: fixtureModel("gb_breast_cancer"), data: "breast_cancer", prefer: compiler.PreferTime},
 		{name: "regression forest, diabetes", rows: 10, make: fixtureModel("forest_regressor_diabetes"), data: "diabetes"},

@@ -92,12 +92,12 @@ func (s *Server) RowMemory() int64 {
 		memory += threads * (group*m*2*(1+2*l) + 8*m*(1+l)) * poly // states and scratch of lookups
 	}
 	lwe := 8 * (int64(p.BigDimension()) + 1)
-	for _, st := range s.circuit.Steps {
+	for i, st := range s.circuit.Steps {
 		switch {
 		case st.Packed != nil:
 			memory += 2 * k1 * poly
 		case st.Select != nil:
-			d := newDiagram(st.Select)
+			d := s.trees[i]
 			shared, need := int64(0), int64(0)
 			for i := range st.Select.Nodes {
 				need = max(need, int64(d.need[i]))

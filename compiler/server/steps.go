@@ -14,7 +14,7 @@ func (r *run) step(i int, st compiler.Step) (value, error) {
 	case st.Packed != nil:
 		return r.packedProduct(i, st.Packed)
 	case st.Select != nil:
-		return r.selectTrees(st.Select)
+		return r.selectTrees(r.s.trees[i])
 	case st.Rotate != nil:
 		return r.rotate(st.Rotate)
 	case st.Affine != nil:

@@ -7,8 +7,8 @@ import (
 
 // selectTrees evaluates the diagrams bottom up, some roots at a time on each core, and sums the roots: those of a goroutine's share in the Fourier domain. Which
 // roots are summed together does not depend on how many goroutines there are, so that a request has one response.
-func (r *run) selectTrees(st *compiler.SelectStep) (value, error) {
-	d := newDiagram(st)
+func (r *run) selectTrees(d *diagram) (value, error) {
+	st := d.st
 	walks := make(chan *walk, r.threads)
 	for range r.threads {
 		walks <- &walk{diagram: d, walkMemory: r.s.takeWalk(), p: r.s.params, bits: r.bits, shared: map[int32]branch{}}
