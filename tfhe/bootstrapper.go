@@ -169,7 +169,7 @@ func (w *rotator) rotateSplit(s *rotation, bar *barrier, id, users int) {
 			continue
 		}
 		if id == 0 {
-			w.plan.SetRotation(&s.block, a, lit.Parts)
+			w.setBlock(s, first)
 			if bar.waited > splitPatience {
 				bar.alone.Store(true)
 			}

@@ -180,7 +180,8 @@ func (l quadLoader) quad(ksk []byte, ek *EvaluationKey, q int) {
 type ServerKey struct {
 	params    Parameters
 	signs     []int64
-	bsk       []float64           // [n/block] blocks in the order of fft.PackBlock
+	bsk       []float64           // [n/block] blocks in the order of fft.PackBlock, or nil
+	compact   []uint64            // the same in compact storage: see Parameters.compactKey
 	ksk       []byte              // [tile][byte of a word][quad of (kN-n) t rows][vec.Columns][4]: n mask words, the body, zeros
 	expansion *ServerExpansionKey // nil without packed queries
 }
@@ -207,7 +208,13 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 	}
 	lit := p.lit
 	n := lit.SmallDimension
-	sk.signs, sk.bsk, sk.ksk = p.Signs(), make([]float64, p.bskFourier()), make([]byte, p.kskMemory())
+	compact := p.compactKey() && fft.CompactKernels()
+	if compact {
+		sk.compact = make([]uint64, fft.CompactLen(p.bskFourier())+fft.CompactPad)
+	} else {
+		sk.bsk = make([]float64, p.bskFourier())
+	}
+	sk.signs, sk.ksk = p.Signs(), make([]byte, p.kskMemory())
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -218,7 +225,12 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				load.block(sk.block(b), ek, b)
+				if compact {
+					load.block(load.packed, ek, b)
+					load.plan.Compact(sk.compactBlock(b), load.packed, lit.BlindRotate.BaseLog)
+				} else {
+					load.block(sk.block(b), ek, b)
+				}
 				progress.report(int(done.Add(1)), n/lit.BlockLength)
 			}
 			quads := newQuadLoader(p)
@@ -232,14 +244,21 @@ func NewServerKey(ctx context.Context, ek *EvaluationKey, progress Progress) (*S
 		return nil, fmt.Errorf("tfhe: expanding the evaluation key: %w", err)
 	}
 	largePages(sk.bsk)
+	largePages(sk.compact)
 	largePages(sk.ksk)
 	return sk, nil
 }
 
 // block returns the packed key of block number b.
 func (k *ServerKey) block(b int) []float64 {
-	size := k.params.bskFourier() / k.params.lit.SmallDimension * k.params.lit.BlockLength
+	size := k.params.blockFourier()
 	return k.bsk[b*size : (b+1)*size]
+}
+
+// compactBlock is block for a key in compact storage.
+func (k *ServerKey) compactBlock(b int) []uint64 {
+	size := fft.CompactLen(k.params.blockFourier())
+	return k.compact[b*size : (b+1)*size]
 }
 
 // blockLoader transforms the GGSW ciphertexts of a block and packs them.
@@ -248,11 +267,15 @@ type blockLoader struct {
 	plan    *fft.Plan
 	scratch []uint64
 	rows    []float64
+	packed  []float64 // a block on its way to compact storage
 }
 
 func newBlockLoader(p Parameters) *blockLoader {
-	plan, lit := fft.For(p.N()), p.lit
-	return &blockLoader{p: p, plan: plan, scratch: make([]uint64, p.N()), rows: make([]float64, p.bskFourier()/lit.SmallDimension*lit.BlockLength)}
+	l := &blockLoader{p: p, plan: fft.For(p.N()), scratch: make([]uint64, p.N()), rows: make([]float64, p.blockFourier())}
+	if p.compactKey() {
+		l.packed = make([]float64, p.blockFourier())
+	}
+	return l
 }
 
 func (l *blockLoader) block(dst []float64, ek *EvaluationKey, b int) {

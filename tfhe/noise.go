@@ -159,6 +159,8 @@ type NoiseModel struct {
 	SmallWeight, KeyWeight float64
 	// FFTConstant is the FFT's error per product as DefaultFFTVariance, or for TFHErsRotation the constant of their fit.
 	FFTConstant float64
+	// CompactKey says that the bootstrapping key of a BlockRotation is kept in 48 bits a number wherever that is possible: see compactShape.
+	CompactKey bool
 	// CentredKeySwitch and CentredModulusSwitch say that public mean errors are compensated.
 	CentredKeySwitch, CentredModulusSwitch bool
 }
@@ -175,6 +177,7 @@ func BlockNoiseModel(n, blockLength int, smallWeight, restWeight, fftVariance fl
 		SmallWeight:          smallWeight,
 		KeyWeight:            smallWeight + restWeight,
 		FFTConstant:          fftVariance,
+		CompactKey:           blockLength == fft.BlockTerms,
 		CentredKeySwitch:     true,
 		CentredModulusSwitch: true,
 	}
@@ -246,17 +249,21 @@ func (m NoiseModel) Bootstrap(s BootstrapShape, bits int, nu2, input float64) Bo
 
 // BlindRotation returns the variance of a blind rotation's output; it does not depend on the number of parts.
 //
-//	BlockRotation:  2n l(k+1)N (B^2/12 + 1/6) (sigma^2 + F (1+|s|^2)) + 2 hw B^(-2l)/12 (1 + |s|^2)
+//	BlockRotation:  2n l(k+1)N (B^2/12 + 1/6) (sigma^2 + (F + C) (1+|s|^2)) + 2 hw B^(-2l)/12 (1 + |s|^2)
 //	TFHErsRotation: n (l(k+1)N (B^2/12 + 1/6) sigma^2 + B^(-2l)/24 (1 + |s|^2) + c 2^-106 B^2 l^1.01827 k^1.22003 N^2.22003 (k+1)^1.01827)
 //
 // with hw the small key's weight. In the first the FFT's error in the mask is multiplied by the key, which is where the exponent of N in the
-// second comes from.
+// second comes from. C is fft.CompactVariance for a key that may be kept in compact storage, and 0 for others.
 func (m NoiseModel) BlindRotation(s BootstrapShape) float64 {
 	n, k := float64(s.SmallDim), float64(s.K)
 	rows := (k + 1) * s.BR.DigitNorm(s.N)
+	masked := m.FFTConstant
+	if m.CompactKey && compactShape(s.Parts, s.BR) {
+		masked += fft.CompactVariance(s.N)
+	}
 	switch m.Form {
 	case BlockRotation:
-		return 2*n*rows*(s.VarianceGLWE+m.FFTConstant*(1+m.KeyWeight)) +
+		return 2*n*rows*(s.VarianceGLWE+masked*(1+m.KeyWeight)) +
 			2*m.SmallWeight*s.BR.RoundingVariance()*(1+m.KeyWeight)
 	case TFHErsRotation:
 		fft := m.FFTConstant * math.Ldexp(1, 2*s.BR.BaseLog-106) *
@@ -264,6 +271,15 @@ func (m NoiseModel) BlindRotation(s BootstrapShape) float64 {
 		return n * (rows*s.VarianceGLWE + s.BR.RoundingVariance()/2*(1+m.KeyWeight) + fft)
 	}
 	panic(fmt.Sprintf("tfhe: unknown rotation form %d", int(m.Form)))
+}
+
+// maxCompactBaseLog is the largest gadget base with compact keys: the error of their numbers grows with the base, and the rounding of digits falls.
+const maxCompactBaseLog = 20
+
+// compactShape tells for which lookups the bootstrapping key is kept in 48 bits a number, on machines with kernels for it: tables in one part and one level, whose lookups
+// wait for memory, with digits that its rounding leaves room for.
+func compactShape(parts int, br GadgetParams) bool {
+	return parts == 1 && br.Levels == 1 && br.BaseLog <= maxCompactBaseLog
 }
 
 // Log2PFail returns log2 of the probability that noise of the given variance moves a message of bits bits, below one padding bit, out of its

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/fhe-ml/fhe-ml/tfhe/internal/fft"
 	"github.com/fhe-ml/fhe-ml/tfhe/internal/rng"
 )
 
@@ -230,7 +231,8 @@ func (p Parameters) EvaluationKeyBytes() int64 {
 	return bytes
 }
 
-// EvaluationKeyMemory is the size in bytes of the evaluation key that a server holds in memory once it is expanded and transformed.
+// EvaluationKeyMemory is the size in bytes of the evaluation key that a server holds in memory once it is expanded and transformed: with AVX-512, for tables of one
+// part, the bootstrapping key takes three quarters of its share.
 func (p Parameters) EvaluationKeyMemory() int64 {
 	var bytes int64
 	if p.HasLookups() {
@@ -249,6 +251,16 @@ func (p Parameters) bskWords() int {
 
 // bskFourier is the number of float64 of the expanded bootstrapping key: masks and bodies.
 func (p Parameters) bskFourier() int { return (p.K() + 1) * p.bskWords() }
+
+// blockFourier is the number of float64 of a block of it.
+func (p Parameters) blockFourier() int {
+	return p.bskFourier() / p.lit.SmallDimension * p.lit.BlockLength
+}
+
+// compactKey tells whether servers with kernels for it keep the bootstrapping key in 48 bits a number. The noise of a set includes its rounding on all machines.
+func (p Parameters) compactKey() bool {
+	return p.lit.BlockLength == fft.BlockTerms && compactShape(p.lit.Parts, p.lit.BlindRotate)
+}
 
 // kskRows is the number of LWE rows of the key-switching key: only the kN-n coefficients outside the prefix are switched.
 func (p Parameters) kskRows() int {

@@ -77,15 +77,18 @@ func (s *rotation) results(p Parameters, dst []LWECiphertext, table *LookupTable
 }
 
 // setBlock prepares the factors of the block of key coordinates that starts at first, and tells whether any of them turns the accumulator.
-func (s *rotation) setBlock(plan *fft.Plan, first, length, parts int) (turns bool) {
-	a := s.ahat[first : first+length]
-	for _, v := range a {
-		turns = turns || v != 0
+func (w *rotator) setBlock(s *rotation, first int) (turns bool) {
+	lit := w.p.lit
+	a := s.ahat[first : first+lit.BlockLength]
+	switch {
+	case allZeroInts(a):
+		return false
+	case w.key.compact != nil:
+		w.plan.SetCompactRotation(&s.block, a, lit.BlindRotate.BaseLog)
+	default:
+		w.plan.SetRotation(&s.block, a, lit.Parts)
 	}
-	if turns {
-		plan.SetRotation(&s.block, a, parts)
-	}
-	return turns
+	return true
 }
 
 // rotator computes on rotations; it holds scratch memory for one goroutine.
@@ -94,6 +97,7 @@ type rotator struct {
 	plan    *fft.Plan
 	key     *ServerKey
 	scratch []float64
+	kept    []float64 // a tile of a compact key
 	live    []*rotation
 	ks      keySwitcher
 	coming  []float64 // key that the next transforms ask for, a piece each
@@ -104,7 +108,7 @@ type rotator struct {
 func newRotator(p Parameters, key *ServerKey, count int) *rotator {
 	l := p.lit.BlindRotate.Levels
 	return &rotator{p: p, plan: fft.For(p.N()), key: key, scratch: make([]float64, fft.For(p.N()).BlockScratchLen(p.lit.Parts, l)),
-		live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p, count)}
+		kept: make([]float64, tileVectors*p.lit.BlockLength*64), live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p, count)}
 }
 
 // transform decomposes and transforms the polynomials from <= poly < to of the accumulator to d, which is laid out as s.d.
@@ -117,28 +121,59 @@ func (w *rotator) transform(s *rotation, d []float64, from, to int) {
 	}
 }
 
-// multiply forms the product with a block's key over the vectors from <= i < to.
-func (w *rotator) multiply(s *rotation, key []float64, from, to int, ahead []float64) {
-	l := w.p.lit.BlindRotate.Levels
-	if w.p.K() > 1 {
-		w.multiplyModule([]*rotation{s}, [2][]float64{s.d}, key, from, to, ahead)
-		return
+// blockKey is the key of a block as the server keeps it.
+type blockKey struct {
+	whole   []float64
+	compact []uint64
+}
+
+// memory is what can be asked for of it, from vector from of count to vector to.
+func (k blockKey) memory(from, to, count int) []float64 {
+	m := k.whole
+	if k.compact != nil {
+		m = fft.Ahead(k.compact)
 	}
-	if w.p.lit.Parts == 1 {
-		w.plan.BlockProduct(s.d, key, &s.block, l, from, to, ahead)
-		return
+	return m[len(m)*from/count : len(m)*to/count]
+}
+
+// multiply forms the products of all live ciphertexts with a block's key over the vectors from <= i < to. The first of several keeps the numbers of a compact
+// key for the others.
+func (w *rotator) multiply(key blockKey, from, to int, ahead []float64) {
+	l, count := w.p.lit.BlindRotate.Levels, len(w.live)
+	var keep []float64
+	if count > 1 {
+		keep = w.kept[:(to-from)*w.p.lit.BlockLength*64]
 	}
-	w.plan.BlockProductParts(s.d, key, &s.block, l, from, to, w.scratch, ahead)
+	for c, s := range w.live {
+		ask := ahead[len(ahead)*c/count : len(ahead)*(c+1)/count]
+		switch {
+		case w.p.K() > 1:
+			w.multiplyModule(w.live[c:c+1], [2][]float64{s.d}, key, from, to, ask)
+		case w.p.lit.Parts > 1:
+			w.plan.BlockProductParts(s.d, key.whole, &s.block, l, from, to, w.scratch, ask)
+		case key.compact == nil:
+			w.plan.BlockProduct(s.d, key.whole, &s.block, l, from, to, ask)
+		case c == 0:
+			w.plan.CompactBlockProduct(s.d, key.compact, &s.block, from, to, keep, ask)
+		default:
+			w.plan.KeptBlockProduct(s.d, keep, &s.block, from, to, ask)
+		}
+	}
 }
 
 // multiplyModule forms the products of one or two ciphertexts with several masks, whose digits are in d.
-func (w *rotator) multiplyModule(group []*rotation, d [2][]float64, key []float64, from, to int, ahead []float64) {
+func (w *rotator) multiplyModule(group []*rotation, d [2][]float64, key blockKey, from, to int, ahead []float64) {
 	polys := w.p.K() + 1
-	if len(group) == 1 {
-		w.plan.ModuleBlockProduct(d[0], key, &group[0].block, polys, from, to, ahead)
-		return
+	switch {
+	case len(group) == 1 && key.compact != nil:
+		w.plan.CompactModuleProduct(d[0], key.compact, &group[0].block, polys, from, to, ahead)
+	case len(group) == 1:
+		w.plan.ModuleBlockProduct(d[0], key.whole, &group[0].block, polys, from, to, ahead)
+	case key.compact != nil:
+		w.plan.CompactModuleProductPair(d[0], d[1], key.compact, &group[0].block, &group[1].block, polys, from, to, ahead)
+	default:
+		w.plan.ModuleBlockProductPair(d[0], d[1], key.whole, &group[0].block, &group[1].block, polys, from, to, ahead)
 	}
-	w.plan.ModuleBlockProductPair(d[0], d[1], key, &group[0].block, &group[1].block, polys, from, to, ahead)
 }
 
 // accumulate adds the product in d to the polynomials from <= poly < to of the accumulator.
@@ -164,7 +199,7 @@ func (w *rotator) rotate(group []*rotation, pace *pace, id int) {
 	for first := 0; first < lit.SmallDimension; first += lit.BlockLength {
 		w.live = w.live[:0]
 		for _, s := range group {
-			if s.setBlock(w.plan, first, lit.BlockLength, lit.Parts) {
+			if w.setBlock(s, first) {
 				w.transform(s, s.d, 0, polys)
 				w.live = append(w.live, s)
 			}
@@ -186,7 +221,7 @@ func (w *rotator) rotatePairs(group []*rotation, pace *pace, id int) {
 	for first := 0; first < lit.SmallDimension; first += lit.BlockLength {
 		w.live = w.live[:0]
 		for _, s := range group {
-			if s.setBlock(w.plan, first, lit.BlockLength, lit.Parts) {
+			if w.setBlock(s, first) {
 				w.live = append(w.live, s)
 			}
 		}
@@ -197,7 +232,7 @@ func (w *rotator) rotatePairs(group []*rotation, pace *pace, id int) {
 			for i, s := range pair {
 				w.transform(s, d[i], 0, polys)
 			}
-			w.multiplyModule(pair, d, key, 0, w.p.N()/16, next[len(next)*c/count:len(next)*end/count])
+			w.multiplyModule(pair, d, key, 0, w.p.N()/16, next.memory(c, end, count))
 			for i, s := range pair {
 				w.accumulate(s, d[i], 0, polys)
 			}
@@ -207,11 +242,18 @@ func (w *rotator) rotatePairs(group []*rotation, pace *pace, id int) {
 }
 
 // keys returns block number b of the key and the next one, which is empty after the last.
-func (w *rotator) keys(b int) (key, next []float64) {
+func (w *rotator) keys(b int) (key, next blockKey) {
 	if (b+1)*w.p.lit.BlockLength < w.p.lit.SmallDimension {
-		next = w.key.block(b + 1)
+		next = w.blockKey(b + 1)
 	}
-	return w.key.block(b), next
+	return w.blockKey(b), next
+}
+
+func (w *rotator) blockKey(b int) blockKey {
+	if w.key.compact != nil {
+		return blockKey{compact: w.key.compactBlock(b)}
+	}
+	return blockKey{whole: w.key.block(b)}
 }
 
 // product multiplies all ciphertexts that turn by the vectors from <= i < to of block number b of the key, tile by tile. Meanwhile it asks for the next tile, in equal
@@ -222,8 +264,8 @@ func (w *rotator) keys(b int) (key, next []float64) {
 // products, of which there are so many.
 func (w *rotator) product(b, from, to, transforms int) {
 	key, next := w.keys(b)
-	each, count := len(key)/(w.p.N()/16), len(w.live)
-	asks, tile := count*w.p.lit.Parts > 1, tileVectors
+	vecs := w.p.N() / 16
+	asks, tile := len(w.live)*w.p.lit.Parts > 1, tileVectors
 	if !asks {
 		tile = to - from
 	}
@@ -232,18 +274,17 @@ func (w *rotator) product(b, from, to, transforms int) {
 		var ahead []float64
 		if !asks {
 		} else if end < to {
-			ahead = key[end*each : min(end+tile, to)*each]
-		} else if next != nil {
-			ahead = next[from*each : min(from+tile, to)*each]
+			ahead = key.memory(end, min(end+tile, to), vecs)
+		} else {
+			ahead = next.memory(from, min(from+tile, to), vecs)
 		}
-		for c, s := range w.live {
-			w.multiply(s, key, i, end, ahead[len(ahead)*c/count:len(ahead)*(c+1)/count])
-		}
+		w.multiply(key, i, end, ahead)
 	}
 	w.coming = nil
-	if !asks && next != nil {
-		share := (to - from) * each * comingShare / 16
-		w.coming, w.piece = next[from*each:][:share], share/transforms
+	if !asks {
+		m := next.memory(from, to, vecs)
+		w.coming = m[:len(m)*comingShare/16]
+		w.piece = len(w.coming) / transforms
 	}
 }
 

@@ -11,10 +11,13 @@ import (
 
 // searchRings are the rings: the one of degree 2048 serves everything; those of lower degree with more mask polynomials have shorter transforms, but
 // coarser modulus switches and, with 1536 coordinates, more noise. Their tables are in one part and their rotations have one level.
-var searchRings = []struct{ logN, k, maxParts, maxBRLevels int }{
-	{9, 3, 1, 1},
-	{10, 2, 1, 1},
-	{11, 1, maxSearchParts, maxSearchBRLevels},
+// The base is bounded where compact keys are looked for: bases that have less noise do not admit them.
+var searchRings = []struct{ logN, k, maxParts, maxBRLevels, maxBRBaseLog int }{
+	{9, 3, 1, 1, maxCompactBaseLog},
+	{10, 2, 1, 1, maxCompactBaseLog},
+	{10, 2, 1, 1, maxSearchBaseLog},
+	{11, 1, 1, 1, maxCompactBaseLog},
+	{11, 1, maxSearchParts, maxSearchBRLevels, maxSearchBaseLog},
 }
 
 const (
@@ -93,7 +96,7 @@ func (p LookupParams) Shape() BootstrapShape {
 
 // Lookup returns the predicted time of one lookup, in microseconds, from the parameters' dimensions and gadgets.
 func (c LookupCosts) Lookup(p LookupParams) float64 {
-	return c.rotation(p)*float64(p.Parts) + c.shared(p)
+	return c.rotation(p)*float64(p.Parts) + c.shared(p, compactShape(p.Parts, p.BR))
 }
 
 // rotation is the part of the cost that every part of the table pays.
@@ -109,10 +112,14 @@ func (c LookupCosts) rotation(p LookupParams) float64 {
 }
 
 // shared is the part of the cost that a lookup pays once.
-func (c LookupCosts) shared(p LookupParams) float64 {
+func (c LookupCosts) shared(p LookupParams, compact bool) float64 {
 	n, polys := float64(p.SmallDim), float64(p.K+1)
 	switchWords := float64(p.K*p.N-p.SmallDim) * float64(p.KS.Levels) * (n + 1)
-	keyBytes := n*polys*polys*float64(p.BR.Levels)*float64(p.N)*8 + 4*switchWords
+	wordBytes := 8.
+	if compact {
+		wordBytes = 6
+	}
+	keyBytes := n*polys*polys*float64(p.BR.Levels)*float64(p.N)*wordBytes + 4*switchWords
 	return switchWords*c.KeySwitchMulAdd + keyBytes/1e6*c.KeyMegabyte
 }
 
@@ -173,13 +180,15 @@ func lookupSpace(options SearchOptions, ring int) SearchSpace {
 		MinLogN: r.logN, MaxLogN: r.logN, MinK: r.k, MaxK: r.k,
 		MinSmallDim: minSearchDim, MaxSmallDim: maxSearchDim, SmallDimStep: searchBlockLength,
 		MaxBRLevels: r.maxBRLevels, MaxKSLevels: maxSearchKSLevels, MaxParts: r.maxParts,
-		MaxBRBaseLog: maxSearchBaseLog, SmallModulusLog: searchModulusLog, PrefixKey: true,
+		MaxBRBaseLog: r.maxBRBaseLog, SmallModulusLog: searchModulusLog, PrefixKey: true,
 		Log2SigmaGLWE: lookupLog2SigmaGLWE, Log2SigmaLWE: lookupLog2SigmaLWE,
 		Model: func(dim, n int) NoiseModel {
 			return WorstBlockNoiseModel(dim, n, searchBlockLength, options.FFTVariance)
 		},
-		PartCost:   func(s BootstrapShape) float64 { return options.Costs.rotation(lookupParams(s)) },
-		SharedCost: func(s BootstrapShape) float64 { return options.Costs.shared(lookupParams(s)) },
+		PartCost: func(s BootstrapShape) float64 { return options.Costs.rotation(lookupParams(s)) },
+		SharedCost: func(s BootstrapShape) float64 {
+			return options.Costs.shared(lookupParams(s), r.maxBRBaseLog == maxCompactBaseLog)
+		},
 	}
 }
 

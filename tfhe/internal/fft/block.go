@@ -52,16 +52,21 @@ type BlockRotation struct {
 }
 
 // turn is one factor Y^a - 1: Y^a moves part s to part s + shift, and multiplies it by a power of X. Assembly knows this layout, and its
-// registers are faster when lanes do not cross cache lines: the size is a multiple of 64.
+// registers are faster when lanes do not cross cache lines: the size is a multiple of 64. Powers and the 1 are multiplied by unit: that of a compact key.
 type turn struct {
 	power [2]int // of X: a div m, and one more where Y^a wraps
 	shift int    // a mod m
-	_     [5]int
+	unit  float64
+	_     [4]int
 	lanes [2][16]float64
 }
 
 // SetRotation prepares the factors Y^a - 1 for exponents a in [0, 2mN) of Y, with Y^m = X.
 func (p *Plan) SetRotation(b *BlockRotation, exponents []int, parts int) {
+	p.setRotation(b, exponents, parts, 1)
+}
+
+func (p *Plan) setRotation(b *BlockRotation, exponents []int, parts int, unit float64) {
 	if len(exponents) == 0 || len(exponents) > BlockTerms || parts < 1 {
 		panic("fft: block without terms or parts, or with too many terms")
 	}
@@ -76,7 +81,12 @@ func (p *Plan) SetRotation(b *BlockRotation, exponents []int, parts int) {
 		t := &b.turns[j]
 		t.shift = a % parts
 		t.power = [2]int{a / parts, (a/parts + 1) % (2 * p.n)}
-		t.lanes[0] = p.lanes(t.power[0])
+		t.unit, t.lanes[0] = unit, p.lanes(t.power[0])
+		if unit != 1 {
+			for u := range t.lanes[0] {
+				t.lanes[0][u] *= unit
+			}
+		}
 		if parts > 1 {
 			t.lanes[1] = p.lanes(t.power[1])
 		}
@@ -117,32 +127,35 @@ func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to
 		panic("fft: rotation of several parts in a product of one")
 	}
 	if from < to {
-		p.blockProduct(d, key, b, levels, from, to, ahead)
+		p.blockProduct(d, key[from*b.terms*levels*64:], b, levels, from, to, ahead)
 	}
 }
 
+// blockProductGo takes the key from vector from on.
 func (p *Plan) blockProductGo(d, key []float64, b *BlockRotation, levels, from, to int) {
-	rows := 2 * levels
-	vecs := len(d) / rows / 16
-	dv, kv := vectors(d), vectors(key)
+	vecs, kv, each := len(d)/levels/32, vectors(key), b.terms*levels*4
 	for i := from; i < to; i++ {
-		var out [2]vector
-		at := kv[i*b.terms*rows*2:][:b.terms*rows*2]
-		for j := range b.terms {
-			t := &b.turns[j]
-			f := p.factor(i, t.power[0], &t.lanes[0])
-			for u := range 8 {
-				f[u]--
-			}
-			for r := range rows {
-				var e vector
-				mulVector(&e, &f, &dv[r*vecs+i])
-				mulAddVector(&out[0], &e, &at[(j*rows+r)*2])
-				mulAddVector(&out[1], &e, &at[(j*rows+r)*2+1])
-			}
-		}
-		dv[i], dv[vecs+i] = out[0], out[1]
+		p.blockProductVector(vectors(d), kv[(i-from)*each:][:each], b, 2*levels, vecs, i)
 	}
+}
+
+// blockProductVector is the product at vector i of polynomials that are vecs vectors apart, with the vectors of the key there.
+func (p *Plan) blockProductVector(dv, key []vector, b *BlockRotation, rows, vecs, i int) {
+	var out [2]vector
+	for j := range b.terms {
+		t := &b.turns[j]
+		f := p.factor(i, t.power[0], &t.lanes[0])
+		for u := range 8 {
+			f[u] -= t.unit
+		}
+		for r := range rows {
+			var e vector
+			mulVector(&e, &f, &dv[r*vecs+i])
+			mulAddVector(&out[0], &e, &key[(j*rows+r)*2])
+			mulAddVector(&out[1], &e, &key[(j*rows+r)*2+1])
+		}
+	}
+	dv[i], dv[vecs+i] = out[0], out[1]
 }
 
 // BlockProductParts is BlockProduct for an accumulator of m parts of an extended bootstrap (eprint 2023/402): d holds the digit polynomials of

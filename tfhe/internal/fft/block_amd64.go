@@ -6,7 +6,7 @@ package fft
 //go:generate go -C _asm/block run . -isa avx2 -out ../../block_avx2_amd64.s -stubs ../../block_avx2_amd64.go -pkg fft
 
 func (p *Plan) blockProduct(d, key []float64, b *BlockRotation, levels, from, to int, ahead []float64) {
-	x, k, e, turns := &d[from*16], &key[from*b.terms*levels*64], &p.exponent[from], &b.turns[0].power[0]
+	x, k, e, turns := &d[from*16], &key[0], &p.exponent[from], &b.turns[0].power[0]
 	roots, mask, stride, terms, count := &p.monomial[0], 2*p.n-1, 8*(len(d)/(2*levels)), b.terms, to-from
 	ask, lines, step := asking(ahead, count, terms)
 	full := terms == BlockTerms
@@ -97,6 +97,56 @@ func (p *Plan) moduleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotati
 		modulePair3AVX512(x, y, k, roots, mask, e, turns0, turns1, stride, count, ask, lines, step)
 	} else {
 		modulePair4AVX512(x, y, k, roots, mask, e, turns0, turns1, stride, count, ask, lines, step)
+	}
+}
+
+// compactKernels tells whether there are kernels for compact keys.
+func compactKernels() bool { return level == avx512 }
+
+func (p *Plan) compactBlockProduct(d []float64, key []uint64, b *BlockRotation, from, to int, keep, ahead []float64) {
+	if !compactKernels() || b.terms != BlockTerms {
+		p.compactBlockProductGo(d, key, b, from, to, keep)
+		return
+	}
+	x, k, e, turns := &d[from*16], &key[from*b.terms*48], &p.exponent[from], &b.turns[0].power[0]
+	roots, mask, stride, count := &p.monomial[0], 2*p.n-1, 8*(len(d)/2), to-from
+	ask, lines, step := asking(ahead, count, b.terms)
+	if keep == nil {
+		blockProduct2FullCompactAVX512(x, k, roots, mask, e, turns, stride, b.terms, count, ask, lines, step)
+		return
+	}
+	blockProduct2FullKeptAVX512(x, k, &keep[0], roots, mask, e, turns, stride, b.terms, count, ask, lines, step)
+}
+
+func (p *Plan) compactModuleProduct(d []float64, key []uint64, b *BlockRotation, polys, from, to int, ahead []float64) {
+	if !compactKernels() || polys < 3 || polys > 4 || b.terms != BlockTerms {
+		p.compactModuleProductGo(d, key, b, polys, from, to)
+		return
+	}
+	x, k, e, turns := &d[from*16], &key[from*b.terms*polys*polys*12], &p.exponent[from], &b.turns[0].power[0]
+	roots, mask, stride, count := &p.monomial[0], 2*p.n-1, 8*(len(d)/polys), to-from
+	ask, lines, step := asking(ahead, count, b.terms*polys)
+	if polys == 3 {
+		moduleProduct3CompactAVX512(x, k, roots, mask, e, turns, stride, count, ask, lines, step)
+	} else {
+		moduleProduct4CompactAVX512(x, k, roots, mask, e, turns, stride, count, ask, lines, step)
+	}
+}
+
+func (p *Plan) compactModuleProductPair(d0, d1 []float64, key []uint64, b0, b1 *BlockRotation, polys, from, to int, ahead []float64) {
+	if !compactKernels() || polys < 3 || polys > 4 || b0.terms != BlockTerms {
+		p.compactModuleProductGo(d0, key, b0, polys, from, to)
+		p.compactModuleProductGo(d1, key, b1, polys, from, to)
+		return
+	}
+	x, y, k, e := &d0[from*16], &d1[from*16], &key[from*b0.terms*polys*polys*12], &p.exponent[from]
+	turns0, turns1 := &b0.turns[0].power[0], &b1.turns[0].power[0]
+	roots, mask, stride, count := &p.monomial[0], 2*p.n-1, 8*(len(d0)/polys), to-from
+	ask, lines, step := asking(ahead, count, b0.terms*polys)
+	if polys == 3 {
+		modulePair3CompactAVX512(x, y, k, roots, mask, e, turns0, turns1, stride, count, ask, lines, step)
+	} else {
+		modulePair4CompactAVX512(x, y, k, roots, mask, e, turns0, turns1, stride, count, ask, lines, step)
 	}
 }
 

@@ -13,7 +13,7 @@ package fft
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -33,7 +33,7 @@ func blockProduct2AVX2(d *float64, key *float64, roots *complex128, mask int, ex
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -52,7 +52,7 @@ func blockProduct2FullAVX2(d *float64, key *float64, roots *complex128, mask int
 //		for j := range terms {
 //			w := roots[exponent[i]*turns[j].power[0]&mask]
 //			for r := range 2*levels {
-//				e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]
+//				e := (w*turns[j].lanes[0] - turns[j].unit) * d[r*stride/128+i]
 //				for o := range 2 {
 //					out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]
 //				}
@@ -72,7 +72,7 @@ func blockProductRowsAVX2(d *float64, key *float64, roots *complex128, mask int,
 //		for j := range terms {
 //			w := roots[exponent[i]*turns[j].power[0]&mask]
 //			for r := range 2*levels {
-//				e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]
+//				e := (w*turns[j].lanes[0] - turns[j].unit) * d[r*stride/128+i]
 //				for o := range 2 {
 //					out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]
 //				}
@@ -114,7 +114,7 @@ func blockPartsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, 
 //			for j := range BlockTerms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*3+o)*BlockTerms+j)*3+r]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*3+o)*BlockTerms+j)*3+r]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -136,7 +136,7 @@ func moduleProduct3AVX2(d *float64, key *float64, roots *complex128, mask int, e
 //			for j := range BlockTerms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*4+o)*BlockTerms+j)*4+r]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*4+o)*BlockTerms+j)*4+r]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]

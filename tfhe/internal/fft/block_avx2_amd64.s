@@ -4,22 +4,16 @@
 
 #include "textflag.h"
 
-DATA blockOnesAVX2<>+0(SB)/8, $(1.0)
-DATA blockOnesAVX2<>+8(SB)/8, $(1.0)
-DATA blockOnesAVX2<>+16(SB)/8, $(1.0)
-DATA blockOnesAVX2<>+24(SB)/8, $(1.0)
-GLOBL blockOnesAVX2<>(SB), RODATA|NOPTR, $32
-
 // func blockProduct2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·blockProduct2AVX2(SB), NOSPLIT, $0-96
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX2<>+0(SB), Y0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Y0
 
 loopab:
 	MOVL   (BX), R8
@@ -215,13 +209,13 @@ loopae:
 // func blockProduct2FullAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·blockProduct2FullAVX2(SB), NOSPLIT, $0-96
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX2<>+0(SB), Y0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Y0
 
 loopaf:
 	MOVL   (BX), R8
@@ -663,13 +657,13 @@ aheadajnone:
 // func blockProductRowsAVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·blockProductRowsAVX2(SB), NOSPLIT, $0-104
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX2<>+0(SB), Y0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Y0
 
 loopak:
 	MOVL   (BX), R8
@@ -849,13 +843,13 @@ loopap:
 // func blockProductRowsFull2AVX2(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·blockProductRowsFull2AVX2(SB), NOSPLIT, $0-104
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX2<>+0(SB), Y0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Y0
 
 loopaq:
 	MOVL   (BX), R8
@@ -4173,7 +4167,7 @@ loopca:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      64(SI), Y1
 	VMOVUPD      128(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -4190,7 +4184,7 @@ loopca:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      384(SI), Y1
 	VMOVUPD      448(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -4207,7 +4201,7 @@ loopca:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      704(SI), Y1
 	VMOVUPD      768(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -4224,7 +4218,7 @@ loopca:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      1024(SI), Y1
 	VMOVUPD      1088(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -4697,7 +4691,7 @@ aheadcmnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      96(SI), Y1
 	VMOVUPD      160(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -4714,7 +4708,7 @@ aheadcmnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      416(SI), Y1
 	VMOVUPD      480(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -4731,7 +4725,7 @@ aheadcmnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      736(SI), Y1
 	VMOVUPD      800(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -4748,7 +4742,7 @@ aheadcmnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      1056(SI), Y1
 	VMOVUPD      1120(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5115,7 +5109,7 @@ loopcn:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      64(SI), Y1
 	VMOVUPD      128(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5132,7 +5126,7 @@ loopcn:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      384(SI), Y1
 	VMOVUPD      448(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5149,7 +5143,7 @@ loopcn:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      704(SI), Y1
 	VMOVUPD      768(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5166,7 +5160,7 @@ loopcn:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      1024(SI), Y1
 	VMOVUPD      1088(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5915,7 +5909,7 @@ aheadddnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      96(SI), Y1
 	VMOVUPD      160(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5932,7 +5926,7 @@ aheadddnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      416(SI), Y1
 	VMOVUPD      480(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5949,7 +5943,7 @@ aheadddnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      736(SI), Y1
 	VMOVUPD      800(SI), Y2
 	VBROADCASTSD (R9), Y5
@@ -5966,7 +5960,7 @@ aheadddnone:
 	ANDQ         mask+24(FP), R9
 	SHLQ         $0x04, R9
 	ADDQ         DX, R9
-	VMOVUPD      blockOnesAVX2<>+0(SB), Y0
+	VBROADCASTSD 24(SI), Y0
 	VMOVUPD      1056(SI), Y1
 	VMOVUPD      1120(SI), Y2
 	VBROADCASTSD (R9), Y5

@@ -13,7 +13,7 @@ package fft
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -33,7 +33,7 @@ func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, 
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*4+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*4+r)*2+o]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -53,7 +53,7 @@ func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, 
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*2+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -73,7 +73,7 @@ func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask i
 //			for j := range terms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*4+r)*2+o]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*4+r)*2+o]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -84,6 +84,46 @@ func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask i
 //go:noescape
 func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 
+// blockProduct2FullCompactAVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; terms is BlockTerms; the key is that of which expand gives the elements, and 16 bytes behind it are read
+//	for i := range count {
+//		for o := range 2 {
+//			var k [2]vector // complex numbers
+//			for j := range terms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		d[i], d[stride/128+i] = out[0], out[1]
+//	}
+//
+//go:noescape
+func blockProduct2FullCompactAVX512(d *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+
+// blockProduct2FullKeptAVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; terms is BlockTerms; the key is that of which expand gives the elements, which go to keep too, and 16 bytes behind it are read
+//	for i := range count {
+//		for o := range 2 {
+//			var k [2]vector // complex numbers
+//			for j := range terms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		d[i], d[stride/128+i] = out[0], out[1]
+//	}
+//
+//go:noescape
+func blockProduct2FullKeptAVX512(d *float64, key *uint64, keep *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+
 // blockProductRowsAVX512 is, in registers of 8 float64:
 //
 //	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
@@ -92,7 +132,7 @@ func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask i
 //		for j := range terms {
 //			w := roots[exponent[i]*turns[j].power[0]&mask]
 //			for r := range 2*levels {
-//				e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]
+//				e := (w*turns[j].lanes[0] - turns[j].unit) * d[r*stride/128+i]
 //				for o := range 2 {
 //					out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]
 //				}
@@ -134,7 +174,7 @@ func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int
 //			for j := range BlockTerms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*3+o)*BlockTerms+j)*3+r]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*3+o)*BlockTerms+j)*3+r]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -147,6 +187,28 @@ func blockPartsFull2AVX512(d *float64, key *float64, roots *complex128, mask int
 //go:noescape
 func moduleProduct3AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
 
+// moduleProduct3CompactAVX512 is, in registers of 8 float64:
+//
+//	// stride is the bytes of a polynomial of d, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; the key is that of which expand gives the elements, and 16 bytes behind it are read
+//	for i := range count {
+//		for o := range 3 {
+//			var k [3]vector // complex numbers
+//			for j := range BlockTerms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*3+o)*BlockTerms+j)*3+r]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		for o := range 3 {
+//			d[o*stride/128+i] = out[o]
+//		}
+//	}
+//
+//go:noescape
+func moduleProduct3CompactAVX512(d *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
+
 // moduleProduct4AVX512 is, in registers of 8 float64:
 //
 //	// stride is the bytes of a polynomial of d, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
@@ -156,7 +218,7 @@ func moduleProduct3AVX512(d *float64, key *float64, roots *complex128, mask int,
 //			for j := range BlockTerms {
 //				w := roots[exponent[i]*turns[j].power[0]&mask]
 //				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - 1) * key[((i*4+o)*BlockTerms+j)*4+r]
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*4+o)*BlockTerms+j)*4+r]
 //				}
 //			}
 //			out[o] = sum over r of k[r] * d[r*stride/128+i]
@@ -169,6 +231,28 @@ func moduleProduct3AVX512(d *float64, key *float64, roots *complex128, mask int,
 //go:noescape
 func moduleProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
 
+// moduleProduct4CompactAVX512 is, in registers of 8 float64:
+//
+//	// stride is the bytes of a polynomial of d, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; the key is that of which expand gives the elements, and 16 bytes behind it are read
+//	for i := range count {
+//		for o := range 4 {
+//			var k [4]vector // complex numbers
+//			for j := range BlockTerms {
+//				w := roots[exponent[i]*turns[j].power[0]&mask]
+//				for r := range k {
+//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*4+o)*BlockTerms+j)*4+r]
+//				}
+//			}
+//			out[o] = sum over r of k[r] * d[r*stride/128+i]
+//		}
+//		for o := range 4 {
+//			d[o*stride/128+i] = out[o]
+//		}
+//	}
+//
+//go:noescape
+func moduleProduct4CompactAVX512(d *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
+
 // modulePair3AVX512 is, in registers of 8 float64:
 //
 //	// as moduleProduct3 with d0 and turns0, and with d1 and turns1
@@ -179,6 +263,16 @@ func moduleProduct4AVX512(d *float64, key *float64, roots *complex128, mask int,
 //go:noescape
 func modulePair3AVX512(d0 *float64, d1 *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)
 
+// modulePair3CompactAVX512 is, in registers of 8 float64:
+//
+//	// as moduleProduct3Compact with d0 and turns0, and with d1 and turns1
+//	for c, d := range [2]*float64{d0, d1} {
+//		moduleProduct3Compact(d, key, roots, mask, exponent, [2]*int{turns0, turns1}[c], stride, count, ahead, lines, step)
+//	}
+//
+//go:noescape
+func modulePair3CompactAVX512(d0 *float64, d1 *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)
+
 // modulePair4AVX512 is, in registers of 8 float64:
 //
 //	// as moduleProduct4 with d0 and turns0, and with d1 and turns1
@@ -188,3 +282,13 @@ func modulePair3AVX512(d0 *float64, d1 *float64, key *float64, roots *complex128
 //
 //go:noescape
 func modulePair4AVX512(d0 *float64, d1 *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)
+
+// modulePair4CompactAVX512 is, in registers of 8 float64:
+//
+//	// as moduleProduct4Compact with d0 and turns0, and with d1 and turns1
+//	for c, d := range [2]*float64{d0, d1} {
+//		moduleProduct4Compact(d, key, roots, mask, exponent, [2]*int{turns0, turns1}[c], stride, count, ahead, lines, step)
+//	}
+//
+//go:noescape
+func modulePair4CompactAVX512(d0 *float64, d1 *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)

@@ -4,26 +4,50 @@
 
 #include "textflag.h"
 
-DATA blockOnesAVX512<>+0(SB)/8, $(1.0)
-DATA blockOnesAVX512<>+8(SB)/8, $(1.0)
-DATA blockOnesAVX512<>+16(SB)/8, $(1.0)
-DATA blockOnesAVX512<>+24(SB)/8, $(1.0)
-DATA blockOnesAVX512<>+32(SB)/8, $(1.0)
-DATA blockOnesAVX512<>+40(SB)/8, $(1.0)
-DATA blockOnesAVX512<>+48(SB)/8, $(1.0)
-DATA blockOnesAVX512<>+56(SB)/8, $(1.0)
-GLOBL blockOnesAVX512<>(SB), RODATA|NOPTR, $64
+DATA compactWords<>+0(SB)/2, $0x0000
+DATA compactWords<>+2(SB)/2, $0x0000
+DATA compactWords<>+4(SB)/2, $0x0001
+DATA compactWords<>+6(SB)/2, $0x0002
+DATA compactWords<>+8(SB)/2, $0x0000
+DATA compactWords<>+10(SB)/2, $0x0003
+DATA compactWords<>+12(SB)/2, $0x0004
+DATA compactWords<>+14(SB)/2, $0x0005
+DATA compactWords<>+16(SB)/2, $0x0000
+DATA compactWords<>+18(SB)/2, $0x0006
+DATA compactWords<>+20(SB)/2, $0x0007
+DATA compactWords<>+22(SB)/2, $0x0008
+DATA compactWords<>+24(SB)/2, $0x0000
+DATA compactWords<>+26(SB)/2, $0x0009
+DATA compactWords<>+28(SB)/2, $0x000a
+DATA compactWords<>+30(SB)/2, $0x000b
+DATA compactWords<>+32(SB)/2, $0x0000
+DATA compactWords<>+34(SB)/2, $0x000c
+DATA compactWords<>+36(SB)/2, $0x000d
+DATA compactWords<>+38(SB)/2, $0x000e
+DATA compactWords<>+40(SB)/2, $0x0000
+DATA compactWords<>+42(SB)/2, $0x000f
+DATA compactWords<>+44(SB)/2, $0x0010
+DATA compactWords<>+46(SB)/2, $0x0011
+DATA compactWords<>+48(SB)/2, $0x0000
+DATA compactWords<>+50(SB)/2, $0x0012
+DATA compactWords<>+52(SB)/2, $0x0013
+DATA compactWords<>+54(SB)/2, $0x0014
+DATA compactWords<>+56(SB)/2, $0x0000
+DATA compactWords<>+58(SB)/2, $0x0015
+DATA compactWords<>+60(SB)/2, $0x0016
+DATA compactWords<>+62(SB)/2, $0x0017
+GLOBL compactWords<>(SB), RODATA|NOPTR, $64
 
 // func blockProduct2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·blockProduct2AVX512(SB), NOSPLIT, $0-96
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX512<>+0(SB), Z0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
 
 loopab:
 	MOVL   (BX), R8
@@ -138,13 +162,13 @@ aheadadnone:
 // func blockProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·blockProduct4AVX512(SB), NOSPLIT, $0-96
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX512<>+0(SB), Z0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
 
 loopae:
 	MOVL   (BX), R8
@@ -317,13 +341,13 @@ aheadagnone:
 // func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·blockProduct2FullAVX512(SB), NOSPLIT, $0-96
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX512<>+0(SB), Z0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
 
 loopah:
 	MOVL   (BX), R8
@@ -578,13 +602,13 @@ aheadalnone:
 // func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·blockProduct4FullAVX512(SB), NOSPLIT, $0-96
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX512<>+0(SB), Z0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
 
 loopam:
 	MOVL   (BX), R8
@@ -966,18 +990,644 @@ aheadaqnone:
 	VZEROUPPER
 	RET
 
+// func blockProduct2FullCompactAVX512(d *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·blockProduct2FullCompactAVX512(SB), NOSPLIT, $0-96
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
+	VMOVDQU64    compactWords<>+0(SB), Z1
+	MOVL         $0xeeeeeeee, R8
+	KMOVD        R8, K1
+
+loopar:
+	MOVL   (BX), R8
+	MOVQ   ahead+72(FP), R9
+	MOVQ   step+88(FP), R10
+	ADDQ   R9, R10
+	MOVQ   R10, ahead+72(FP)
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	MOVQ   CX, R10
+	MOVQ   lines+80(FP), CX
+	TESTQ  CX, CX
+	JZ     aheadasnone
+
+aheadas:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadas
+
+aheadasnone:
+	MOVL         (SI), CX
+	IMULL        R8, CX
+	ANDQ         mask+24(FP), CX
+	SHLQ         $0x04, CX
+	ADDQ         DX, CX
+	VMOVUPD      64(SI), Z10
+	VMOVUPD      128(SI), Z11
+	VBROADCASTSD (CX), Z14
+	VBROADCASTSD 8(CX), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	VPERMW.Z     (R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     48(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     96(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     144(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     192(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     240(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     288(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     336(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadatnone
+
+aheadat:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadat
+
+aheadatnone:
+	MOVL         320(SI), CX
+	IMULL        R8, CX
+	ANDQ         mask+24(FP), CX
+	SHLQ         $0x04, CX
+	ADDQ         DX, CX
+	VMOVUPD      384(SI), Z10
+	VMOVUPD      448(SI), Z11
+	VBROADCASTSD (CX), Z14
+	VBROADCASTSD 8(CX), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	VPERMW.Z     384(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     432(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     480(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     528(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     576(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     624(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     672(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     720(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadaunone
+
+aheadau:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadau
+
+aheadaunone:
+	MOVL         640(SI), CX
+	IMULL        R8, CX
+	ANDQ         mask+24(FP), CX
+	SHLQ         $0x04, CX
+	ADDQ         DX, CX
+	VMOVUPD      704(SI), Z10
+	VMOVUPD      768(SI), Z11
+	VBROADCASTSD (CX), Z14
+	VBROADCASTSD 8(CX), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	VPERMW.Z     768(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     816(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     864(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     912(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     960(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     1008(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     1056(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     1104(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         lines+80(FP), CX
+	TESTQ        CX, CX
+	JZ           aheadavnone
+
+aheadav:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadav
+
+aheadavnone:
+	MOVL         960(SI), CX
+	IMULL        R8, CX
+	ANDQ         mask+24(FP), CX
+	SHLQ         $0x04, CX
+	ADDQ         DX, CX
+	VMOVUPD      1024(SI), Z10
+	VMOVUPD      1088(SI), Z11
+	VBROADCASTSD (CX), Z14
+	VBROADCASTSD 8(CX), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	VPERMW.Z     1152(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     1200(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     1248(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     1296(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     1344(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     1392(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     1440(R10), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     1488(R10), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         AX, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX), Z11
+	VMULPD       Z10, Z2, Z12
+	VMULPD       Z10, Z3, Z13
+	VFNMADD231PD Z11, Z3, Z12
+	VFMADD231PD  Z11, Z2, Z13
+	VMULPD       Z10, Z4, Z14
+	VMULPD       Z10, Z5, Z10
+	VFNMADD231PD Z11, Z5, Z14
+	VFMADD231PD  Z11, Z4, Z10
+	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX), Z15
+	VFMADD231PD  Z11, Z6, Z12
+	VFMADD231PD  Z11, Z7, Z13
+	VFNMADD231PD Z15, Z7, Z12
+	VFMADD231PD  Z15, Z6, Z13
+	VFMADD231PD  Z11, Z8, Z14
+	VFMADD231PD  Z11, Z9, Z10
+	VFNMADD231PD Z15, Z9, Z14
+	VFMADD231PD  Z15, Z8, Z10
+	VMOVUPD      Z12, (AX)
+	VMOVUPD      Z13, 64(AX)
+	VMOVUPD      Z14, (AX)(DI*1)
+	VMOVUPD      Z10, 64(AX)(DI*1)
+	ADDQ         $0x00000600, R10
+	MOVQ         R10, CX
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x04, BX
+	DECQ         count+64(FP)
+	JNZ          loopar
+	VZEROUPPER
+	RET
+
+// func blockProduct2FullKeptAVX512(d *float64, key *uint64, keep *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·blockProduct2FullKeptAVX512(SB), NOSPLIT, $0-104
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+24(FP), DX
+	MOVQ         exponent+40(FP), BX
+	MOVQ         turns+48(FP), SI
+	MOVQ         stride+56(FP), DI
+	VBROADCASTSD 24(SI), Z0
+	VMOVDQU64    compactWords<>+0(SB), Z1
+	MOVL         $0xeeeeeeee, R8
+	KMOVD        R8, K1
+
+loopaw:
+	MOVL   (BX), R8
+	MOVQ   ahead+80(FP), R9
+	MOVQ   step+96(FP), R10
+	ADDQ   R9, R10
+	MOVQ   R10, ahead+80(FP)
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	MOVQ   CX, R11
+	MOVQ   lines+88(FP), CX
+	TESTQ  CX, CX
+	JZ     aheadaxnone
+
+aheadax:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       CX
+	JNZ        aheadax
+
+aheadaxnone:
+	MOVL         (SI), R10
+	IMULL        R8, R10
+	ANDQ         mask+32(FP), R10
+	SHLQ         $0x04, R10
+	ADDQ         DX, R10
+	VMOVUPD      64(SI), Z10
+	VMOVUPD      128(SI), Z11
+	VBROADCASTSD (R10), Z14
+	VBROADCASTSD 8(R10), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	MOVQ         keep+16(FP), CX
+	VPERMW.Z     (R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, (CX)
+	VPERMW.Z     48(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 64(CX)
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     96(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 128(CX)
+	VPERMW.Z     144(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 192(CX)
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     192(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 256(CX)
+	VPERMW.Z     240(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 320(CX)
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     288(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 384(CX)
+	VPERMW.Z     336(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 448(CX)
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadaynone
+
+aheaday:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       R10
+	JNZ        aheaday
+
+aheadaynone:
+	MOVL         320(SI), R10
+	IMULL        R8, R10
+	ANDQ         mask+32(FP), R10
+	SHLQ         $0x04, R10
+	ADDQ         DX, R10
+	VMOVUPD      384(SI), Z10
+	VMOVUPD      448(SI), Z11
+	VBROADCASTSD (R10), Z14
+	VBROADCASTSD 8(R10), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	VPERMW.Z     384(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 512(CX)
+	VPERMW.Z     432(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 576(CX)
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     480(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 640(CX)
+	VPERMW.Z     528(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 704(CX)
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     576(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 768(CX)
+	VPERMW.Z     624(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 832(CX)
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     672(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 896(CX)
+	VPERMW.Z     720(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 960(CX)
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadaznone
+
+aheadaz:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       R10
+	JNZ        aheadaz
+
+aheadaznone:
+	MOVL         640(SI), R10
+	IMULL        R8, R10
+	ANDQ         mask+32(FP), R10
+	SHLQ         $0x04, R10
+	ADDQ         DX, R10
+	VMOVUPD      704(SI), Z10
+	VMOVUPD      768(SI), Z11
+	VBROADCASTSD (R10), Z14
+	VBROADCASTSD 8(R10), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	VPERMW.Z     768(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1024(CX)
+	VPERMW.Z     816(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1088(CX)
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     864(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1152(CX)
+	VPERMW.Z     912(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1216(CX)
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     960(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1280(CX)
+	VPERMW.Z     1008(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1344(CX)
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     1056(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1408(CX)
+	VPERMW.Z     1104(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1472(CX)
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadbanone
+
+aheadba:
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	DECQ       R10
+	JNZ        aheadba
+
+aheadbanone:
+	MOVL         960(SI), R10
+	IMULL        R8, R10
+	ANDQ         mask+32(FP), R10
+	SHLQ         $0x04, R10
+	ADDQ         DX, R10
+	VMOVUPD      1024(SI), Z10
+	VMOVUPD      1088(SI), Z11
+	VBROADCASTSD (R10), Z14
+	VBROADCASTSD 8(R10), Z15
+	VMULPD       Z11, Z14, Z13
+	VMOVAPD      Z10, Z12
+	VFMSUB132PD  Z14, Z0, Z12
+	VFMADD231PD  Z10, Z15, Z13
+	VFNMADD231PD Z11, Z15, Z12
+	VPERMW.Z     1152(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1536(CX)
+	VPERMW.Z     1200(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1600(CX)
+	VFMADD231PD  Z10, Z12, Z2
+	VFMADD231PD  Z10, Z13, Z3
+	VFNMADD231PD Z11, Z13, Z2
+	VFMADD231PD  Z11, Z12, Z3
+	VPERMW.Z     1248(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1664(CX)
+	VPERMW.Z     1296(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1728(CX)
+	VFMADD231PD  Z10, Z12, Z4
+	VFMADD231PD  Z10, Z13, Z5
+	VFNMADD231PD Z11, Z13, Z4
+	VFMADD231PD  Z11, Z12, Z5
+	VPERMW.Z     1344(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1792(CX)
+	VPERMW.Z     1392(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1856(CX)
+	VFMADD231PD  Z10, Z12, Z6
+	VFMADD231PD  Z10, Z13, Z7
+	VFNMADD231PD Z11, Z13, Z6
+	VFMADD231PD  Z11, Z12, Z7
+	VPERMW.Z     1440(R11), Z1, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMOVUPD      Z10, 1920(CX)
+	VPERMW.Z     1488(R11), Z1, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VMOVUPD      Z11, 1984(CX)
+	VFMADD231PD  Z10, Z12, Z8
+	VFMADD231PD  Z10, Z13, Z9
+	VFNMADD231PD Z11, Z13, Z8
+	VFMADD231PD  Z11, Z12, Z9
+	MOVQ         AX, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX), Z11
+	VMULPD       Z10, Z2, Z12
+	VMULPD       Z10, Z3, Z13
+	VFNMADD231PD Z11, Z3, Z12
+	VFMADD231PD  Z11, Z2, Z13
+	VMULPD       Z10, Z4, Z14
+	VMULPD       Z10, Z5, Z10
+	VFNMADD231PD Z11, Z5, Z14
+	VFMADD231PD  Z11, Z4, Z10
+	ADDQ         DI, CX
+	PREFETCHT0   512(CX)
+	PREFETCHT0   576(CX)
+	VMOVUPD      (CX), Z11
+	VMOVUPD      64(CX), Z15
+	VFMADD231PD  Z11, Z6, Z12
+	VFMADD231PD  Z11, Z7, Z13
+	VFNMADD231PD Z15, Z7, Z12
+	VFMADD231PD  Z15, Z6, Z13
+	VFMADD231PD  Z11, Z8, Z14
+	VFMADD231PD  Z11, Z9, Z10
+	VFNMADD231PD Z15, Z9, Z14
+	VFMADD231PD  Z15, Z8, Z10
+	VMOVUPD      Z12, (AX)
+	VMOVUPD      Z13, 64(AX)
+	VMOVUPD      Z14, (AX)(DI*1)
+	VMOVUPD      Z10, 64(AX)(DI*1)
+	ADDQ         $0x00000600, R11
+	MOVQ         R11, CX
+	ADDQ         $0x00000800, keep+16(FP)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x04, BX
+	DECQ         count+72(FP)
+	JNZ          loopaw
+	VZEROUPPER
+	RET
+
 // func blockProductRowsAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, levels int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·blockProductRowsAVX512(SB), NOSPLIT, $0-104
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX512<>+0(SB), Z0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
 
-loopar:
+loopbb:
 	MOVL   (BX), R8
 	MOVQ   ahead+80(FP), R9
 	MOVQ   step+96(FP), R10
@@ -991,18 +1641,18 @@ loopar:
 	MOVQ   SI, R11
 	MOVQ   terms+56(FP), R12
 
-loopas:
+loopbc:
 	MOVQ  lines+88(FP), CX
 	TESTQ CX, CX
-	JZ    aheadatnone
+	JZ    aheadbdnone
 
-aheadat:
+aheadbd:
 	PREFETCHT1 (R9)
 	ADDQ       $0x40, R9
 	DECQ       CX
-	JNZ        aheadat
+	JNZ        aheadbd
 
-aheadatnone:
+aheadbdnone:
 	MOVL         (R11), CX
 	IMULL        R8, CX
 	ANDQ         mask+24(FP), CX
@@ -1020,7 +1670,7 @@ aheadatnone:
 	MOVQ         AX, CX
 	MOVQ         levels+64(FP), R13
 
-loopau:
+loopbe:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      64(CX), Z6
 	VMULPD       Z5, Z7, Z9
@@ -1061,10 +1711,10 @@ loopau:
 	ADDQ         DI, CX
 	ADDQ         $0x00000200, R10
 	DECQ         R13
-	JNZ          loopau
+	JNZ          loopbe
 	ADDQ         $0x00000140, R11
 	DECQ         R12
-	JNZ          loopas
+	JNZ          loopbc
 	VMOVUPD      Z1, (AX)
 	VMOVUPD      Z2, 64(AX)
 	VMOVUPD      Z3, (AX)(DI*1)
@@ -1073,7 +1723,7 @@ loopau:
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+72(FP)
-	JNZ          loopar
+	JNZ          loopbb
 	VZEROUPPER
 	RET
 
@@ -1093,7 +1743,7 @@ TEXT ·blockPartsAVX512(SB), $1200-120
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopav:
+loopbf:
 	PREFETCHT0 512(DI)
 	PREFETCHT0 576(DI)
 	VMOVUPD    (DI), Z0
@@ -1103,9 +1753,9 @@ loopav:
 	ADDQ       BX, DI
 	ADDQ       $0x00000080, R8
 	CMPQ       R8, DX
-	JNZ        loopav
+	JNZ        loopbf
 
-loopaw:
+loopbg:
 	MOVQ ahead+96(FP), DI
 	MOVQ step+112(FP), R8
 	ADDQ DI, R8
@@ -1118,7 +1768,7 @@ loopaw:
 	MOVQ AX, R10
 	MOVQ terms+56(FP), R12
 
-loopax:
+loopbh:
 	MOVL         (R9), R8
 	IMULL        DI, R8
 	ANDQ         mask+24(FP), R8
@@ -1152,13 +1802,13 @@ loopax:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000140, R9
 	DECQ         R12
-	JNZ          loopax
+	JNZ          loopbh
 	MOVQ         turns+40(FP), R8
 	MOVQ         AX, R9
 	LEAQ         16(SP), DI
 	MOVQ         terms+56(FP), R12
 
-loopay:
+loopbi:
 	MOVQ  16(R8), R11
 	IMULQ CX, R11
 	MOVQ  DX, R10
@@ -1172,11 +1822,11 @@ loopay:
 	ADDQ  $0x18, DI
 	ADDQ  $0x00000140, R8
 	DECQ  R12
-	JNZ   loopay
+	JNZ   loopbi
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopaz:
+loopbj:
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
@@ -1185,19 +1835,19 @@ loopaz:
 	LEAQ   16(SP), R11
 	MOVQ   terms+56(FP), R12
 
-loopba:
+loopbk:
 	MOVQ  8(SP), R10
 	MOVQ  lines+104(FP), R13
 	TESTQ R13, R13
-	JZ    aheadbbnone
+	JZ    aheadblnone
 
-aheadbb:
+aheadbl:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R13
-	JNZ        aheadbb
+	JNZ        aheadbl
 
-aheadbbnone:
+aheadblnone:
 	MOVQ    R10, 8(SP)
 	MOVQ    (R11), R13
 	MOVQ    8(R11), R10
@@ -1210,7 +1860,7 @@ aheadbbnone:
 	MOVQ    R8, R10
 	MOVQ    levels+64(FP), R14
 
-loopbc:
+loopbm:
 	VMOVUPD      (R13), Z6
 	VMOVUPD      64(R13), Z7
 	VMOVUPD      (R10), Z8
@@ -1255,11 +1905,11 @@ loopbc:
 	ADDQ         $0x00000100, R10
 	ADDQ         $0x00000200, R9
 	DECQ         R14
-	JNZ          loopbc
+	JNZ          loopbm
 	MOVQ         R13, (R11)
 	ADDQ         $0x18, R11
 	DECQ         R12
-	JNZ          loopba
+	JNZ          loopbk
 	VMOVUPD      Z1, (DI)
 	VMOVUPD      Z2, 64(DI)
 	VMOVUPD      Z3, (DI)(BX*1)
@@ -1272,7 +1922,7 @@ loopbc:
 	ADDQ         R8, R11
 	ADDQ         $0x00000080, DI
 
-loopbd:
+loopbn:
 	PREFETCHT0 512(DI)
 	PREFETCHT0 576(DI)
 	VMOVUPD    (DI), Z0
@@ -1282,7 +1932,7 @@ loopbd:
 	ADDQ       BX, DI
 	ADDQ       $0x00000080, R11
 	DECQ       R9
-	JNZ        loopbd
+	JNZ        loopbn
 	SUBQ       $0x00000080, DI
 	JMP        copied
 
@@ -1293,7 +1943,7 @@ last:
 copied:
 	MOVQ  R10, R8
 	CMPQ  R8, DX
-	JNZ   loopaz
+	JNZ   loopbj
 	MOVQ  levels+64(FP), DI
 	IMULQ terms+56(FP), DI
 	SHLQ  $0x09, DI
@@ -1305,7 +1955,7 @@ copied:
 	ADDQ  $0x00000080, d+0(FP)
 	ADDQ  $0x04, exponent+32(FP)
 	DECQ  count+80(FP)
-	JNZ   loopaw
+	JNZ   loopbg
 	VZEROUPPER
 	RET
 
@@ -1325,7 +1975,7 @@ TEXT ·blockPartsFull1AVX512(SB), $1200-120
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopbe:
+loopbo:
 	PREFETCHT0 512(DI)
 	PREFETCHT0 576(DI)
 	VMOVUPD    (DI), Z0
@@ -1335,9 +1985,9 @@ loopbe:
 	ADDQ       BX, DI
 	ADDQ       $0x00000080, R8
 	CMPQ       R8, DX
-	JNZ        loopbe
+	JNZ        loopbo
 
-loopbf:
+loopbp:
 	MOVQ         ahead+96(FP), DI
 	MOVQ         step+112(FP), R8
 	ADDQ         DI, R8
@@ -1510,7 +2160,7 @@ loopbf:
 	MOVQ         d+0(FP), DI
 	MOVQ         SI, R8
 
-loopbg:
+loopbq:
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
@@ -1520,15 +2170,15 @@ loopbg:
 	MOVQ   8(SP), R10
 	MOVQ   lines+104(FP), R12
 	TESTQ  R12, R12
-	JZ     aheadbhnone
+	JZ     aheadbrnone
 
-aheadbh:
+aheadbr:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbh
+	JNZ        aheadbr
 
-aheadbhnone:
+aheadbrnone:
 	MOVQ         R10, 8(SP)
 	MOVQ         (R11), R12
 	MOVQ         8(R11), R10
@@ -1586,15 +2236,15 @@ aheadbhnone:
 	MOVQ         8(SP), R10
 	MOVQ         lines+104(FP), R12
 	TESTQ        R12, R12
-	JZ           aheadbinone
+	JZ           aheadbsnone
 
-aheadbi:
+aheadbs:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbi
+	JNZ        aheadbs
 
-aheadbinone:
+aheadbsnone:
 	MOVQ         R10, 8(SP)
 	MOVQ         24(R11), R12
 	MOVQ         32(R11), R10
@@ -1652,15 +2302,15 @@ aheadbinone:
 	MOVQ         8(SP), R10
 	MOVQ         lines+104(FP), R12
 	TESTQ        R12, R12
-	JZ           aheadbjnone
+	JZ           aheadbtnone
 
-aheadbj:
+aheadbt:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbj
+	JNZ        aheadbt
 
-aheadbjnone:
+aheadbtnone:
 	MOVQ         R10, 8(SP)
 	MOVQ         48(R11), R12
 	MOVQ         56(R11), R10
@@ -1718,15 +2368,15 @@ aheadbjnone:
 	MOVQ         8(SP), R10
 	MOVQ         lines+104(FP), R12
 	TESTQ        R12, R12
-	JZ           aheadbknone
+	JZ           aheadbunone
 
-aheadbk:
+aheadbu:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbk
+	JNZ        aheadbu
 
-aheadbknone:
+aheadbunone:
 	MOVQ         R10, 8(SP)
 	MOVQ         72(R11), R12
 	MOVQ         80(R11), R10
@@ -1793,7 +2443,7 @@ aheadbknone:
 	ADDQ         R8, R11
 	ADDQ         $0x00000080, DI
 
-loopbl:
+loopbv:
 	PREFETCHT0 512(DI)
 	PREFETCHT0 576(DI)
 	VMOVUPD    (DI), Z0
@@ -1803,7 +2453,7 @@ loopbl:
 	ADDQ       BX, DI
 	ADDQ       $0x00000080, R11
 	DECQ       R9
-	JNZ        loopbl
+	JNZ        loopbv
 	SUBQ       $0x00000080, DI
 	JMP        copied
 
@@ -1814,7 +2464,7 @@ last:
 copied:
 	MOVQ  R10, R8
 	CMPQ  R8, DX
-	JNZ   loopbg
+	JNZ   loopbq
 	MOVQ  levels+64(FP), DI
 	IMULQ terms+56(FP), DI
 	SHLQ  $0x09, DI
@@ -1826,7 +2476,7 @@ copied:
 	ADDQ  $0x00000080, d+0(FP)
 	ADDQ  $0x04, exponent+32(FP)
 	DECQ  count+80(FP)
-	JNZ   loopbf
+	JNZ   loopbp
 	VZEROUPPER
 	RET
 
@@ -1846,7 +2496,7 @@ TEXT ·blockPartsFull2AVX512(SB), $1200-120
 	MOVQ  d+0(FP), DI
 	MOVQ  SI, R8
 
-loopbm:
+loopbw:
 	PREFETCHT0 512(DI)
 	PREFETCHT0 576(DI)
 	VMOVUPD    (DI), Z0
@@ -1856,9 +2506,9 @@ loopbm:
 	ADDQ       BX, DI
 	ADDQ       $0x00000080, R8
 	CMPQ       R8, DX
-	JNZ        loopbm
+	JNZ        loopbw
 
-loopbn:
+loopbx:
 	MOVQ         ahead+96(FP), DI
 	MOVQ         step+112(FP), R8
 	ADDQ         DI, R8
@@ -2031,7 +2681,7 @@ loopbn:
 	MOVQ         d+0(FP), DI
 	MOVQ         SI, R8
 
-loopbo:
+loopby:
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
 	VPXORQ Z3, Z3, Z3
@@ -2041,15 +2691,15 @@ loopbo:
 	MOVQ   8(SP), R10
 	MOVQ   lines+104(FP), R12
 	TESTQ  R12, R12
-	JZ     aheadbpnone
+	JZ     aheadbznone
 
-aheadbp:
+aheadbz:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbp
+	JNZ        aheadbz
 
-aheadbpnone:
+aheadbznone:
 	MOVQ         R10, 8(SP)
 	MOVQ         (R11), R12
 	MOVQ         8(R11), R10
@@ -2150,15 +2800,15 @@ aheadbpnone:
 	MOVQ         8(SP), R10
 	MOVQ         lines+104(FP), R12
 	TESTQ        R12, R12
-	JZ           aheadbqnone
+	JZ           aheadcanone
 
-aheadbq:
+aheadca:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbq
+	JNZ        aheadca
 
-aheadbqnone:
+aheadcanone:
 	MOVQ         R10, 8(SP)
 	MOVQ         24(R11), R12
 	MOVQ         32(R11), R10
@@ -2259,15 +2909,15 @@ aheadbqnone:
 	MOVQ         8(SP), R10
 	MOVQ         lines+104(FP), R12
 	TESTQ        R12, R12
-	JZ           aheadbrnone
+	JZ           aheadcbnone
 
-aheadbr:
+aheadcb:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbr
+	JNZ        aheadcb
 
-aheadbrnone:
+aheadcbnone:
 	MOVQ         R10, 8(SP)
 	MOVQ         48(R11), R12
 	MOVQ         56(R11), R10
@@ -2368,15 +3018,15 @@ aheadbrnone:
 	MOVQ         8(SP), R10
 	MOVQ         lines+104(FP), R12
 	TESTQ        R12, R12
-	JZ           aheadbsnone
+	JZ           aheadccnone
 
-aheadbs:
+aheadcc:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R12
-	JNZ        aheadbs
+	JNZ        aheadcc
 
-aheadbsnone:
+aheadccnone:
 	MOVQ         R10, 8(SP)
 	MOVQ         72(R11), R12
 	MOVQ         80(R11), R10
@@ -2486,7 +3136,7 @@ aheadbsnone:
 	ADDQ         R8, R11
 	ADDQ         $0x00000080, DI
 
-loopbt:
+loopcd:
 	PREFETCHT0 512(DI)
 	PREFETCHT0 576(DI)
 	VMOVUPD    (DI), Z0
@@ -2496,7 +3146,7 @@ loopbt:
 	ADDQ       BX, DI
 	ADDQ       $0x00000080, R11
 	DECQ       R9
-	JNZ        loopbt
+	JNZ        loopcd
 	SUBQ       $0x00000080, DI
 	JMP        copied
 
@@ -2507,7 +3157,7 @@ last:
 copied:
 	MOVQ  R10, R8
 	CMPQ  R8, DX
-	JNZ   loopbo
+	JNZ   loopby
 	MOVQ  levels+64(FP), DI
 	IMULQ terms+56(FP), DI
 	SHLQ  $0x09, DI
@@ -2519,22 +3169,22 @@ copied:
 	ADDQ  $0x00000080, d+0(FP)
 	ADDQ  $0x04, exponent+32(FP)
 	DECQ  count+80(FP)
-	JNZ   loopbn
+	JNZ   loopbx
 	VZEROUPPER
 	RET
 
 // func moduleProduct3AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·moduleProduct3AVX512(SB), NOSPLIT, $0-88
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX512<>+0(SB), Z0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
 
-loopbu:
+loopce:
 	MOVL         (BX), R8
 	MOVQ         ahead+64(FP), R10
 	MOVQ         step+80(FP), R9
@@ -2598,15 +3248,15 @@ loopbu:
 	VFNMADD231PD Z2, Z12, Z9
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadbvnone
+	JZ           aheadcfnone
 
-aheadbv:
+aheadcf:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadbv
+	JNZ        aheadcf
 
-aheadbvnone:
+aheadcfnone:
 	VMOVUPD      (CX), Z1
 	VMOVUPD      64(CX), Z2
 	VMULPD       Z1, Z3, Z11
@@ -2627,15 +3277,15 @@ aheadbvnone:
 	VFMADD231PD  Z14, Z3, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadbwnone
+	JZ           aheadcgnone
 
-aheadbw:
+aheadcg:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadbw
+	JNZ        aheadcg
 
-aheadbwnone:
+aheadcgnone:
 	VMOVUPD      384(CX), Z14
 	VMOVUPD      448(CX), Z16
 	VFMADD231PD  Z14, Z5, Z11
@@ -2656,15 +3306,15 @@ aheadbwnone:
 	VFMADD231PD  Z16, Z5, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadbxnone
+	JZ           aheadchnone
 
-aheadbx:
+aheadch:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadbx
+	JNZ        aheadch
 
-aheadbxnone:
+aheadchnone:
 	VMOVUPD      768(CX), Z14
 	VMOVUPD      832(CX), Z16
 	VFMADD231PD  Z14, Z7, Z11
@@ -2685,15 +3335,15 @@ aheadbxnone:
 	VFMADD231PD  Z16, Z7, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadbynone
+	JZ           aheadcinone
 
-aheadby:
+aheadci:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadby
+	JNZ        aheadci
 
-aheadbynone:
+aheadcinone:
 	VMOVUPD      1152(CX), Z14
 	VMOVUPD      1216(CX), Z16
 	VFMADD231PD  Z14, Z9, Z11
@@ -2735,15 +3385,15 @@ aheadbynone:
 	VFMADD231PD  Z2, Z15, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadbznone
+	JZ           aheadcjnone
 
-aheadbz:
+aheadcj:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadbz
+	JNZ        aheadcj
 
-aheadbznone:
+aheadcjnone:
 	VMOVUPD      1536(CX), Z1
 	VMOVUPD      1600(CX), Z2
 	VMULPD       Z1, Z3, Z11
@@ -2764,15 +3414,15 @@ aheadbznone:
 	VFMADD231PD  Z15, Z3, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcanone
+	JZ           aheadcknone
 
-aheadca:
+aheadck:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadca
+	JNZ        aheadck
 
-aheadcanone:
+aheadcknone:
 	VMOVUPD      1920(CX), Z15
 	VMOVUPD      1984(CX), Z18
 	VFMADD231PD  Z15, Z5, Z11
@@ -2793,15 +3443,15 @@ aheadcanone:
 	VFMADD231PD  Z18, Z5, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcbnone
+	JZ           aheadclnone
 
-aheadcb:
+aheadcl:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcb
+	JNZ        aheadcl
 
-aheadcbnone:
+aheadclnone:
 	VMOVUPD      2304(CX), Z15
 	VMOVUPD      2368(CX), Z18
 	VFMADD231PD  Z15, Z7, Z11
@@ -2822,15 +3472,15 @@ aheadcbnone:
 	VFMADD231PD  Z18, Z7, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadccnone
+	JZ           aheadcmnone
 
-aheadcc:
+aheadcm:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcc
+	JNZ        aheadcm
 
-aheadccnone:
+aheadcmnone:
 	VMOVUPD      2688(CX), Z15
 	VMOVUPD      2752(CX), Z18
 	VFMADD231PD  Z15, Z9, Z11
@@ -2872,15 +3522,15 @@ aheadccnone:
 	VFMADD231PD  Z2, Z16, Z15
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcdnone
+	JZ           aheadcnnone
 
-aheadcd:
+aheadcn:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcd
+	JNZ        aheadcn
 
-aheadcdnone:
+aheadcnnone:
 	VMOVUPD      3072(CX), Z1
 	VMOVUPD      3136(CX), Z2
 	VMULPD       Z1, Z3, Z11
@@ -2901,15 +3551,15 @@ aheadcdnone:
 	VFMADD231PD  Z16, Z3, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcenone
+	JZ           aheadconone
 
-aheadce:
+aheadco:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadce
+	JNZ        aheadco
 
-aheadcenone:
+aheadconone:
 	VMOVUPD      3456(CX), Z3
 	VMOVUPD      3520(CX), Z4
 	VFMADD231PD  Z3, Z5, Z11
@@ -2930,15 +3580,15 @@ aheadcenone:
 	VFMADD231PD  Z4, Z5, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcfnone
+	JZ           aheadcpnone
 
-aheadcf:
+aheadcp:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcf
+	JNZ        aheadcp
 
-aheadcfnone:
+aheadcpnone:
 	VMOVUPD      3840(CX), Z3
 	VMOVUPD      3904(CX), Z4
 	VFMADD231PD  Z3, Z7, Z11
@@ -2959,15 +3609,15 @@ aheadcfnone:
 	VFMADD231PD  Z4, Z7, Z12
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcgnone
+	JZ           aheadcqnone
 
-aheadcg:
+aheadcq:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcg
+	JNZ        aheadcq
 
-aheadcgnone:
+aheadcqnone:
 	VMOVUPD      4224(CX), Z3
 	VMOVUPD      4288(CX), Z4
 	VFMADD231PD  Z3, Z9, Z11
@@ -3020,22 +3670,598 @@ aheadcgnone:
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+56(FP)
-	JNZ          loopbu
+	JNZ          loopce
+	VZEROUPPER
+	RET
+
+// func moduleProduct3CompactAVX512(d *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·moduleProduct3CompactAVX512(SB), NOSPLIT, $0-88
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
+	VMOVDQU64    compactWords<>+0(SB), Z1
+	MOVL         $0xeeeeeeee, R8
+	KMOVD        R8, K1
+
+loopcr:
+	MOVL         (BX), R8
+	MOVQ         ahead+64(FP), R10
+	MOVQ         step+80(FP), R9
+	ADDQ         R10, R9
+	MOVQ         R9, ahead+64(FP)
+	MOVL         (SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      64(SI), Z2
+	VMOVUPD      128(SI), Z3
+	VBROADCASTSD (R9), Z6
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z0, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	MOVL         320(SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      384(SI), Z2
+	VMOVUPD      448(SI), Z3
+	VBROADCASTSD (R9), Z8
+	VBROADCASTSD 8(R9), Z9
+	VMULPD       Z3, Z8, Z7
+	VMOVAPD      Z2, Z6
+	VFMSUB132PD  Z8, Z0, Z6
+	VFMADD231PD  Z2, Z9, Z7
+	VFNMADD231PD Z3, Z9, Z6
+	MOVL         640(SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      704(SI), Z2
+	VMOVUPD      768(SI), Z3
+	VBROADCASTSD (R9), Z10
+	VBROADCASTSD 8(R9), Z11
+	VMULPD       Z3, Z10, Z9
+	VMOVAPD      Z2, Z8
+	VFMSUB132PD  Z10, Z0, Z8
+	VFMADD231PD  Z2, Z11, Z9
+	VFNMADD231PD Z3, Z11, Z8
+	MOVL         960(SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      1024(SI), Z2
+	VMOVUPD      1088(SI), Z3
+	VBROADCASTSD (R9), Z12
+	VBROADCASTSD 8(R9), Z13
+	VMULPD       Z3, Z12, Z11
+	VMOVAPD      Z2, Z10
+	VFMSUB132PD  Z12, Z0, Z10
+	VFMADD231PD  Z2, Z13, Z11
+	VFNMADD231PD Z3, Z13, Z10
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadcsnone
+
+aheadcs:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadcs
+
+aheadcsnone:
+	VPERMW.Z     (CX), Z1, K1, Z2
+	VCVTQQ2PD    Z2, Z2
+	VPERMW.Z     48(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VMULPD       Z2, Z4, Z12
+	VMULPD       Z2, Z5, Z2
+	VFNMADD231PD Z3, Z5, Z12
+	VFMADD231PD  Z3, Z4, Z2
+	VPERMW.Z     96(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VPERMW.Z     144(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z3, Z4, Z14
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z13, Z5, Z14
+	VFMADD231PD  Z13, Z4, Z3
+	VPERMW.Z     192(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     240(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VMULPD       Z13, Z4, Z16
+	VMULPD       Z13, Z5, Z13
+	VFNMADD231PD Z15, Z5, Z16
+	VFMADD231PD  Z15, Z4, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadctnone
+
+aheadct:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadct
+
+aheadctnone:
+	VPERMW.Z     288(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     336(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z6, Z12
+	VFMADD231PD  Z15, Z7, Z2
+	VFNMADD231PD Z17, Z7, Z12
+	VFMADD231PD  Z17, Z6, Z2
+	VPERMW.Z     384(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     432(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z6, Z14
+	VFMADD231PD  Z15, Z7, Z3
+	VFNMADD231PD Z17, Z7, Z14
+	VFMADD231PD  Z17, Z6, Z3
+	VPERMW.Z     480(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     528(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z6, Z16
+	VFMADD231PD  Z15, Z7, Z13
+	VFNMADD231PD Z17, Z7, Z16
+	VFMADD231PD  Z17, Z6, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadcunone
+
+aheadcu:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadcu
+
+aheadcunone:
+	VPERMW.Z     576(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     624(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z8, Z12
+	VFMADD231PD  Z15, Z9, Z2
+	VFNMADD231PD Z17, Z9, Z12
+	VFMADD231PD  Z17, Z8, Z2
+	VPERMW.Z     672(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     720(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z8, Z14
+	VFMADD231PD  Z15, Z9, Z3
+	VFNMADD231PD Z17, Z9, Z14
+	VFMADD231PD  Z17, Z8, Z3
+	VPERMW.Z     768(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     816(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z8, Z16
+	VFMADD231PD  Z15, Z9, Z13
+	VFNMADD231PD Z17, Z9, Z16
+	VFMADD231PD  Z17, Z8, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadcvnone
+
+aheadcv:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadcv
+
+aheadcvnone:
+	VPERMW.Z     864(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     912(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z10, Z12
+	VFMADD231PD  Z15, Z11, Z2
+	VFNMADD231PD Z17, Z11, Z12
+	VFMADD231PD  Z17, Z10, Z2
+	VPERMW.Z     960(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     1008(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z10, Z14
+	VFMADD231PD  Z15, Z11, Z3
+	VFNMADD231PD Z17, Z11, Z14
+	VFMADD231PD  Z17, Z10, Z3
+	VPERMW.Z     1056(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     1104(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VFMADD231PD  Z15, Z10, Z16
+	VFMADD231PD  Z15, Z11, Z13
+	VFNMADD231PD Z17, Z11, Z16
+	VFMADD231PD  Z17, Z10, Z13
+	MOVQ         AX, R8
+	VMOVUPD      (R8), Z15
+	VMOVUPD      64(R8), Z17
+	VMULPD       Z15, Z12, Z18
+	VMULPD       Z15, Z2, Z15
+	VFNMADD231PD Z17, Z2, Z18
+	VFMADD231PD  Z17, Z12, Z15
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z12
+	VFMADD231PD  Z2, Z14, Z18
+	VFMADD231PD  Z2, Z3, Z15
+	VFNMADD231PD Z12, Z3, Z18
+	VFMADD231PD  Z12, Z14, Z15
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z16, Z18
+	VFMADD231PD  Z2, Z13, Z15
+	VFNMADD231PD Z3, Z13, Z18
+	VFMADD231PD  Z3, Z16, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadcwnone
+
+aheadcw:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadcw
+
+aheadcwnone:
+	VPERMW.Z     1152(CX), Z1, K1, Z2
+	VCVTQQ2PD    Z2, Z2
+	VPERMW.Z     1200(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VMULPD       Z2, Z4, Z12
+	VMULPD       Z2, Z5, Z2
+	VFNMADD231PD Z3, Z5, Z12
+	VFMADD231PD  Z3, Z4, Z2
+	VPERMW.Z     1248(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VPERMW.Z     1296(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z3, Z4, Z14
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z13, Z5, Z14
+	VFMADD231PD  Z13, Z4, Z3
+	VPERMW.Z     1344(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     1392(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VMULPD       Z13, Z4, Z17
+	VMULPD       Z13, Z5, Z13
+	VFNMADD231PD Z16, Z5, Z17
+	VFMADD231PD  Z16, Z4, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadcxnone
+
+aheadcx:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadcx
+
+aheadcxnone:
+	VPERMW.Z     1440(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     1488(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z6, Z12
+	VFMADD231PD  Z16, Z7, Z2
+	VFNMADD231PD Z19, Z7, Z12
+	VFMADD231PD  Z19, Z6, Z2
+	VPERMW.Z     1536(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     1584(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z6, Z14
+	VFMADD231PD  Z16, Z7, Z3
+	VFNMADD231PD Z19, Z7, Z14
+	VFMADD231PD  Z19, Z6, Z3
+	VPERMW.Z     1632(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     1680(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z6, Z17
+	VFMADD231PD  Z16, Z7, Z13
+	VFNMADD231PD Z19, Z7, Z17
+	VFMADD231PD  Z19, Z6, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadcynone
+
+aheadcy:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadcy
+
+aheadcynone:
+	VPERMW.Z     1728(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     1776(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z8, Z12
+	VFMADD231PD  Z16, Z9, Z2
+	VFNMADD231PD Z19, Z9, Z12
+	VFMADD231PD  Z19, Z8, Z2
+	VPERMW.Z     1824(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     1872(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z8, Z14
+	VFMADD231PD  Z16, Z9, Z3
+	VFNMADD231PD Z19, Z9, Z14
+	VFMADD231PD  Z19, Z8, Z3
+	VPERMW.Z     1920(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     1968(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z8, Z17
+	VFMADD231PD  Z16, Z9, Z13
+	VFNMADD231PD Z19, Z9, Z17
+	VFMADD231PD  Z19, Z8, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadcznone
+
+aheadcz:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadcz
+
+aheadcznone:
+	VPERMW.Z     2016(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     2064(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z10, Z12
+	VFMADD231PD  Z16, Z11, Z2
+	VFNMADD231PD Z19, Z11, Z12
+	VFMADD231PD  Z19, Z10, Z2
+	VPERMW.Z     2112(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     2160(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z10, Z14
+	VFMADD231PD  Z16, Z11, Z3
+	VFNMADD231PD Z19, Z11, Z14
+	VFMADD231PD  Z19, Z10, Z3
+	VPERMW.Z     2208(CX), Z1, K1, Z16
+	VCVTQQ2PD    Z16, Z16
+	VPERMW.Z     2256(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z16, Z10, Z17
+	VFMADD231PD  Z16, Z11, Z13
+	VFNMADD231PD Z19, Z11, Z17
+	VFMADD231PD  Z19, Z10, Z13
+	MOVQ         AX, R8
+	VMOVUPD      (R8), Z16
+	VMOVUPD      64(R8), Z19
+	VMULPD       Z16, Z12, Z20
+	VMULPD       Z16, Z2, Z16
+	VFNMADD231PD Z19, Z2, Z20
+	VFMADD231PD  Z19, Z12, Z16
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z12
+	VFMADD231PD  Z2, Z14, Z20
+	VFMADD231PD  Z2, Z3, Z16
+	VFNMADD231PD Z12, Z3, Z20
+	VFMADD231PD  Z12, Z14, Z16
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z17, Z20
+	VFMADD231PD  Z2, Z13, Z16
+	VFNMADD231PD Z3, Z13, Z20
+	VFMADD231PD  Z3, Z17, Z16
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheaddanone
+
+aheadda:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadda
+
+aheaddanone:
+	VPERMW.Z     2304(CX), Z1, K1, Z2
+	VCVTQQ2PD    Z2, Z2
+	VPERMW.Z     2352(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VMULPD       Z2, Z4, Z12
+	VMULPD       Z2, Z5, Z2
+	VFNMADD231PD Z3, Z5, Z12
+	VFMADD231PD  Z3, Z4, Z2
+	VPERMW.Z     2400(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VPERMW.Z     2448(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z3, Z4, Z14
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z13, Z5, Z14
+	VFMADD231PD  Z13, Z4, Z3
+	VPERMW.Z     2496(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     2544(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VMULPD       Z13, Z4, Z19
+	VMULPD       Z13, Z5, Z13
+	VFNMADD231PD Z17, Z5, Z19
+	VFMADD231PD  Z17, Z4, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheaddbnone
+
+aheaddb:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaddb
+
+aheaddbnone:
+	VPERMW.Z     2592(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     2640(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z6, Z12
+	VFMADD231PD  Z4, Z7, Z2
+	VFNMADD231PD Z5, Z7, Z12
+	VFMADD231PD  Z5, Z6, Z2
+	VPERMW.Z     2688(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     2736(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z6, Z14
+	VFMADD231PD  Z4, Z7, Z3
+	VFNMADD231PD Z5, Z7, Z14
+	VFMADD231PD  Z5, Z6, Z3
+	VPERMW.Z     2784(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     2832(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z6, Z19
+	VFMADD231PD  Z4, Z7, Z13
+	VFNMADD231PD Z5, Z7, Z19
+	VFMADD231PD  Z5, Z6, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheaddcnone
+
+aheaddc:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaddc
+
+aheaddcnone:
+	VPERMW.Z     2880(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     2928(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z8, Z12
+	VFMADD231PD  Z4, Z9, Z2
+	VFNMADD231PD Z5, Z9, Z12
+	VFMADD231PD  Z5, Z8, Z2
+	VPERMW.Z     2976(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     3024(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z8, Z14
+	VFMADD231PD  Z4, Z9, Z3
+	VFNMADD231PD Z5, Z9, Z14
+	VFMADD231PD  Z5, Z8, Z3
+	VPERMW.Z     3072(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     3120(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z8, Z19
+	VFMADD231PD  Z4, Z9, Z13
+	VFNMADD231PD Z5, Z9, Z19
+	VFMADD231PD  Z5, Z8, Z13
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadddnone
+
+aheaddd:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaddd
+
+aheadddnone:
+	VPERMW.Z     3168(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     3216(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z10, Z12
+	VFMADD231PD  Z4, Z11, Z2
+	VFNMADD231PD Z5, Z11, Z12
+	VFMADD231PD  Z5, Z10, Z2
+	VPERMW.Z     3264(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     3312(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z10, Z14
+	VFMADD231PD  Z4, Z11, Z3
+	VFNMADD231PD Z5, Z11, Z14
+	VFMADD231PD  Z5, Z10, Z3
+	VPERMW.Z     3360(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     3408(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z10, Z19
+	VFMADD231PD  Z4, Z11, Z13
+	VFNMADD231PD Z5, Z11, Z19
+	VFMADD231PD  Z5, Z10, Z13
+	MOVQ         AX, R8
+	VMOVUPD      (R8), Z4
+	VMOVUPD      64(R8), Z5
+	VMULPD       Z4, Z12, Z6
+	VMULPD       Z4, Z2, Z4
+	VFNMADD231PD Z5, Z2, Z6
+	VFMADD231PD  Z5, Z12, Z4
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z5
+	VFMADD231PD  Z2, Z14, Z6
+	VFMADD231PD  Z2, Z3, Z4
+	VFNMADD231PD Z5, Z3, Z6
+	VFMADD231PD  Z5, Z14, Z4
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z19, Z6
+	VFMADD231PD  Z2, Z13, Z4
+	VFNMADD231PD Z3, Z13, Z6
+	VFMADD231PD  Z3, Z19, Z4
+	MOVQ         AX, R8
+	VMOVUPD      Z18, (R8)
+	VMOVUPD      Z15, 64(R8)
+	ADDQ         DI, R8
+	VMOVUPD      Z20, (R8)
+	VMOVUPD      Z16, 64(R8)
+	ADDQ         DI, R8
+	VMOVUPD      Z6, (R8)
+	VMOVUPD      Z4, 64(R8)
+	ADDQ         $0x00000d80, CX
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x04, BX
+	DECQ         count+56(FP)
+	JNZ          loopcr
 	VZEROUPPER
 	RET
 
 // func moduleProduct4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·moduleProduct4AVX512(SB), NOSPLIT, $0-88
-	MOVQ    d+0(FP), AX
-	MOVQ    key+8(FP), CX
-	MOVQ    roots+16(FP), DX
-	MOVQ    exponent+32(FP), BX
-	MOVQ    turns+40(FP), SI
-	MOVQ    stride+48(FP), DI
-	VMOVUPD blockOnesAVX512<>+0(SB), Z0
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
 
-loopch:
+loopde:
 	MOVL         (BX), R8
 	MOVQ         ahead+64(FP), R10
 	MOVQ         step+80(FP), R9
@@ -3099,15 +4325,15 @@ loopch:
 	VFNMADD231PD Z2, Z12, Z9
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcinone
+	JZ           aheaddfnone
 
-aheadci:
+aheaddf:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadci
+	JNZ        aheaddf
 
-aheadcinone:
+aheaddfnone:
 	VMOVUPD      (CX), Z1
 	VMOVUPD      64(CX), Z2
 	VMULPD       Z1, Z3, Z11
@@ -3134,15 +4360,15 @@ aheadcinone:
 	VFMADD231PD  Z16, Z3, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcjnone
+	JZ           aheaddgnone
 
-aheadcj:
+aheaddg:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcj
+	JNZ        aheaddg
 
-aheadcjnone:
+aheaddgnone:
 	VMOVUPD      512(CX), Z16
 	VMOVUPD      576(CX), Z18
 	VFMADD231PD  Z16, Z5, Z11
@@ -3169,15 +4395,15 @@ aheadcjnone:
 	VFMADD231PD  Z18, Z5, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcknone
+	JZ           aheaddhnone
 
-aheadck:
+aheaddh:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadck
+	JNZ        aheaddh
 
-aheadcknone:
+aheaddhnone:
 	VMOVUPD      1024(CX), Z16
 	VMOVUPD      1088(CX), Z18
 	VFMADD231PD  Z16, Z7, Z11
@@ -3204,15 +4430,15 @@ aheadcknone:
 	VFMADD231PD  Z18, Z7, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadclnone
+	JZ           aheaddinone
 
-aheadcl:
+aheaddi:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcl
+	JNZ        aheaddi
 
-aheadclnone:
+aheaddinone:
 	VMOVUPD      1536(CX), Z16
 	VMOVUPD      1600(CX), Z18
 	VFMADD231PD  Z16, Z9, Z11
@@ -3267,15 +4493,15 @@ aheadclnone:
 	VFMADD231PD  Z2, Z17, Z16
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcmnone
+	JZ           aheaddjnone
 
-aheadcm:
+aheaddj:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcm
+	JNZ        aheaddj
 
-aheadcmnone:
+aheaddjnone:
 	VMOVUPD      2048(CX), Z1
 	VMOVUPD      2112(CX), Z2
 	VMULPD       Z1, Z3, Z11
@@ -3302,15 +4528,15 @@ aheadcmnone:
 	VFMADD231PD  Z17, Z3, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcnnone
+	JZ           aheaddknone
 
-aheadcn:
+aheaddk:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcn
+	JNZ        aheaddk
 
-aheadcnnone:
+aheaddknone:
 	VMOVUPD      2560(CX), Z17
 	VMOVUPD      2624(CX), Z20
 	VFMADD231PD  Z17, Z5, Z11
@@ -3337,15 +4563,15 @@ aheadcnnone:
 	VFMADD231PD  Z20, Z5, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadconone
+	JZ           aheaddlnone
 
-aheadco:
+aheaddl:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadco
+	JNZ        aheaddl
 
-aheadconone:
+aheaddlnone:
 	VMOVUPD      3072(CX), Z17
 	VMOVUPD      3136(CX), Z20
 	VFMADD231PD  Z17, Z7, Z11
@@ -3372,15 +4598,15 @@ aheadconone:
 	VFMADD231PD  Z20, Z7, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcpnone
+	JZ           aheaddmnone
 
-aheadcp:
+aheaddm:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcp
+	JNZ        aheaddm
 
-aheadcpnone:
+aheaddmnone:
 	VMOVUPD      3584(CX), Z17
 	VMOVUPD      3648(CX), Z20
 	VFMADD231PD  Z17, Z9, Z11
@@ -3435,15 +4661,15 @@ aheadcpnone:
 	VFMADD231PD  Z2, Z18, Z17
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcqnone
+	JZ           aheaddnnone
 
-aheadcq:
+aheaddn:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcq
+	JNZ        aheaddn
 
-aheadcqnone:
+aheaddnnone:
 	VMOVUPD      4096(CX), Z1
 	VMOVUPD      4160(CX), Z2
 	VMULPD       Z1, Z3, Z11
@@ -3470,15 +4696,15 @@ aheadcqnone:
 	VFMADD231PD  Z18, Z3, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcrnone
+	JZ           aheaddonone
 
-aheadcr:
+aheaddo:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcr
+	JNZ        aheaddo
 
-aheadcrnone:
+aheaddonone:
 	VMOVUPD      4608(CX), Z18
 	VMOVUPD      4672(CX), Z22
 	VFMADD231PD  Z18, Z5, Z11
@@ -3505,15 +4731,15 @@ aheadcrnone:
 	VFMADD231PD  Z22, Z5, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcsnone
+	JZ           aheaddpnone
 
-aheadcs:
+aheaddp:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcs
+	JNZ        aheaddp
 
-aheadcsnone:
+aheaddpnone:
 	VMOVUPD      5120(CX), Z18
 	VMOVUPD      5184(CX), Z22
 	VFMADD231PD  Z18, Z7, Z11
@@ -3540,15 +4766,15 @@ aheadcsnone:
 	VFMADD231PD  Z22, Z7, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadctnone
+	JZ           aheaddqnone
 
-aheadct:
+aheaddq:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadct
+	JNZ        aheaddq
 
-aheadctnone:
+aheaddqnone:
 	VMOVUPD      5632(CX), Z18
 	VMOVUPD      5696(CX), Z22
 	VFMADD231PD  Z18, Z9, Z11
@@ -3603,15 +4829,15 @@ aheadctnone:
 	VFMADD231PD  Z2, Z20, Z18
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcunone
+	JZ           aheaddrnone
 
-aheadcu:
+aheaddr:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcu
+	JNZ        aheaddr
 
-aheadcunone:
+aheaddrnone:
 	VMOVUPD      6144(CX), Z1
 	VMOVUPD      6208(CX), Z2
 	VMULPD       Z1, Z3, Z11
@@ -3638,15 +4864,15 @@ aheadcunone:
 	VFMADD231PD  Z20, Z3, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcvnone
+	JZ           aheaddsnone
 
-aheadcv:
+aheadds:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcv
+	JNZ        aheadds
 
-aheadcvnone:
+aheaddsnone:
 	VMOVUPD      6656(CX), Z3
 	VMOVUPD      6720(CX), Z4
 	VFMADD231PD  Z3, Z5, Z11
@@ -3673,15 +4899,15 @@ aheadcvnone:
 	VFMADD231PD  Z4, Z5, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcwnone
+	JZ           aheaddtnone
 
-aheadcw:
+aheaddt:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcw
+	JNZ        aheaddt
 
-aheadcwnone:
+aheaddtnone:
 	VMOVUPD      7168(CX), Z3
 	VMOVUPD      7232(CX), Z4
 	VFMADD231PD  Z3, Z7, Z11
@@ -3708,15 +4934,15 @@ aheadcwnone:
 	VFMADD231PD  Z4, Z7, Z14
 	MOVQ         lines+72(FP), R8
 	TESTQ        R8, R8
-	JZ           aheadcxnone
+	JZ           aheaddunone
 
-aheadcx:
+aheaddu:
 	PREFETCHT1 (R10)
 	ADDQ       $0x40, R10
 	DECQ       R8
-	JNZ        aheadcx
+	JNZ        aheaddu
 
-aheadcxnone:
+aheaddunone:
 	VMOVUPD      7680(CX), Z3
 	VMOVUPD      7744(CX), Z4
 	VFMADD231PD  Z3, Z9, Z11
@@ -3785,7 +5011,903 @@ aheadcxnone:
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x04, BX
 	DECQ         count+56(FP)
-	JNZ          loopch
+	JNZ          loopde
+	VZEROUPPER
+	RET
+
+// func moduleProduct4CompactAVX512(d *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·moduleProduct4CompactAVX512(SB), NOSPLIT, $0-88
+	MOVQ         d+0(FP), AX
+	MOVQ         key+8(FP), CX
+	MOVQ         roots+16(FP), DX
+	MOVQ         exponent+32(FP), BX
+	MOVQ         turns+40(FP), SI
+	MOVQ         stride+48(FP), DI
+	VBROADCASTSD 24(SI), Z0
+	VMOVDQU64    compactWords<>+0(SB), Z1
+	MOVL         $0xeeeeeeee, R8
+	KMOVD        R8, K1
+
+loopdv:
+	MOVL         (BX), R8
+	MOVQ         ahead+64(FP), R10
+	MOVQ         step+80(FP), R9
+	ADDQ         R10, R9
+	MOVQ         R9, ahead+64(FP)
+	MOVL         (SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      64(SI), Z2
+	VMOVUPD      128(SI), Z3
+	VBROADCASTSD (R9), Z6
+	VBROADCASTSD 8(R9), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z0, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	MOVL         320(SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      384(SI), Z2
+	VMOVUPD      448(SI), Z3
+	VBROADCASTSD (R9), Z8
+	VBROADCASTSD 8(R9), Z9
+	VMULPD       Z3, Z8, Z7
+	VMOVAPD      Z2, Z6
+	VFMSUB132PD  Z8, Z0, Z6
+	VFMADD231PD  Z2, Z9, Z7
+	VFNMADD231PD Z3, Z9, Z6
+	MOVL         640(SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      704(SI), Z2
+	VMOVUPD      768(SI), Z3
+	VBROADCASTSD (R9), Z10
+	VBROADCASTSD 8(R9), Z11
+	VMULPD       Z3, Z10, Z9
+	VMOVAPD      Z2, Z8
+	VFMSUB132PD  Z10, Z0, Z8
+	VFMADD231PD  Z2, Z11, Z9
+	VFNMADD231PD Z3, Z11, Z8
+	MOVL         960(SI), R9
+	IMULL        R8, R9
+	ANDQ         mask+24(FP), R9
+	SHLQ         $0x04, R9
+	ADDQ         DX, R9
+	VMOVUPD      1024(SI), Z2
+	VMOVUPD      1088(SI), Z3
+	VBROADCASTSD (R9), Z12
+	VBROADCASTSD 8(R9), Z13
+	VMULPD       Z3, Z12, Z11
+	VMOVAPD      Z2, Z10
+	VFMSUB132PD  Z12, Z0, Z10
+	VFMADD231PD  Z2, Z13, Z11
+	VFNMADD231PD Z3, Z13, Z10
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheaddwnone
+
+aheaddw:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaddw
+
+aheaddwnone:
+	VPERMW.Z     (CX), Z1, K1, Z2
+	VCVTQQ2PD    Z2, Z2
+	VPERMW.Z     48(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VMULPD       Z2, Z4, Z12
+	VMULPD       Z2, Z5, Z2
+	VFNMADD231PD Z3, Z5, Z12
+	VFMADD231PD  Z3, Z4, Z2
+	VPERMW.Z     96(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VPERMW.Z     144(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z3, Z4, Z14
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z13, Z5, Z14
+	VFMADD231PD  Z13, Z4, Z3
+	VPERMW.Z     192(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     240(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VMULPD       Z13, Z4, Z16
+	VMULPD       Z13, Z5, Z13
+	VFNMADD231PD Z15, Z5, Z16
+	VFMADD231PD  Z15, Z4, Z13
+	VPERMW.Z     288(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     336(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VMULPD       Z15, Z4, Z18
+	VMULPD       Z15, Z5, Z15
+	VFNMADD231PD Z17, Z5, Z18
+	VFMADD231PD  Z17, Z4, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheaddxnone
+
+aheaddx:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaddx
+
+aheaddxnone:
+	VPERMW.Z     384(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     432(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z6, Z12
+	VFMADD231PD  Z17, Z7, Z2
+	VFNMADD231PD Z19, Z7, Z12
+	VFMADD231PD  Z19, Z6, Z2
+	VPERMW.Z     480(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     528(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z6, Z14
+	VFMADD231PD  Z17, Z7, Z3
+	VFNMADD231PD Z19, Z7, Z14
+	VFMADD231PD  Z19, Z6, Z3
+	VPERMW.Z     576(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     624(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z6, Z16
+	VFMADD231PD  Z17, Z7, Z13
+	VFNMADD231PD Z19, Z7, Z16
+	VFMADD231PD  Z19, Z6, Z13
+	VPERMW.Z     672(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     720(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z6, Z18
+	VFMADD231PD  Z17, Z7, Z15
+	VFNMADD231PD Z19, Z7, Z18
+	VFMADD231PD  Z19, Z6, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheaddynone
+
+aheaddy:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaddy
+
+aheaddynone:
+	VPERMW.Z     768(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     816(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z8, Z12
+	VFMADD231PD  Z17, Z9, Z2
+	VFNMADD231PD Z19, Z9, Z12
+	VFMADD231PD  Z19, Z8, Z2
+	VPERMW.Z     864(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     912(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z8, Z14
+	VFMADD231PD  Z17, Z9, Z3
+	VFNMADD231PD Z19, Z9, Z14
+	VFMADD231PD  Z19, Z8, Z3
+	VPERMW.Z     960(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1008(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z8, Z16
+	VFMADD231PD  Z17, Z9, Z13
+	VFNMADD231PD Z19, Z9, Z16
+	VFMADD231PD  Z19, Z8, Z13
+	VPERMW.Z     1056(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1104(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z8, Z18
+	VFMADD231PD  Z17, Z9, Z15
+	VFNMADD231PD Z19, Z9, Z18
+	VFMADD231PD  Z19, Z8, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheaddznone
+
+aheaddz:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaddz
+
+aheaddznone:
+	VPERMW.Z     1152(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1200(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z10, Z12
+	VFMADD231PD  Z17, Z11, Z2
+	VFNMADD231PD Z19, Z11, Z12
+	VFMADD231PD  Z19, Z10, Z2
+	VPERMW.Z     1248(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1296(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z10, Z14
+	VFMADD231PD  Z17, Z11, Z3
+	VFNMADD231PD Z19, Z11, Z14
+	VFMADD231PD  Z19, Z10, Z3
+	VPERMW.Z     1344(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1392(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z10, Z16
+	VFMADD231PD  Z17, Z11, Z13
+	VFNMADD231PD Z19, Z11, Z16
+	VFMADD231PD  Z19, Z10, Z13
+	VPERMW.Z     1440(CX), Z1, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1488(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VFMADD231PD  Z17, Z10, Z18
+	VFMADD231PD  Z17, Z11, Z15
+	VFNMADD231PD Z19, Z11, Z18
+	VFMADD231PD  Z19, Z10, Z15
+	MOVQ         AX, R8
+	VMOVUPD      (R8), Z17
+	VMOVUPD      64(R8), Z19
+	VMULPD       Z17, Z12, Z20
+	VMULPD       Z17, Z2, Z17
+	VFNMADD231PD Z19, Z2, Z20
+	VFMADD231PD  Z19, Z12, Z17
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z12
+	VFMADD231PD  Z2, Z14, Z20
+	VFMADD231PD  Z2, Z3, Z17
+	VFNMADD231PD Z12, Z3, Z20
+	VFMADD231PD  Z12, Z14, Z17
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z16, Z20
+	VFMADD231PD  Z2, Z13, Z17
+	VFNMADD231PD Z3, Z13, Z20
+	VFMADD231PD  Z3, Z16, Z17
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z18, Z20
+	VFMADD231PD  Z2, Z15, Z17
+	VFNMADD231PD Z3, Z15, Z20
+	VFMADD231PD  Z3, Z18, Z17
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadeanone
+
+aheadea:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadea
+
+aheadeanone:
+	VPERMW.Z     1536(CX), Z1, K1, Z2
+	VCVTQQ2PD    Z2, Z2
+	VPERMW.Z     1584(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VMULPD       Z2, Z4, Z12
+	VMULPD       Z2, Z5, Z2
+	VFNMADD231PD Z3, Z5, Z12
+	VFMADD231PD  Z3, Z4, Z2
+	VPERMW.Z     1632(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VPERMW.Z     1680(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z3, Z4, Z14
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z13, Z5, Z14
+	VFMADD231PD  Z13, Z4, Z3
+	VPERMW.Z     1728(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     1776(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VMULPD       Z13, Z4, Z16
+	VMULPD       Z13, Z5, Z13
+	VFNMADD231PD Z15, Z5, Z16
+	VFMADD231PD  Z15, Z4, Z13
+	VPERMW.Z     1824(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     1872(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VMULPD       Z15, Z4, Z19
+	VMULPD       Z15, Z5, Z15
+	VFNMADD231PD Z18, Z5, Z19
+	VFMADD231PD  Z18, Z4, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadebnone
+
+aheadeb:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadeb
+
+aheadebnone:
+	VPERMW.Z     1920(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     1968(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z6, Z12
+	VFMADD231PD  Z18, Z7, Z2
+	VFNMADD231PD Z21, Z7, Z12
+	VFMADD231PD  Z21, Z6, Z2
+	VPERMW.Z     2016(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2064(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z6, Z14
+	VFMADD231PD  Z18, Z7, Z3
+	VFNMADD231PD Z21, Z7, Z14
+	VFMADD231PD  Z21, Z6, Z3
+	VPERMW.Z     2112(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2160(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z6, Z16
+	VFMADD231PD  Z18, Z7, Z13
+	VFNMADD231PD Z21, Z7, Z16
+	VFMADD231PD  Z21, Z6, Z13
+	VPERMW.Z     2208(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2256(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z6, Z19
+	VFMADD231PD  Z18, Z7, Z15
+	VFNMADD231PD Z21, Z7, Z19
+	VFMADD231PD  Z21, Z6, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadecnone
+
+aheadec:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadec
+
+aheadecnone:
+	VPERMW.Z     2304(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2352(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z8, Z12
+	VFMADD231PD  Z18, Z9, Z2
+	VFNMADD231PD Z21, Z9, Z12
+	VFMADD231PD  Z21, Z8, Z2
+	VPERMW.Z     2400(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2448(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z8, Z14
+	VFMADD231PD  Z18, Z9, Z3
+	VFNMADD231PD Z21, Z9, Z14
+	VFMADD231PD  Z21, Z8, Z3
+	VPERMW.Z     2496(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2544(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z8, Z16
+	VFMADD231PD  Z18, Z9, Z13
+	VFNMADD231PD Z21, Z9, Z16
+	VFMADD231PD  Z21, Z8, Z13
+	VPERMW.Z     2592(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2640(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z8, Z19
+	VFMADD231PD  Z18, Z9, Z15
+	VFNMADD231PD Z21, Z9, Z19
+	VFMADD231PD  Z21, Z8, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadednone
+
+aheaded:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheaded
+
+aheadednone:
+	VPERMW.Z     2688(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2736(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z10, Z12
+	VFMADD231PD  Z18, Z11, Z2
+	VFNMADD231PD Z21, Z11, Z12
+	VFMADD231PD  Z21, Z10, Z2
+	VPERMW.Z     2784(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2832(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z10, Z14
+	VFMADD231PD  Z18, Z11, Z3
+	VFNMADD231PD Z21, Z11, Z14
+	VFMADD231PD  Z21, Z10, Z3
+	VPERMW.Z     2880(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2928(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z10, Z16
+	VFMADD231PD  Z18, Z11, Z13
+	VFNMADD231PD Z21, Z11, Z16
+	VFMADD231PD  Z21, Z10, Z13
+	VPERMW.Z     2976(CX), Z1, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     3024(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VFMADD231PD  Z18, Z10, Z19
+	VFMADD231PD  Z18, Z11, Z15
+	VFNMADD231PD Z21, Z11, Z19
+	VFMADD231PD  Z21, Z10, Z15
+	MOVQ         AX, R8
+	VMOVUPD      (R8), Z18
+	VMOVUPD      64(R8), Z21
+	VMULPD       Z18, Z12, Z22
+	VMULPD       Z18, Z2, Z18
+	VFNMADD231PD Z21, Z2, Z22
+	VFMADD231PD  Z21, Z12, Z18
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z12
+	VFMADD231PD  Z2, Z14, Z22
+	VFMADD231PD  Z2, Z3, Z18
+	VFNMADD231PD Z12, Z3, Z22
+	VFMADD231PD  Z12, Z14, Z18
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z16, Z22
+	VFMADD231PD  Z2, Z13, Z18
+	VFNMADD231PD Z3, Z13, Z22
+	VFMADD231PD  Z3, Z16, Z18
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z19, Z22
+	VFMADD231PD  Z2, Z15, Z18
+	VFNMADD231PD Z3, Z15, Z22
+	VFMADD231PD  Z3, Z19, Z18
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadeenone
+
+aheadee:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadee
+
+aheadeenone:
+	VPERMW.Z     3072(CX), Z1, K1, Z2
+	VCVTQQ2PD    Z2, Z2
+	VPERMW.Z     3120(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VMULPD       Z2, Z4, Z12
+	VMULPD       Z2, Z5, Z2
+	VFNMADD231PD Z3, Z5, Z12
+	VFMADD231PD  Z3, Z4, Z2
+	VPERMW.Z     3168(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VPERMW.Z     3216(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z3, Z4, Z14
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z13, Z5, Z14
+	VFMADD231PD  Z13, Z4, Z3
+	VPERMW.Z     3264(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     3312(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VMULPD       Z13, Z4, Z16
+	VMULPD       Z13, Z5, Z13
+	VFNMADD231PD Z15, Z5, Z16
+	VFMADD231PD  Z15, Z4, Z13
+	VPERMW.Z     3360(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     3408(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VMULPD       Z15, Z4, Z21
+	VMULPD       Z15, Z5, Z15
+	VFNMADD231PD Z19, Z5, Z21
+	VFMADD231PD  Z19, Z4, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadefnone
+
+aheadef:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadef
+
+aheadefnone:
+	VPERMW.Z     3456(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     3504(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z6, Z12
+	VFMADD231PD  Z19, Z7, Z2
+	VFNMADD231PD Z23, Z7, Z12
+	VFMADD231PD  Z23, Z6, Z2
+	VPERMW.Z     3552(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     3600(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z6, Z14
+	VFMADD231PD  Z19, Z7, Z3
+	VFNMADD231PD Z23, Z7, Z14
+	VFMADD231PD  Z23, Z6, Z3
+	VPERMW.Z     3648(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     3696(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z6, Z16
+	VFMADD231PD  Z19, Z7, Z13
+	VFNMADD231PD Z23, Z7, Z16
+	VFMADD231PD  Z23, Z6, Z13
+	VPERMW.Z     3744(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     3792(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z6, Z21
+	VFMADD231PD  Z19, Z7, Z15
+	VFNMADD231PD Z23, Z7, Z21
+	VFMADD231PD  Z23, Z6, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadegnone
+
+aheadeg:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadeg
+
+aheadegnone:
+	VPERMW.Z     3840(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     3888(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z8, Z12
+	VFMADD231PD  Z19, Z9, Z2
+	VFNMADD231PD Z23, Z9, Z12
+	VFMADD231PD  Z23, Z8, Z2
+	VPERMW.Z     3936(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     3984(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z8, Z14
+	VFMADD231PD  Z19, Z9, Z3
+	VFNMADD231PD Z23, Z9, Z14
+	VFMADD231PD  Z23, Z8, Z3
+	VPERMW.Z     4032(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     4080(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z8, Z16
+	VFMADD231PD  Z19, Z9, Z13
+	VFNMADD231PD Z23, Z9, Z16
+	VFMADD231PD  Z23, Z8, Z13
+	VPERMW.Z     4128(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     4176(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z8, Z21
+	VFMADD231PD  Z19, Z9, Z15
+	VFNMADD231PD Z23, Z9, Z21
+	VFMADD231PD  Z23, Z8, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadehnone
+
+aheadeh:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadeh
+
+aheadehnone:
+	VPERMW.Z     4224(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     4272(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z10, Z12
+	VFMADD231PD  Z19, Z11, Z2
+	VFNMADD231PD Z23, Z11, Z12
+	VFMADD231PD  Z23, Z10, Z2
+	VPERMW.Z     4320(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     4368(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z10, Z14
+	VFMADD231PD  Z19, Z11, Z3
+	VFNMADD231PD Z23, Z11, Z14
+	VFMADD231PD  Z23, Z10, Z3
+	VPERMW.Z     4416(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     4464(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z10, Z16
+	VFMADD231PD  Z19, Z11, Z13
+	VFNMADD231PD Z23, Z11, Z16
+	VFMADD231PD  Z23, Z10, Z13
+	VPERMW.Z     4512(CX), Z1, K1, Z19
+	VCVTQQ2PD    Z19, Z19
+	VPERMW.Z     4560(CX), Z1, K1, Z23
+	VCVTQQ2PD    Z23, Z23
+	VFMADD231PD  Z19, Z10, Z21
+	VFMADD231PD  Z19, Z11, Z15
+	VFNMADD231PD Z23, Z11, Z21
+	VFMADD231PD  Z23, Z10, Z15
+	MOVQ         AX, R8
+	VMOVUPD      (R8), Z19
+	VMOVUPD      64(R8), Z23
+	VMULPD       Z19, Z12, Z24
+	VMULPD       Z19, Z2, Z19
+	VFNMADD231PD Z23, Z2, Z24
+	VFMADD231PD  Z23, Z12, Z19
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z12
+	VFMADD231PD  Z2, Z14, Z24
+	VFMADD231PD  Z2, Z3, Z19
+	VFNMADD231PD Z12, Z3, Z24
+	VFMADD231PD  Z12, Z14, Z19
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z16, Z24
+	VFMADD231PD  Z2, Z13, Z19
+	VFNMADD231PD Z3, Z13, Z24
+	VFMADD231PD  Z3, Z16, Z19
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z21, Z24
+	VFMADD231PD  Z2, Z15, Z19
+	VFNMADD231PD Z3, Z15, Z24
+	VFMADD231PD  Z3, Z21, Z19
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadeinone
+
+aheadei:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadei
+
+aheadeinone:
+	VPERMW.Z     4608(CX), Z1, K1, Z2
+	VCVTQQ2PD    Z2, Z2
+	VPERMW.Z     4656(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VMULPD       Z2, Z4, Z12
+	VMULPD       Z2, Z5, Z2
+	VFNMADD231PD Z3, Z5, Z12
+	VFMADD231PD  Z3, Z4, Z2
+	VPERMW.Z     4704(CX), Z1, K1, Z3
+	VCVTQQ2PD    Z3, Z3
+	VPERMW.Z     4752(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z3, Z4, Z14
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z13, Z5, Z14
+	VFMADD231PD  Z13, Z4, Z3
+	VPERMW.Z     4800(CX), Z1, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     4848(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VMULPD       Z13, Z4, Z16
+	VMULPD       Z13, Z5, Z13
+	VFNMADD231PD Z15, Z5, Z16
+	VFMADD231PD  Z15, Z4, Z13
+	VPERMW.Z     4896(CX), Z1, K1, Z15
+	VCVTQQ2PD    Z15, Z15
+	VPERMW.Z     4944(CX), Z1, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VMULPD       Z15, Z4, Z23
+	VMULPD       Z15, Z5, Z15
+	VFNMADD231PD Z21, Z5, Z23
+	VFMADD231PD  Z21, Z4, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadejnone
+
+aheadej:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadej
+
+aheadejnone:
+	VPERMW.Z     4992(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5040(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z6, Z12
+	VFMADD231PD  Z4, Z7, Z2
+	VFNMADD231PD Z5, Z7, Z12
+	VFMADD231PD  Z5, Z6, Z2
+	VPERMW.Z     5088(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5136(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z6, Z14
+	VFMADD231PD  Z4, Z7, Z3
+	VFNMADD231PD Z5, Z7, Z14
+	VFMADD231PD  Z5, Z6, Z3
+	VPERMW.Z     5184(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5232(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z6, Z16
+	VFMADD231PD  Z4, Z7, Z13
+	VFNMADD231PD Z5, Z7, Z16
+	VFMADD231PD  Z5, Z6, Z13
+	VPERMW.Z     5280(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5328(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z6, Z23
+	VFMADD231PD  Z4, Z7, Z15
+	VFNMADD231PD Z5, Z7, Z23
+	VFMADD231PD  Z5, Z6, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadeknone
+
+aheadek:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadek
+
+aheadeknone:
+	VPERMW.Z     5376(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5424(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z8, Z12
+	VFMADD231PD  Z4, Z9, Z2
+	VFNMADD231PD Z5, Z9, Z12
+	VFMADD231PD  Z5, Z8, Z2
+	VPERMW.Z     5472(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5520(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z8, Z14
+	VFMADD231PD  Z4, Z9, Z3
+	VFNMADD231PD Z5, Z9, Z14
+	VFMADD231PD  Z5, Z8, Z3
+	VPERMW.Z     5568(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5616(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z8, Z16
+	VFMADD231PD  Z4, Z9, Z13
+	VFNMADD231PD Z5, Z9, Z16
+	VFMADD231PD  Z5, Z8, Z13
+	VPERMW.Z     5664(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5712(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z8, Z23
+	VFMADD231PD  Z4, Z9, Z15
+	VFNMADD231PD Z5, Z9, Z23
+	VFMADD231PD  Z5, Z8, Z15
+	MOVQ         lines+72(FP), R8
+	TESTQ        R8, R8
+	JZ           aheadelnone
+
+aheadel:
+	PREFETCHT1 (R10)
+	ADDQ       $0x40, R10
+	DECQ       R8
+	JNZ        aheadel
+
+aheadelnone:
+	VPERMW.Z     5760(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5808(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z10, Z12
+	VFMADD231PD  Z4, Z11, Z2
+	VFNMADD231PD Z5, Z11, Z12
+	VFMADD231PD  Z5, Z10, Z2
+	VPERMW.Z     5856(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     5904(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z10, Z14
+	VFMADD231PD  Z4, Z11, Z3
+	VFNMADD231PD Z5, Z11, Z14
+	VFMADD231PD  Z5, Z10, Z3
+	VPERMW.Z     5952(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     6000(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z10, Z16
+	VFMADD231PD  Z4, Z11, Z13
+	VFNMADD231PD Z5, Z11, Z16
+	VFMADD231PD  Z5, Z10, Z13
+	VPERMW.Z     6048(CX), Z1, K1, Z4
+	VCVTQQ2PD    Z4, Z4
+	VPERMW.Z     6096(CX), Z1, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VFMADD231PD  Z4, Z10, Z23
+	VFMADD231PD  Z4, Z11, Z15
+	VFNMADD231PD Z5, Z11, Z23
+	VFMADD231PD  Z5, Z10, Z15
+	MOVQ         AX, R8
+	VMOVUPD      (R8), Z4
+	VMOVUPD      64(R8), Z5
+	VMULPD       Z4, Z12, Z6
+	VMULPD       Z4, Z2, Z4
+	VFNMADD231PD Z5, Z2, Z6
+	VFMADD231PD  Z5, Z12, Z4
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z5
+	VFMADD231PD  Z2, Z14, Z6
+	VFMADD231PD  Z2, Z3, Z4
+	VFNMADD231PD Z5, Z3, Z6
+	VFMADD231PD  Z5, Z14, Z4
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z16, Z6
+	VFMADD231PD  Z2, Z13, Z4
+	VFNMADD231PD Z3, Z13, Z6
+	VFMADD231PD  Z3, Z16, Z4
+	ADDQ         DI, R8
+	VMOVUPD      (R8), Z2
+	VMOVUPD      64(R8), Z3
+	VFMADD231PD  Z2, Z23, Z6
+	VFMADD231PD  Z2, Z15, Z4
+	VFNMADD231PD Z3, Z15, Z6
+	VFMADD231PD  Z3, Z23, Z4
+	MOVQ         AX, R8
+	VMOVUPD      Z20, (R8)
+	VMOVUPD      Z17, 64(R8)
+	ADDQ         DI, R8
+	VMOVUPD      Z22, (R8)
+	VMOVUPD      Z18, 64(R8)
+	ADDQ         DI, R8
+	VMOVUPD      Z24, (R8)
+	VMOVUPD      Z19, 64(R8)
+	ADDQ         DI, R8
+	VMOVUPD      Z6, (R8)
+	VMOVUPD      Z4, 64(R8)
+	ADDQ         $0x00001800, CX
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x04, BX
+	DECQ         count+56(FP)
+	JNZ          loopdv
 	VZEROUPPER
 	RET
 
@@ -3803,13 +5925,13 @@ TEXT ·modulePair3AVX512(SB), $1856-104
 	LEAQ 63(SP), R12
 	ANDQ $-64, R12
 
-loopcy:
+loopem:
 	MOVL         (SI), R10
 	MOVQ         ahead+80(FP), R13
 	MOVQ         step+96(FP), R11
 	ADDQ         R13, R11
 	MOVQ         R11, ahead+80(FP)
-	VMOVUPD      blockOnesAVX512<>+0(SB), Z0
+	VBROADCASTSD 24(DI), Z0
 	MOVL         (DI), R11
 	IMULL        R10, R11
 	ANDQ         mask+32(FP), R11
@@ -3940,15 +6062,15 @@ loopcy:
 	VMOVUPD      Z4, 960(R12)
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheadcznone
+	JZ           aheadennone
 
-aheadcz:
+aheaden:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheadcz
+	JNZ        aheaden
 
-aheadcznone:
+aheadennone:
 	VMOVUPD      (R12), Z0
 	VMOVUPD      64(R12), Z1
 	VMOVUPD      128(R12), Z2
@@ -3985,15 +6107,15 @@ aheadcznone:
 	VFMADD231PD  Z13, Z2, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddanone
+	JZ           aheadeonone
 
-aheadda:
+aheadeo:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheadda
+	JNZ        aheadeo
 
-aheaddanone:
+aheadeonone:
 	VMOVUPD      256(R12), Z2
 	VMOVUPD      320(R12), Z3
 	VMOVUPD      384(R12), Z9
@@ -4030,15 +6152,15 @@ aheaddanone:
 	VFMADD231PD  Z17, Z9, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddbnone
+	JZ           aheadepnone
 
-aheaddb:
+aheadep:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddb
+	JNZ        aheadep
 
-aheaddbnone:
+aheadepnone:
 	VMOVUPD      512(R12), Z2
 	VMOVUPD      576(R12), Z3
 	VMOVUPD      640(R12), Z9
@@ -4075,15 +6197,15 @@ aheaddbnone:
 	VFMADD231PD  Z17, Z9, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddcnone
+	JZ           aheadeqnone
 
-aheaddc:
+aheadeq:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddc
+	JNZ        aheadeq
 
-aheaddcnone:
+aheadeqnone:
 	VMOVUPD      768(R12), Z2
 	VMOVUPD      832(R12), Z3
 	VMOVUPD      896(R12), Z9
@@ -4162,15 +6284,15 @@ aheaddcnone:
 	VFMADD231PD  Z5, Z0, Z3
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheadddnone
+	JZ           aheadernone
 
-aheaddd:
+aheader:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddd
+	JNZ        aheader
 
-aheadddnone:
+aheadernone:
 	VMOVUPD      (R12), Z0
 	VMOVUPD      64(R12), Z1
 	VMOVUPD      128(R12), Z4
@@ -4207,15 +6329,15 @@ aheadddnone:
 	VFMADD231PD  Z17, Z4, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddenone
+	JZ           aheadesnone
 
-aheadde:
+aheades:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheadde
+	JNZ        aheades
 
-aheaddenone:
+aheadesnone:
 	VMOVUPD      256(R12), Z4
 	VMOVUPD      320(R12), Z5
 	VMOVUPD      384(R12), Z13
@@ -4252,15 +6374,15 @@ aheaddenone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddfnone
+	JZ           aheadetnone
 
-aheaddf:
+aheadet:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddf
+	JNZ        aheadet
 
-aheaddfnone:
+aheadetnone:
 	VMOVUPD      512(R12), Z4
 	VMOVUPD      576(R12), Z5
 	VMOVUPD      640(R12), Z13
@@ -4297,15 +6419,15 @@ aheaddfnone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddgnone
+	JZ           aheadeunone
 
-aheaddg:
+aheadeu:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddg
+	JNZ        aheadeu
 
-aheaddgnone:
+aheadeunone:
 	VMOVUPD      768(R12), Z4
 	VMOVUPD      832(R12), Z5
 	VMOVUPD      896(R12), Z13
@@ -4384,15 +6506,15 @@ aheaddgnone:
 	VFMADD231PD  Z8, Z0, Z5
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddhnone
+	JZ           aheadevnone
 
-aheaddh:
+aheadev:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddh
+	JNZ        aheadev
 
-aheaddhnone:
+aheadevnone:
 	VMOVUPD      (R12), Z0
 	VMOVUPD      64(R12), Z1
 	VMOVUPD      128(R12), Z6
@@ -4429,15 +6551,15 @@ aheaddhnone:
 	VFMADD231PD  Z21, Z6, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddinone
+	JZ           aheadewnone
 
-aheaddi:
+aheadew:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddi
+	JNZ        aheadew
 
-aheaddinone:
+aheadewnone:
 	VMOVUPD      256(R12), Z6
 	VMOVUPD      320(R12), Z8
 	VMOVUPD      384(R12), Z17
@@ -4474,15 +6596,15 @@ aheaddinone:
 	VFMADD231PD  Z25, Z17, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddjnone
+	JZ           aheadexnone
 
-aheaddj:
+aheadex:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddj
+	JNZ        aheadex
 
-aheaddjnone:
+aheadexnone:
 	VMOVUPD      512(R12), Z6
 	VMOVUPD      576(R12), Z8
 	VMOVUPD      640(R12), Z17
@@ -4519,15 +6641,15 @@ aheaddjnone:
 	VFMADD231PD  Z25, Z17, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddknone
+	JZ           aheadeynone
 
-aheaddk:
+aheadey:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddk
+	JNZ        aheadey
 
-aheaddknone:
+aheadeynone:
 	VMOVUPD      768(R12), Z6
 	VMOVUPD      832(R12), Z8
 	VMOVUPD      896(R12), Z17
@@ -4627,7 +6749,924 @@ aheaddknone:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, SI
 	DECQ         count+72(FP)
-	JNZ          loopcy
+	JNZ          loopem
+	VZEROUPPER
+	RET
+
+// func modulePair3CompactAVX512(d0 *float64, d1 *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·modulePair3CompactAVX512(SB), $1856-104
+	MOVQ      d0+0(FP), AX
+	MOVQ      d1+8(FP), CX
+	MOVQ      key+16(FP), DX
+	MOVQ      roots+24(FP), BX
+	MOVQ      exponent+40(FP), SI
+	MOVQ      turns0+48(FP), DI
+	MOVQ      turns1+56(FP), R8
+	MOVQ      stride+64(FP), R9
+	LEAQ      63(SP), R12
+	ANDQ      $-64, R12
+	VMOVDQU64 compactWords<>+0(SB), Z0
+	MOVL      $0xeeeeeeee, R10
+	KMOVD     R10, K1
+
+loopez:
+	MOVL         (SI), R10
+	MOVQ         ahead+80(FP), R13
+	MOVQ         step+96(FP), R11
+	ADDQ         R13, R11
+	MOVQ         R11, ahead+80(FP)
+	VBROADCASTSD 24(DI), Z1
+	MOVL         (DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      64(DI), Z2
+	VMOVUPD      128(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, (R12)
+	VMOVUPD      Z5, 64(R12)
+	MOVL         (R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      64(R8), Z2
+	VMOVUPD      128(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 128(R12)
+	VMOVUPD      Z5, 192(R12)
+	MOVL         320(DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      384(DI), Z2
+	VMOVUPD      448(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 256(R12)
+	VMOVUPD      Z5, 320(R12)
+	MOVL         320(R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      384(R8), Z2
+	VMOVUPD      448(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 384(R12)
+	VMOVUPD      Z5, 448(R12)
+	MOVL         640(DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      704(DI), Z2
+	VMOVUPD      768(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 512(R12)
+	VMOVUPD      Z5, 576(R12)
+	MOVL         640(R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      704(R8), Z2
+	VMOVUPD      768(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 640(R12)
+	VMOVUPD      Z5, 704(R12)
+	MOVL         960(DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      1024(DI), Z2
+	VMOVUPD      1088(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 768(R12)
+	VMOVUPD      Z5, 832(R12)
+	MOVL         960(R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      1024(R8), Z2
+	VMOVUPD      1088(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 896(R12)
+	VMOVUPD      Z5, 960(R12)
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfanone
+
+aheadfa:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfa
+
+aheadfanone:
+	VMOVUPD      (R12), Z1
+	VMOVUPD      64(R12), Z2
+	VMOVUPD      128(R12), Z3
+	VMOVUPD      192(R12), Z4
+	VPERMW.Z     (DX), Z0, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VPERMW.Z     48(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VMULPD       Z5, Z1, Z7
+	VMULPD       Z5, Z2, Z8
+	VFNMADD231PD Z6, Z2, Z7
+	VFMADD231PD  Z6, Z1, Z8
+	VMULPD       Z5, Z3, Z9
+	VMULPD       Z5, Z4, Z5
+	VFNMADD231PD Z6, Z4, Z9
+	VFMADD231PD  Z6, Z3, Z5
+	VPERMW.Z     96(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VPERMW.Z     144(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMULPD       Z6, Z1, Z11
+	VMULPD       Z6, Z2, Z12
+	VFNMADD231PD Z10, Z2, Z11
+	VFMADD231PD  Z10, Z1, Z12
+	VMULPD       Z6, Z3, Z13
+	VMULPD       Z6, Z4, Z6
+	VFNMADD231PD Z10, Z4, Z13
+	VFMADD231PD  Z10, Z3, Z6
+	VPERMW.Z     192(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     240(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VMULPD       Z10, Z1, Z15
+	VMULPD       Z10, Z2, Z16
+	VFNMADD231PD Z14, Z2, Z15
+	VFMADD231PD  Z14, Z1, Z16
+	VMULPD       Z10, Z3, Z1
+	VMULPD       Z10, Z4, Z2
+	VFNMADD231PD Z14, Z4, Z1
+	VFMADD231PD  Z14, Z3, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfbnone
+
+aheadfb:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfb
+
+aheadfbnone:
+	VMOVUPD      256(R12), Z3
+	VMOVUPD      320(R12), Z4
+	VMOVUPD      384(R12), Z10
+	VMOVUPD      448(R12), Z14
+	VPERMW.Z     288(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     336(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z7
+	VFMADD231PD  Z17, Z4, Z8
+	VFNMADD231PD Z18, Z4, Z7
+	VFMADD231PD  Z18, Z3, Z8
+	VFMADD231PD  Z17, Z10, Z9
+	VFMADD231PD  Z17, Z14, Z5
+	VFNMADD231PD Z18, Z14, Z9
+	VFMADD231PD  Z18, Z10, Z5
+	VPERMW.Z     384(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     432(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z11
+	VFMADD231PD  Z17, Z4, Z12
+	VFNMADD231PD Z18, Z4, Z11
+	VFMADD231PD  Z18, Z3, Z12
+	VFMADD231PD  Z17, Z10, Z13
+	VFMADD231PD  Z17, Z14, Z6
+	VFNMADD231PD Z18, Z14, Z13
+	VFMADD231PD  Z18, Z10, Z6
+	VPERMW.Z     480(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     528(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z15
+	VFMADD231PD  Z17, Z4, Z16
+	VFNMADD231PD Z18, Z4, Z15
+	VFMADD231PD  Z18, Z3, Z16
+	VFMADD231PD  Z17, Z10, Z1
+	VFMADD231PD  Z17, Z14, Z2
+	VFNMADD231PD Z18, Z14, Z1
+	VFMADD231PD  Z18, Z10, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfcnone
+
+aheadfc:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfc
+
+aheadfcnone:
+	VMOVUPD      512(R12), Z3
+	VMOVUPD      576(R12), Z4
+	VMOVUPD      640(R12), Z10
+	VMOVUPD      704(R12), Z14
+	VPERMW.Z     576(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     624(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z7
+	VFMADD231PD  Z17, Z4, Z8
+	VFNMADD231PD Z18, Z4, Z7
+	VFMADD231PD  Z18, Z3, Z8
+	VFMADD231PD  Z17, Z10, Z9
+	VFMADD231PD  Z17, Z14, Z5
+	VFNMADD231PD Z18, Z14, Z9
+	VFMADD231PD  Z18, Z10, Z5
+	VPERMW.Z     672(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     720(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z11
+	VFMADD231PD  Z17, Z4, Z12
+	VFNMADD231PD Z18, Z4, Z11
+	VFMADD231PD  Z18, Z3, Z12
+	VFMADD231PD  Z17, Z10, Z13
+	VFMADD231PD  Z17, Z14, Z6
+	VFNMADD231PD Z18, Z14, Z13
+	VFMADD231PD  Z18, Z10, Z6
+	VPERMW.Z     768(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     816(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z15
+	VFMADD231PD  Z17, Z4, Z16
+	VFNMADD231PD Z18, Z4, Z15
+	VFMADD231PD  Z18, Z3, Z16
+	VFMADD231PD  Z17, Z10, Z1
+	VFMADD231PD  Z17, Z14, Z2
+	VFNMADD231PD Z18, Z14, Z1
+	VFMADD231PD  Z18, Z10, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfdnone
+
+aheadfd:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfd
+
+aheadfdnone:
+	VMOVUPD      768(R12), Z3
+	VMOVUPD      832(R12), Z4
+	VMOVUPD      896(R12), Z10
+	VMOVUPD      960(R12), Z14
+	VPERMW.Z     864(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     912(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z7
+	VFMADD231PD  Z17, Z4, Z8
+	VFNMADD231PD Z18, Z4, Z7
+	VFMADD231PD  Z18, Z3, Z8
+	VFMADD231PD  Z17, Z10, Z9
+	VFMADD231PD  Z17, Z14, Z5
+	VFNMADD231PD Z18, Z14, Z9
+	VFMADD231PD  Z18, Z10, Z5
+	VPERMW.Z     960(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1008(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z11
+	VFMADD231PD  Z17, Z4, Z12
+	VFNMADD231PD Z18, Z4, Z11
+	VFMADD231PD  Z18, Z3, Z12
+	VFMADD231PD  Z17, Z10, Z13
+	VFMADD231PD  Z17, Z14, Z6
+	VFNMADD231PD Z18, Z14, Z13
+	VFMADD231PD  Z18, Z10, Z6
+	VPERMW.Z     1056(DX), Z0, K1, Z17
+	VCVTQQ2PD    Z17, Z17
+	VPERMW.Z     1104(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VFMADD231PD  Z17, Z3, Z15
+	VFMADD231PD  Z17, Z4, Z16
+	VFNMADD231PD Z18, Z4, Z15
+	VFMADD231PD  Z18, Z3, Z16
+	VFMADD231PD  Z17, Z10, Z1
+	VFMADD231PD  Z17, Z14, Z2
+	VFNMADD231PD Z18, Z14, Z1
+	VFMADD231PD  Z18, Z10, Z2
+	MOVQ         AX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z7, Z10
+	VMULPD       Z3, Z8, Z3
+	VFNMADD231PD Z4, Z8, Z10
+	VFMADD231PD  Z4, Z7, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z11, Z10
+	VFMADD231PD  Z4, Z12, Z3
+	VFNMADD231PD Z7, Z12, Z10
+	VFMADD231PD  Z7, Z11, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z15, Z10
+	VFMADD231PD  Z4, Z16, Z3
+	VFNMADD231PD Z7, Z16, Z10
+	VFMADD231PD  Z7, Z15, Z3
+	MOVQ         CX, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VMULPD       Z4, Z9, Z8
+	VMULPD       Z4, Z5, Z4
+	VFNMADD231PD Z7, Z5, Z8
+	VFMADD231PD  Z7, Z9, Z4
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z5
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z5, Z13, Z8
+	VFMADD231PD  Z5, Z6, Z4
+	VFNMADD231PD Z7, Z6, Z8
+	VFMADD231PD  Z7, Z13, Z4
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z5
+	VMOVUPD      64(R10), Z6
+	VFMADD231PD  Z5, Z1, Z8
+	VFMADD231PD  Z5, Z2, Z4
+	VFNMADD231PD Z6, Z2, Z8
+	VFMADD231PD  Z6, Z1, Z4
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfenone
+
+aheadfe:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfe
+
+aheadfenone:
+	VMOVUPD      (R12), Z1
+	VMOVUPD      64(R12), Z2
+	VMOVUPD      128(R12), Z5
+	VMOVUPD      192(R12), Z6
+	VPERMW.Z     1152(DX), Z0, K1, Z7
+	VCVTQQ2PD    Z7, Z7
+	VPERMW.Z     1200(DX), Z0, K1, Z9
+	VCVTQQ2PD    Z9, Z9
+	VMULPD       Z7, Z1, Z11
+	VMULPD       Z7, Z2, Z12
+	VFNMADD231PD Z9, Z2, Z11
+	VFMADD231PD  Z9, Z1, Z12
+	VMULPD       Z7, Z5, Z13
+	VMULPD       Z7, Z6, Z7
+	VFNMADD231PD Z9, Z6, Z13
+	VFMADD231PD  Z9, Z5, Z7
+	VPERMW.Z     1248(DX), Z0, K1, Z9
+	VCVTQQ2PD    Z9, Z9
+	VPERMW.Z     1296(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VMULPD       Z9, Z1, Z15
+	VMULPD       Z9, Z2, Z16
+	VFNMADD231PD Z14, Z2, Z15
+	VFMADD231PD  Z14, Z1, Z16
+	VMULPD       Z9, Z5, Z17
+	VMULPD       Z9, Z6, Z9
+	VFNMADD231PD Z14, Z6, Z17
+	VFMADD231PD  Z14, Z5, Z9
+	VPERMW.Z     1344(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VPERMW.Z     1392(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VMULPD       Z14, Z1, Z19
+	VMULPD       Z14, Z2, Z20
+	VFNMADD231PD Z18, Z2, Z19
+	VFMADD231PD  Z18, Z1, Z20
+	VMULPD       Z14, Z5, Z1
+	VMULPD       Z14, Z6, Z2
+	VFNMADD231PD Z18, Z6, Z1
+	VFMADD231PD  Z18, Z5, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadffnone
+
+aheadff:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadff
+
+aheadffnone:
+	VMOVUPD      256(R12), Z5
+	VMOVUPD      320(R12), Z6
+	VMOVUPD      384(R12), Z14
+	VMOVUPD      448(R12), Z18
+	VPERMW.Z     1440(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1488(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z11
+	VFMADD231PD  Z21, Z6, Z12
+	VFNMADD231PD Z22, Z6, Z11
+	VFMADD231PD  Z22, Z5, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z7
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z7
+	VPERMW.Z     1536(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1584(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z15
+	VFMADD231PD  Z21, Z6, Z16
+	VFNMADD231PD Z22, Z6, Z15
+	VFMADD231PD  Z22, Z5, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z9
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z9
+	VPERMW.Z     1632(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1680(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z19
+	VFMADD231PD  Z21, Z6, Z20
+	VFNMADD231PD Z22, Z6, Z19
+	VFMADD231PD  Z22, Z5, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfgnone
+
+aheadfg:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfg
+
+aheadfgnone:
+	VMOVUPD      512(R12), Z5
+	VMOVUPD      576(R12), Z6
+	VMOVUPD      640(R12), Z14
+	VMOVUPD      704(R12), Z18
+	VPERMW.Z     1728(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1776(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z11
+	VFMADD231PD  Z21, Z6, Z12
+	VFNMADD231PD Z22, Z6, Z11
+	VFMADD231PD  Z22, Z5, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z7
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z7
+	VPERMW.Z     1824(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1872(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z15
+	VFMADD231PD  Z21, Z6, Z16
+	VFNMADD231PD Z22, Z6, Z15
+	VFMADD231PD  Z22, Z5, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z9
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z9
+	VPERMW.Z     1920(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1968(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z19
+	VFMADD231PD  Z21, Z6, Z20
+	VFNMADD231PD Z22, Z6, Z19
+	VFMADD231PD  Z22, Z5, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfhnone
+
+aheadfh:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfh
+
+aheadfhnone:
+	VMOVUPD      768(R12), Z5
+	VMOVUPD      832(R12), Z6
+	VMOVUPD      896(R12), Z14
+	VMOVUPD      960(R12), Z18
+	VPERMW.Z     2016(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2064(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z11
+	VFMADD231PD  Z21, Z6, Z12
+	VFNMADD231PD Z22, Z6, Z11
+	VFMADD231PD  Z22, Z5, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z7
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z7
+	VPERMW.Z     2112(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2160(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z15
+	VFMADD231PD  Z21, Z6, Z16
+	VFNMADD231PD Z22, Z6, Z15
+	VFMADD231PD  Z22, Z5, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z9
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z9
+	VPERMW.Z     2208(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2256(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z5, Z19
+	VFMADD231PD  Z21, Z6, Z20
+	VFNMADD231PD Z22, Z6, Z19
+	VFMADD231PD  Z22, Z5, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         AX, R10
+	VMOVUPD      (R10), Z5
+	VMOVUPD      64(R10), Z6
+	VMULPD       Z5, Z11, Z14
+	VMULPD       Z5, Z12, Z5
+	VFNMADD231PD Z6, Z12, Z14
+	VFMADD231PD  Z6, Z11, Z5
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z6
+	VMOVUPD      64(R10), Z11
+	VFMADD231PD  Z6, Z15, Z14
+	VFMADD231PD  Z6, Z16, Z5
+	VFNMADD231PD Z11, Z16, Z14
+	VFMADD231PD  Z11, Z15, Z5
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z6
+	VMOVUPD      64(R10), Z11
+	VFMADD231PD  Z6, Z19, Z14
+	VFMADD231PD  Z6, Z20, Z5
+	VFNMADD231PD Z11, Z20, Z14
+	VFMADD231PD  Z11, Z19, Z5
+	MOVQ         CX, R10
+	VMOVUPD      (R10), Z6
+	VMOVUPD      64(R10), Z11
+	VMULPD       Z6, Z13, Z12
+	VMULPD       Z6, Z7, Z6
+	VFNMADD231PD Z11, Z7, Z12
+	VFMADD231PD  Z11, Z13, Z6
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z7
+	VMOVUPD      64(R10), Z11
+	VFMADD231PD  Z7, Z17, Z12
+	VFMADD231PD  Z7, Z9, Z6
+	VFNMADD231PD Z11, Z9, Z12
+	VFMADD231PD  Z11, Z17, Z6
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z7
+	VMOVUPD      64(R10), Z9
+	VFMADD231PD  Z7, Z1, Z12
+	VFMADD231PD  Z7, Z2, Z6
+	VFNMADD231PD Z9, Z2, Z12
+	VFMADD231PD  Z9, Z1, Z6
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfinone
+
+aheadfi:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfi
+
+aheadfinone:
+	VMOVUPD      (R12), Z1
+	VMOVUPD      64(R12), Z2
+	VMOVUPD      128(R12), Z7
+	VMOVUPD      192(R12), Z9
+	VPERMW.Z     2304(DX), Z0, K1, Z11
+	VCVTQQ2PD    Z11, Z11
+	VPERMW.Z     2352(DX), Z0, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VMULPD       Z11, Z1, Z15
+	VMULPD       Z11, Z2, Z16
+	VFNMADD231PD Z13, Z2, Z15
+	VFMADD231PD  Z13, Z1, Z16
+	VMULPD       Z11, Z7, Z17
+	VMULPD       Z11, Z9, Z11
+	VFNMADD231PD Z13, Z9, Z17
+	VFMADD231PD  Z13, Z7, Z11
+	VPERMW.Z     2400(DX), Z0, K1, Z13
+	VCVTQQ2PD    Z13, Z13
+	VPERMW.Z     2448(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VMULPD       Z13, Z1, Z19
+	VMULPD       Z13, Z2, Z20
+	VFNMADD231PD Z18, Z2, Z19
+	VFMADD231PD  Z18, Z1, Z20
+	VMULPD       Z13, Z7, Z21
+	VMULPD       Z13, Z9, Z13
+	VFNMADD231PD Z18, Z9, Z21
+	VFMADD231PD  Z18, Z7, Z13
+	VPERMW.Z     2496(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VPERMW.Z     2544(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VMULPD       Z18, Z1, Z23
+	VMULPD       Z18, Z2, Z24
+	VFNMADD231PD Z22, Z2, Z23
+	VFMADD231PD  Z22, Z1, Z24
+	VMULPD       Z18, Z7, Z1
+	VMULPD       Z18, Z9, Z2
+	VFNMADD231PD Z22, Z9, Z1
+	VFMADD231PD  Z22, Z7, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfjnone
+
+aheadfj:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfj
+
+aheadfjnone:
+	VMOVUPD      256(R12), Z7
+	VMOVUPD      320(R12), Z9
+	VMOVUPD      384(R12), Z18
+	VMOVUPD      448(R12), Z22
+	VPERMW.Z     2592(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     2640(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z15
+	VFMADD231PD  Z25, Z9, Z16
+	VFNMADD231PD Z26, Z9, Z15
+	VFMADD231PD  Z26, Z7, Z16
+	VFMADD231PD  Z25, Z18, Z17
+	VFMADD231PD  Z25, Z22, Z11
+	VFNMADD231PD Z26, Z22, Z17
+	VFMADD231PD  Z26, Z18, Z11
+	VPERMW.Z     2688(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     2736(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z19
+	VFMADD231PD  Z25, Z9, Z20
+	VFNMADD231PD Z26, Z9, Z19
+	VFMADD231PD  Z26, Z7, Z20
+	VFMADD231PD  Z25, Z18, Z21
+	VFMADD231PD  Z25, Z22, Z13
+	VFNMADD231PD Z26, Z22, Z21
+	VFMADD231PD  Z26, Z18, Z13
+	VPERMW.Z     2784(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     2832(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z23
+	VFMADD231PD  Z25, Z9, Z24
+	VFNMADD231PD Z26, Z9, Z23
+	VFMADD231PD  Z26, Z7, Z24
+	VFMADD231PD  Z25, Z18, Z1
+	VFMADD231PD  Z25, Z22, Z2
+	VFNMADD231PD Z26, Z22, Z1
+	VFMADD231PD  Z26, Z18, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadfknone
+
+aheadfk:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfk
+
+aheadfknone:
+	VMOVUPD      512(R12), Z7
+	VMOVUPD      576(R12), Z9
+	VMOVUPD      640(R12), Z18
+	VMOVUPD      704(R12), Z22
+	VPERMW.Z     2880(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     2928(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z15
+	VFMADD231PD  Z25, Z9, Z16
+	VFNMADD231PD Z26, Z9, Z15
+	VFMADD231PD  Z26, Z7, Z16
+	VFMADD231PD  Z25, Z18, Z17
+	VFMADD231PD  Z25, Z22, Z11
+	VFNMADD231PD Z26, Z22, Z17
+	VFMADD231PD  Z26, Z18, Z11
+	VPERMW.Z     2976(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     3024(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z19
+	VFMADD231PD  Z25, Z9, Z20
+	VFNMADD231PD Z26, Z9, Z19
+	VFMADD231PD  Z26, Z7, Z20
+	VFMADD231PD  Z25, Z18, Z21
+	VFMADD231PD  Z25, Z22, Z13
+	VFNMADD231PD Z26, Z22, Z21
+	VFMADD231PD  Z26, Z18, Z13
+	VPERMW.Z     3072(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     3120(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z23
+	VFMADD231PD  Z25, Z9, Z24
+	VFNMADD231PD Z26, Z9, Z23
+	VFMADD231PD  Z26, Z7, Z24
+	VFMADD231PD  Z25, Z18, Z1
+	VFMADD231PD  Z25, Z22, Z2
+	VFNMADD231PD Z26, Z22, Z1
+	VFMADD231PD  Z26, Z18, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadflnone
+
+aheadfl:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadfl
+
+aheadflnone:
+	VMOVUPD      768(R12), Z7
+	VMOVUPD      832(R12), Z9
+	VMOVUPD      896(R12), Z18
+	VMOVUPD      960(R12), Z22
+	VPERMW.Z     3168(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     3216(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z15
+	VFMADD231PD  Z25, Z9, Z16
+	VFNMADD231PD Z26, Z9, Z15
+	VFMADD231PD  Z26, Z7, Z16
+	VFMADD231PD  Z25, Z18, Z17
+	VFMADD231PD  Z25, Z22, Z11
+	VFNMADD231PD Z26, Z22, Z17
+	VFMADD231PD  Z26, Z18, Z11
+	VPERMW.Z     3264(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     3312(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z19
+	VFMADD231PD  Z25, Z9, Z20
+	VFNMADD231PD Z26, Z9, Z19
+	VFMADD231PD  Z26, Z7, Z20
+	VFMADD231PD  Z25, Z18, Z21
+	VFMADD231PD  Z25, Z22, Z13
+	VFNMADD231PD Z26, Z22, Z21
+	VFMADD231PD  Z26, Z18, Z13
+	VPERMW.Z     3360(DX), Z0, K1, Z25
+	VCVTQQ2PD    Z25, Z25
+	VPERMW.Z     3408(DX), Z0, K1, Z26
+	VCVTQQ2PD    Z26, Z26
+	VFMADD231PD  Z25, Z7, Z23
+	VFMADD231PD  Z25, Z9, Z24
+	VFNMADD231PD Z26, Z9, Z23
+	VFMADD231PD  Z26, Z7, Z24
+	VFMADD231PD  Z25, Z18, Z1
+	VFMADD231PD  Z25, Z22, Z2
+	VFNMADD231PD Z26, Z22, Z1
+	VFMADD231PD  Z26, Z18, Z2
+	MOVQ         AX, R10
+	VMOVUPD      (R10), Z7
+	VMOVUPD      64(R10), Z9
+	VMULPD       Z7, Z15, Z18
+	VMULPD       Z7, Z16, Z7
+	VFNMADD231PD Z9, Z16, Z18
+	VFMADD231PD  Z9, Z15, Z7
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z9
+	VMOVUPD      64(R10), Z15
+	VFMADD231PD  Z9, Z19, Z18
+	VFMADD231PD  Z9, Z20, Z7
+	VFNMADD231PD Z15, Z20, Z18
+	VFMADD231PD  Z15, Z19, Z7
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z9
+	VMOVUPD      64(R10), Z15
+	VFMADD231PD  Z9, Z23, Z18
+	VFMADD231PD  Z9, Z24, Z7
+	VFNMADD231PD Z15, Z24, Z18
+	VFMADD231PD  Z15, Z23, Z7
+	MOVQ         CX, R10
+	VMOVUPD      (R10), Z9
+	VMOVUPD      64(R10), Z15
+	VMULPD       Z9, Z17, Z16
+	VMULPD       Z9, Z11, Z9
+	VFNMADD231PD Z15, Z11, Z16
+	VFMADD231PD  Z15, Z17, Z9
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z11
+	VMOVUPD      64(R10), Z15
+	VFMADD231PD  Z11, Z21, Z16
+	VFMADD231PD  Z11, Z13, Z9
+	VFNMADD231PD Z15, Z13, Z16
+	VFMADD231PD  Z15, Z21, Z9
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z11
+	VMOVUPD      64(R10), Z13
+	VFMADD231PD  Z11, Z1, Z16
+	VFMADD231PD  Z11, Z2, Z9
+	VFNMADD231PD Z13, Z2, Z16
+	VFMADD231PD  Z13, Z1, Z9
+	MOVQ         AX, R10
+	VMOVUPD      Z10, (R10)
+	VMOVUPD      Z3, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      Z14, (R10)
+	VMOVUPD      Z5, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      Z18, (R10)
+	VMOVUPD      Z7, 64(R10)
+	MOVQ         CX, R10
+	VMOVUPD      Z8, (R10)
+	VMOVUPD      Z4, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      Z12, (R10)
+	VMOVUPD      Z6, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      Z16, (R10)
+	VMOVUPD      Z9, 64(R10)
+	ADDQ         $0x00000d80, DX
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x04, SI
+	DECQ         count+72(FP)
+	JNZ          loopez
 	VZEROUPPER
 	RET
 
@@ -4645,13 +7684,13 @@ TEXT ·modulePair4AVX512(SB), $2112-104
 	LEAQ 63(SP), R12
 	ANDQ $-64, R12
 
-loopdl:
+loopfm:
 	MOVL         (SI), R10
 	MOVQ         ahead+80(FP), R13
 	MOVQ         step+96(FP), R11
 	ADDQ         R13, R11
 	MOVQ         R11, ahead+80(FP)
-	VMOVUPD      blockOnesAVX512<>+0(SB), Z0
+	VBROADCASTSD 24(DI), Z0
 	MOVL         (DI), R11
 	IMULL        R10, R11
 	ANDQ         mask+32(FP), R11
@@ -4782,15 +7821,15 @@ loopdl:
 	VMOVUPD      Z4, 960(R12)
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddmnone
+	JZ           aheadfnnone
 
-aheaddm:
+aheadfn:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddm
+	JNZ        aheadfn
 
-aheaddmnone:
+aheadfnnone:
 	VMOVUPD      (R12), Z0
 	VMOVUPD      64(R12), Z1
 	VMOVUPD      128(R12), Z2
@@ -4837,15 +7876,15 @@ aheaddmnone:
 	VFMADD231PD  Z17, Z2, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddnnone
+	JZ           aheadfonone
 
-aheaddn:
+aheadfo:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddn
+	JNZ        aheadfo
 
-aheaddnnone:
+aheadfonone:
 	VMOVUPD      256(R12), Z2
 	VMOVUPD      320(R12), Z3
 	VMOVUPD      384(R12), Z13
@@ -4892,15 +7931,15 @@ aheaddnnone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddonone
+	JZ           aheadfpnone
 
-aheaddo:
+aheadfp:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddo
+	JNZ        aheadfp
 
-aheaddonone:
+aheadfpnone:
 	VMOVUPD      512(R12), Z2
 	VMOVUPD      576(R12), Z3
 	VMOVUPD      640(R12), Z13
@@ -4947,15 +7986,15 @@ aheaddonone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddpnone
+	JZ           aheadfqnone
 
-aheaddp:
+aheadfq:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddp
+	JNZ        aheadfq
 
-aheaddpnone:
+aheadfqnone:
 	VMOVUPD      768(R12), Z2
 	VMOVUPD      832(R12), Z3
 	VMOVUPD      896(R12), Z13
@@ -5062,15 +8101,15 @@ aheaddpnone:
 	VMOVUPD      Z2, 1216(R12)
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddqnone
+	JZ           aheadfrnone
 
-aheaddq:
+aheadfr:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddq
+	JNZ        aheadfr
 
-aheaddqnone:
+aheadfrnone:
 	VMOVUPD      (R12), Z0
 	VMOVUPD      64(R12), Z1
 	VMOVUPD      128(R12), Z2
@@ -5117,15 +8156,15 @@ aheaddqnone:
 	VFMADD231PD  Z17, Z2, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddrnone
+	JZ           aheadfsnone
 
-aheaddr:
+aheadfs:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddr
+	JNZ        aheadfs
 
-aheaddrnone:
+aheadfsnone:
 	VMOVUPD      256(R12), Z2
 	VMOVUPD      320(R12), Z3
 	VMOVUPD      384(R12), Z13
@@ -5172,15 +8211,15 @@ aheaddrnone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddsnone
+	JZ           aheadftnone
 
-aheadds:
+aheadft:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheadds
+	JNZ        aheadft
 
-aheaddsnone:
+aheadftnone:
 	VMOVUPD      512(R12), Z2
 	VMOVUPD      576(R12), Z3
 	VMOVUPD      640(R12), Z13
@@ -5227,15 +8266,15 @@ aheaddsnone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddtnone
+	JZ           aheadfunone
 
-aheaddt:
+aheadfu:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddt
+	JNZ        aheadfu
 
-aheaddtnone:
+aheadfunone:
 	VMOVUPD      768(R12), Z2
 	VMOVUPD      832(R12), Z3
 	VMOVUPD      896(R12), Z13
@@ -5342,15 +8381,15 @@ aheaddtnone:
 	VMOVUPD      Z2, 1472(R12)
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddunone
+	JZ           aheadfvnone
 
-aheaddu:
+aheadfv:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddu
+	JNZ        aheadfv
 
-aheaddunone:
+aheadfvnone:
 	VMOVUPD      (R12), Z0
 	VMOVUPD      64(R12), Z1
 	VMOVUPD      128(R12), Z2
@@ -5397,15 +8436,15 @@ aheaddunone:
 	VFMADD231PD  Z17, Z2, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddvnone
+	JZ           aheadfwnone
 
-aheaddv:
+aheadfw:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddv
+	JNZ        aheadfw
 
-aheaddvnone:
+aheadfwnone:
 	VMOVUPD      256(R12), Z2
 	VMOVUPD      320(R12), Z3
 	VMOVUPD      384(R12), Z13
@@ -5452,15 +8491,15 @@ aheaddvnone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddwnone
+	JZ           aheadfxnone
 
-aheaddw:
+aheadfx:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddw
+	JNZ        aheadfx
 
-aheaddwnone:
+aheadfxnone:
 	VMOVUPD      512(R12), Z2
 	VMOVUPD      576(R12), Z3
 	VMOVUPD      640(R12), Z13
@@ -5507,15 +8546,15 @@ aheaddwnone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddxnone
+	JZ           aheadfynone
 
-aheaddx:
+aheadfy:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddx
+	JNZ        aheadfy
 
-aheaddxnone:
+aheadfynone:
 	VMOVUPD      768(R12), Z2
 	VMOVUPD      832(R12), Z3
 	VMOVUPD      896(R12), Z13
@@ -5622,15 +8661,15 @@ aheaddxnone:
 	VMOVUPD      Z2, 1728(R12)
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddynone
+	JZ           aheadfznone
 
-aheaddy:
+aheadfz:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddy
+	JNZ        aheadfz
 
-aheaddynone:
+aheadfznone:
 	VMOVUPD      (R12), Z0
 	VMOVUPD      64(R12), Z1
 	VMOVUPD      128(R12), Z2
@@ -5677,15 +8716,15 @@ aheaddynone:
 	VFMADD231PD  Z17, Z2, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheaddznone
+	JZ           aheadganone
 
-aheaddz:
+aheadga:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheaddz
+	JNZ        aheadga
 
-aheaddznone:
+aheadganone:
 	VMOVUPD      256(R12), Z2
 	VMOVUPD      320(R12), Z3
 	VMOVUPD      384(R12), Z13
@@ -5732,15 +8771,15 @@ aheaddznone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheadeanone
+	JZ           aheadgbnone
 
-aheadea:
+aheadgb:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheadea
+	JNZ        aheadgb
 
-aheadeanone:
+aheadgbnone:
 	VMOVUPD      512(R12), Z2
 	VMOVUPD      576(R12), Z3
 	VMOVUPD      640(R12), Z13
@@ -5787,15 +8826,15 @@ aheadeanone:
 	VFMADD231PD  Z21, Z13, Z1
 	MOVQ         lines+88(FP), R10
 	TESTQ        R10, R10
-	JZ           aheadebnone
+	JZ           aheadgcnone
 
-aheadeb:
+aheadgc:
 	PREFETCHT1 (R13)
 	ADDQ       $0x40, R13
 	DECQ       R10
-	JNZ        aheadeb
+	JNZ        aheadgc
 
-aheadebnone:
+aheadgcnone:
 	VMOVUPD      768(R12), Z2
 	VMOVUPD      832(R12), Z3
 	VMOVUPD      896(R12), Z13
@@ -5945,6 +8984,1455 @@ aheadebnone:
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x04, SI
 	DECQ         count+72(FP)
-	JNZ          loopdl
+	JNZ          loopfm
+	VZEROUPPER
+	RET
+
+// func modulePair4CompactAVX512(d0 *float64, d1 *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·modulePair4CompactAVX512(SB), $2112-104
+	MOVQ      d0+0(FP), AX
+	MOVQ      d1+8(FP), CX
+	MOVQ      key+16(FP), DX
+	MOVQ      roots+24(FP), BX
+	MOVQ      exponent+40(FP), SI
+	MOVQ      turns0+48(FP), DI
+	MOVQ      turns1+56(FP), R8
+	MOVQ      stride+64(FP), R9
+	LEAQ      63(SP), R12
+	ANDQ      $-64, R12
+	VMOVDQU64 compactWords<>+0(SB), Z0
+	MOVL      $0xeeeeeeee, R10
+	KMOVD     R10, K1
+
+loopgd:
+	MOVL         (SI), R10
+	MOVQ         ahead+80(FP), R13
+	MOVQ         step+96(FP), R11
+	ADDQ         R13, R11
+	MOVQ         R11, ahead+80(FP)
+	VBROADCASTSD 24(DI), Z1
+	MOVL         (DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      64(DI), Z2
+	VMOVUPD      128(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, (R12)
+	VMOVUPD      Z5, 64(R12)
+	MOVL         (R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      64(R8), Z2
+	VMOVUPD      128(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 128(R12)
+	VMOVUPD      Z5, 192(R12)
+	MOVL         320(DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      384(DI), Z2
+	VMOVUPD      448(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 256(R12)
+	VMOVUPD      Z5, 320(R12)
+	MOVL         320(R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      384(R8), Z2
+	VMOVUPD      448(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 384(R12)
+	VMOVUPD      Z5, 448(R12)
+	MOVL         640(DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      704(DI), Z2
+	VMOVUPD      768(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 512(R12)
+	VMOVUPD      Z5, 576(R12)
+	MOVL         640(R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      704(R8), Z2
+	VMOVUPD      768(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 640(R12)
+	VMOVUPD      Z5, 704(R12)
+	MOVL         960(DI), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      1024(DI), Z2
+	VMOVUPD      1088(DI), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 768(R12)
+	VMOVUPD      Z5, 832(R12)
+	MOVL         960(R8), R11
+	IMULL        R10, R11
+	ANDQ         mask+32(FP), R11
+	SHLQ         $0x04, R11
+	ADDQ         BX, R11
+	VMOVUPD      1024(R8), Z2
+	VMOVUPD      1088(R8), Z3
+	VBROADCASTSD (R11), Z6
+	VBROADCASTSD 8(R11), Z7
+	VMULPD       Z3, Z6, Z5
+	VMOVAPD      Z2, Z4
+	VFMSUB132PD  Z6, Z1, Z4
+	VFMADD231PD  Z2, Z7, Z5
+	VFNMADD231PD Z3, Z7, Z4
+	VMOVUPD      Z4, 896(R12)
+	VMOVUPD      Z5, 960(R12)
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgenone
+
+aheadge:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadge
+
+aheadgenone:
+	VMOVUPD      (R12), Z1
+	VMOVUPD      64(R12), Z2
+	VMOVUPD      128(R12), Z3
+	VMOVUPD      192(R12), Z4
+	VPERMW.Z     (DX), Z0, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VPERMW.Z     48(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VMULPD       Z5, Z1, Z7
+	VMULPD       Z5, Z2, Z8
+	VFNMADD231PD Z6, Z2, Z7
+	VFMADD231PD  Z6, Z1, Z8
+	VMULPD       Z5, Z3, Z9
+	VMULPD       Z5, Z4, Z5
+	VFNMADD231PD Z6, Z4, Z9
+	VFMADD231PD  Z6, Z3, Z5
+	VPERMW.Z     96(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VPERMW.Z     144(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMULPD       Z6, Z1, Z11
+	VMULPD       Z6, Z2, Z12
+	VFNMADD231PD Z10, Z2, Z11
+	VFMADD231PD  Z10, Z1, Z12
+	VMULPD       Z6, Z3, Z13
+	VMULPD       Z6, Z4, Z6
+	VFNMADD231PD Z10, Z4, Z13
+	VFMADD231PD  Z10, Z3, Z6
+	VPERMW.Z     192(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     240(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VMULPD       Z10, Z1, Z15
+	VMULPD       Z10, Z2, Z16
+	VFNMADD231PD Z14, Z2, Z15
+	VFMADD231PD  Z14, Z1, Z16
+	VMULPD       Z10, Z3, Z17
+	VMULPD       Z10, Z4, Z10
+	VFNMADD231PD Z14, Z4, Z17
+	VFMADD231PD  Z14, Z3, Z10
+	VPERMW.Z     288(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VPERMW.Z     336(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VMULPD       Z14, Z1, Z19
+	VMULPD       Z14, Z2, Z20
+	VFNMADD231PD Z18, Z2, Z19
+	VFMADD231PD  Z18, Z1, Z20
+	VMULPD       Z14, Z3, Z1
+	VMULPD       Z14, Z4, Z2
+	VFNMADD231PD Z18, Z4, Z1
+	VFMADD231PD  Z18, Z3, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgfnone
+
+aheadgf:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgf
+
+aheadgfnone:
+	VMOVUPD      256(R12), Z3
+	VMOVUPD      320(R12), Z4
+	VMOVUPD      384(R12), Z14
+	VMOVUPD      448(R12), Z18
+	VPERMW.Z     384(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     432(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     480(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     528(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     576(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     624(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     672(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     720(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadggnone
+
+aheadgg:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgg
+
+aheadggnone:
+	VMOVUPD      512(R12), Z3
+	VMOVUPD      576(R12), Z4
+	VMOVUPD      640(R12), Z14
+	VMOVUPD      704(R12), Z18
+	VPERMW.Z     768(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     816(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     864(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     912(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     960(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1008(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     1056(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1104(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadghnone
+
+aheadgh:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgh
+
+aheadghnone:
+	VMOVUPD      768(R12), Z3
+	VMOVUPD      832(R12), Z4
+	VMOVUPD      896(R12), Z14
+	VMOVUPD      960(R12), Z18
+	VPERMW.Z     1152(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1200(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     1248(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1296(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     1344(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1392(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     1440(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1488(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         AX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z7, Z14
+	VMULPD       Z3, Z8, Z3
+	VFNMADD231PD Z4, Z8, Z14
+	VFMADD231PD  Z4, Z7, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z11, Z14
+	VFMADD231PD  Z4, Z12, Z3
+	VFNMADD231PD Z7, Z12, Z14
+	VFMADD231PD  Z7, Z11, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z15, Z14
+	VFMADD231PD  Z4, Z16, Z3
+	VFNMADD231PD Z7, Z16, Z14
+	VFMADD231PD  Z7, Z15, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z19, Z14
+	VFMADD231PD  Z4, Z20, Z3
+	VFNMADD231PD Z7, Z20, Z14
+	VFMADD231PD  Z7, Z19, Z3
+	VMOVUPD      Z14, 1024(R12)
+	VMOVUPD      Z3, 1088(R12)
+	MOVQ         CX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z9, Z7
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z4, Z5, Z7
+	VFMADD231PD  Z4, Z9, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z13, Z7
+	VFMADD231PD  Z4, Z6, Z3
+	VFNMADD231PD Z5, Z6, Z7
+	VFMADD231PD  Z5, Z13, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z17, Z7
+	VFMADD231PD  Z4, Z10, Z3
+	VFNMADD231PD Z5, Z10, Z7
+	VFMADD231PD  Z5, Z17, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z1, Z7
+	VFMADD231PD  Z4, Z2, Z3
+	VFNMADD231PD Z5, Z2, Z7
+	VFMADD231PD  Z5, Z1, Z3
+	VMOVUPD      Z7, 1152(R12)
+	VMOVUPD      Z3, 1216(R12)
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadginone
+
+aheadgi:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgi
+
+aheadginone:
+	VMOVUPD      (R12), Z1
+	VMOVUPD      64(R12), Z2
+	VMOVUPD      128(R12), Z3
+	VMOVUPD      192(R12), Z4
+	VPERMW.Z     1536(DX), Z0, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VPERMW.Z     1584(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VMULPD       Z5, Z1, Z7
+	VMULPD       Z5, Z2, Z8
+	VFNMADD231PD Z6, Z2, Z7
+	VFMADD231PD  Z6, Z1, Z8
+	VMULPD       Z5, Z3, Z9
+	VMULPD       Z5, Z4, Z5
+	VFNMADD231PD Z6, Z4, Z9
+	VFMADD231PD  Z6, Z3, Z5
+	VPERMW.Z     1632(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VPERMW.Z     1680(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMULPD       Z6, Z1, Z11
+	VMULPD       Z6, Z2, Z12
+	VFNMADD231PD Z10, Z2, Z11
+	VFMADD231PD  Z10, Z1, Z12
+	VMULPD       Z6, Z3, Z13
+	VMULPD       Z6, Z4, Z6
+	VFNMADD231PD Z10, Z4, Z13
+	VFMADD231PD  Z10, Z3, Z6
+	VPERMW.Z     1728(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     1776(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VMULPD       Z10, Z1, Z15
+	VMULPD       Z10, Z2, Z16
+	VFNMADD231PD Z14, Z2, Z15
+	VFMADD231PD  Z14, Z1, Z16
+	VMULPD       Z10, Z3, Z17
+	VMULPD       Z10, Z4, Z10
+	VFNMADD231PD Z14, Z4, Z17
+	VFMADD231PD  Z14, Z3, Z10
+	VPERMW.Z     1824(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VPERMW.Z     1872(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VMULPD       Z14, Z1, Z19
+	VMULPD       Z14, Z2, Z20
+	VFNMADD231PD Z18, Z2, Z19
+	VFMADD231PD  Z18, Z1, Z20
+	VMULPD       Z14, Z3, Z1
+	VMULPD       Z14, Z4, Z2
+	VFNMADD231PD Z18, Z4, Z1
+	VFMADD231PD  Z18, Z3, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgjnone
+
+aheadgj:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgj
+
+aheadgjnone:
+	VMOVUPD      256(R12), Z3
+	VMOVUPD      320(R12), Z4
+	VMOVUPD      384(R12), Z14
+	VMOVUPD      448(R12), Z18
+	VPERMW.Z     1920(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     1968(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     2016(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2064(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     2112(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2160(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     2208(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2256(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgknone
+
+aheadgk:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgk
+
+aheadgknone:
+	VMOVUPD      512(R12), Z3
+	VMOVUPD      576(R12), Z4
+	VMOVUPD      640(R12), Z14
+	VMOVUPD      704(R12), Z18
+	VPERMW.Z     2304(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2352(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     2400(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2448(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     2496(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2544(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     2592(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2640(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadglnone
+
+aheadgl:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgl
+
+aheadglnone:
+	VMOVUPD      768(R12), Z3
+	VMOVUPD      832(R12), Z4
+	VMOVUPD      896(R12), Z14
+	VMOVUPD      960(R12), Z18
+	VPERMW.Z     2688(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2736(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     2784(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2832(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     2880(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     2928(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     2976(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     3024(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         AX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z7, Z14
+	VMULPD       Z3, Z8, Z3
+	VFNMADD231PD Z4, Z8, Z14
+	VFMADD231PD  Z4, Z7, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z11, Z14
+	VFMADD231PD  Z4, Z12, Z3
+	VFNMADD231PD Z7, Z12, Z14
+	VFMADD231PD  Z7, Z11, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z15, Z14
+	VFMADD231PD  Z4, Z16, Z3
+	VFNMADD231PD Z7, Z16, Z14
+	VFMADD231PD  Z7, Z15, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z19, Z14
+	VFMADD231PD  Z4, Z20, Z3
+	VFNMADD231PD Z7, Z20, Z14
+	VFMADD231PD  Z7, Z19, Z3
+	VMOVUPD      Z14, 1280(R12)
+	VMOVUPD      Z3, 1344(R12)
+	MOVQ         CX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z9, Z7
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z4, Z5, Z7
+	VFMADD231PD  Z4, Z9, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z13, Z7
+	VFMADD231PD  Z4, Z6, Z3
+	VFNMADD231PD Z5, Z6, Z7
+	VFMADD231PD  Z5, Z13, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z17, Z7
+	VFMADD231PD  Z4, Z10, Z3
+	VFNMADD231PD Z5, Z10, Z7
+	VFMADD231PD  Z5, Z17, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z1, Z7
+	VFMADD231PD  Z4, Z2, Z3
+	VFNMADD231PD Z5, Z2, Z7
+	VFMADD231PD  Z5, Z1, Z3
+	VMOVUPD      Z7, 1408(R12)
+	VMOVUPD      Z3, 1472(R12)
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgmnone
+
+aheadgm:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgm
+
+aheadgmnone:
+	VMOVUPD      (R12), Z1
+	VMOVUPD      64(R12), Z2
+	VMOVUPD      128(R12), Z3
+	VMOVUPD      192(R12), Z4
+	VPERMW.Z     3072(DX), Z0, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VPERMW.Z     3120(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VMULPD       Z5, Z1, Z7
+	VMULPD       Z5, Z2, Z8
+	VFNMADD231PD Z6, Z2, Z7
+	VFMADD231PD  Z6, Z1, Z8
+	VMULPD       Z5, Z3, Z9
+	VMULPD       Z5, Z4, Z5
+	VFNMADD231PD Z6, Z4, Z9
+	VFMADD231PD  Z6, Z3, Z5
+	VPERMW.Z     3168(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VPERMW.Z     3216(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMULPD       Z6, Z1, Z11
+	VMULPD       Z6, Z2, Z12
+	VFNMADD231PD Z10, Z2, Z11
+	VFMADD231PD  Z10, Z1, Z12
+	VMULPD       Z6, Z3, Z13
+	VMULPD       Z6, Z4, Z6
+	VFNMADD231PD Z10, Z4, Z13
+	VFMADD231PD  Z10, Z3, Z6
+	VPERMW.Z     3264(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     3312(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VMULPD       Z10, Z1, Z15
+	VMULPD       Z10, Z2, Z16
+	VFNMADD231PD Z14, Z2, Z15
+	VFMADD231PD  Z14, Z1, Z16
+	VMULPD       Z10, Z3, Z17
+	VMULPD       Z10, Z4, Z10
+	VFNMADD231PD Z14, Z4, Z17
+	VFMADD231PD  Z14, Z3, Z10
+	VPERMW.Z     3360(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VPERMW.Z     3408(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VMULPD       Z14, Z1, Z19
+	VMULPD       Z14, Z2, Z20
+	VFNMADD231PD Z18, Z2, Z19
+	VFMADD231PD  Z18, Z1, Z20
+	VMULPD       Z14, Z3, Z1
+	VMULPD       Z14, Z4, Z2
+	VFNMADD231PD Z18, Z4, Z1
+	VFMADD231PD  Z18, Z3, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgnnone
+
+aheadgn:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgn
+
+aheadgnnone:
+	VMOVUPD      256(R12), Z3
+	VMOVUPD      320(R12), Z4
+	VMOVUPD      384(R12), Z14
+	VMOVUPD      448(R12), Z18
+	VPERMW.Z     3456(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     3504(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     3552(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     3600(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     3648(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     3696(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     3744(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     3792(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgonone
+
+aheadgo:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgo
+
+aheadgonone:
+	VMOVUPD      512(R12), Z3
+	VMOVUPD      576(R12), Z4
+	VMOVUPD      640(R12), Z14
+	VMOVUPD      704(R12), Z18
+	VPERMW.Z     3840(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     3888(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     3936(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     3984(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     4032(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     4080(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     4128(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     4176(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgpnone
+
+aheadgp:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgp
+
+aheadgpnone:
+	VMOVUPD      768(R12), Z3
+	VMOVUPD      832(R12), Z4
+	VMOVUPD      896(R12), Z14
+	VMOVUPD      960(R12), Z18
+	VPERMW.Z     4224(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     4272(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     4320(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     4368(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     4416(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     4464(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     4512(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     4560(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         AX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z7, Z14
+	VMULPD       Z3, Z8, Z3
+	VFNMADD231PD Z4, Z8, Z14
+	VFMADD231PD  Z4, Z7, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z11, Z14
+	VFMADD231PD  Z4, Z12, Z3
+	VFNMADD231PD Z7, Z12, Z14
+	VFMADD231PD  Z7, Z11, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z15, Z14
+	VFMADD231PD  Z4, Z16, Z3
+	VFNMADD231PD Z7, Z16, Z14
+	VFMADD231PD  Z7, Z15, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z19, Z14
+	VFMADD231PD  Z4, Z20, Z3
+	VFNMADD231PD Z7, Z20, Z14
+	VFMADD231PD  Z7, Z19, Z3
+	VMOVUPD      Z14, 1536(R12)
+	VMOVUPD      Z3, 1600(R12)
+	MOVQ         CX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z9, Z7
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z4, Z5, Z7
+	VFMADD231PD  Z4, Z9, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z13, Z7
+	VFMADD231PD  Z4, Z6, Z3
+	VFNMADD231PD Z5, Z6, Z7
+	VFMADD231PD  Z5, Z13, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z17, Z7
+	VFMADD231PD  Z4, Z10, Z3
+	VFNMADD231PD Z5, Z10, Z7
+	VFMADD231PD  Z5, Z17, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z1, Z7
+	VFMADD231PD  Z4, Z2, Z3
+	VFNMADD231PD Z5, Z2, Z7
+	VFMADD231PD  Z5, Z1, Z3
+	VMOVUPD      Z7, 1664(R12)
+	VMOVUPD      Z3, 1728(R12)
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgqnone
+
+aheadgq:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgq
+
+aheadgqnone:
+	VMOVUPD      (R12), Z1
+	VMOVUPD      64(R12), Z2
+	VMOVUPD      128(R12), Z3
+	VMOVUPD      192(R12), Z4
+	VPERMW.Z     4608(DX), Z0, K1, Z5
+	VCVTQQ2PD    Z5, Z5
+	VPERMW.Z     4656(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VMULPD       Z5, Z1, Z7
+	VMULPD       Z5, Z2, Z8
+	VFNMADD231PD Z6, Z2, Z7
+	VFMADD231PD  Z6, Z1, Z8
+	VMULPD       Z5, Z3, Z9
+	VMULPD       Z5, Z4, Z5
+	VFNMADD231PD Z6, Z4, Z9
+	VFMADD231PD  Z6, Z3, Z5
+	VPERMW.Z     4704(DX), Z0, K1, Z6
+	VCVTQQ2PD    Z6, Z6
+	VPERMW.Z     4752(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VMULPD       Z6, Z1, Z11
+	VMULPD       Z6, Z2, Z12
+	VFNMADD231PD Z10, Z2, Z11
+	VFMADD231PD  Z10, Z1, Z12
+	VMULPD       Z6, Z3, Z13
+	VMULPD       Z6, Z4, Z6
+	VFNMADD231PD Z10, Z4, Z13
+	VFMADD231PD  Z10, Z3, Z6
+	VPERMW.Z     4800(DX), Z0, K1, Z10
+	VCVTQQ2PD    Z10, Z10
+	VPERMW.Z     4848(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VMULPD       Z10, Z1, Z15
+	VMULPD       Z10, Z2, Z16
+	VFNMADD231PD Z14, Z2, Z15
+	VFMADD231PD  Z14, Z1, Z16
+	VMULPD       Z10, Z3, Z17
+	VMULPD       Z10, Z4, Z10
+	VFNMADD231PD Z14, Z4, Z17
+	VFMADD231PD  Z14, Z3, Z10
+	VPERMW.Z     4896(DX), Z0, K1, Z14
+	VCVTQQ2PD    Z14, Z14
+	VPERMW.Z     4944(DX), Z0, K1, Z18
+	VCVTQQ2PD    Z18, Z18
+	VMULPD       Z14, Z1, Z19
+	VMULPD       Z14, Z2, Z20
+	VFNMADD231PD Z18, Z2, Z19
+	VFMADD231PD  Z18, Z1, Z20
+	VMULPD       Z14, Z3, Z1
+	VMULPD       Z14, Z4, Z2
+	VFNMADD231PD Z18, Z4, Z1
+	VFMADD231PD  Z18, Z3, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgrnone
+
+aheadgr:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgr
+
+aheadgrnone:
+	VMOVUPD      256(R12), Z3
+	VMOVUPD      320(R12), Z4
+	VMOVUPD      384(R12), Z14
+	VMOVUPD      448(R12), Z18
+	VPERMW.Z     4992(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5040(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     5088(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5136(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     5184(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5232(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     5280(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5328(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgsnone
+
+aheadgs:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgs
+
+aheadgsnone:
+	VMOVUPD      512(R12), Z3
+	VMOVUPD      576(R12), Z4
+	VMOVUPD      640(R12), Z14
+	VMOVUPD      704(R12), Z18
+	VPERMW.Z     5376(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5424(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     5472(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5520(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     5568(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5616(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     5664(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5712(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         lines+88(FP), R10
+	TESTQ        R10, R10
+	JZ           aheadgtnone
+
+aheadgt:
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	DECQ       R10
+	JNZ        aheadgt
+
+aheadgtnone:
+	VMOVUPD      768(R12), Z3
+	VMOVUPD      832(R12), Z4
+	VMOVUPD      896(R12), Z14
+	VMOVUPD      960(R12), Z18
+	VPERMW.Z     5760(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5808(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z7
+	VFMADD231PD  Z21, Z4, Z8
+	VFNMADD231PD Z22, Z4, Z7
+	VFMADD231PD  Z22, Z3, Z8
+	VFMADD231PD  Z21, Z14, Z9
+	VFMADD231PD  Z21, Z18, Z5
+	VFNMADD231PD Z22, Z18, Z9
+	VFMADD231PD  Z22, Z14, Z5
+	VPERMW.Z     5856(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     5904(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z11
+	VFMADD231PD  Z21, Z4, Z12
+	VFNMADD231PD Z22, Z4, Z11
+	VFMADD231PD  Z22, Z3, Z12
+	VFMADD231PD  Z21, Z14, Z13
+	VFMADD231PD  Z21, Z18, Z6
+	VFNMADD231PD Z22, Z18, Z13
+	VFMADD231PD  Z22, Z14, Z6
+	VPERMW.Z     5952(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     6000(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z15
+	VFMADD231PD  Z21, Z4, Z16
+	VFNMADD231PD Z22, Z4, Z15
+	VFMADD231PD  Z22, Z3, Z16
+	VFMADD231PD  Z21, Z14, Z17
+	VFMADD231PD  Z21, Z18, Z10
+	VFNMADD231PD Z22, Z18, Z17
+	VFMADD231PD  Z22, Z14, Z10
+	VPERMW.Z     6048(DX), Z0, K1, Z21
+	VCVTQQ2PD    Z21, Z21
+	VPERMW.Z     6096(DX), Z0, K1, Z22
+	VCVTQQ2PD    Z22, Z22
+	VFMADD231PD  Z21, Z3, Z19
+	VFMADD231PD  Z21, Z4, Z20
+	VFNMADD231PD Z22, Z4, Z19
+	VFMADD231PD  Z22, Z3, Z20
+	VFMADD231PD  Z21, Z14, Z1
+	VFMADD231PD  Z21, Z18, Z2
+	VFNMADD231PD Z22, Z18, Z1
+	VFMADD231PD  Z22, Z14, Z2
+	MOVQ         AX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z7, Z14
+	VMULPD       Z3, Z8, Z3
+	VFNMADD231PD Z4, Z8, Z14
+	VFMADD231PD  Z4, Z7, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z11, Z14
+	VFMADD231PD  Z4, Z12, Z3
+	VFNMADD231PD Z7, Z12, Z14
+	VFMADD231PD  Z7, Z11, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z15, Z14
+	VFMADD231PD  Z4, Z16, Z3
+	VFNMADD231PD Z7, Z16, Z14
+	VFMADD231PD  Z7, Z15, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z7
+	VFMADD231PD  Z4, Z19, Z14
+	VFMADD231PD  Z4, Z20, Z3
+	VFNMADD231PD Z7, Z20, Z14
+	VFMADD231PD  Z7, Z19, Z3
+	VMOVUPD      Z14, 1792(R12)
+	VMOVUPD      Z3, 1856(R12)
+	MOVQ         CX, R10
+	VMOVUPD      (R10), Z3
+	VMOVUPD      64(R10), Z4
+	VMULPD       Z3, Z9, Z7
+	VMULPD       Z3, Z5, Z3
+	VFNMADD231PD Z4, Z5, Z7
+	VFMADD231PD  Z4, Z9, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z13, Z7
+	VFMADD231PD  Z4, Z6, Z3
+	VFNMADD231PD Z5, Z6, Z7
+	VFMADD231PD  Z5, Z13, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z17, Z7
+	VFMADD231PD  Z4, Z10, Z3
+	VFNMADD231PD Z5, Z10, Z7
+	VFMADD231PD  Z5, Z17, Z3
+	ADDQ         R9, R10
+	VMOVUPD      (R10), Z4
+	VMOVUPD      64(R10), Z5
+	VFMADD231PD  Z4, Z1, Z7
+	VFMADD231PD  Z4, Z2, Z3
+	VFNMADD231PD Z5, Z2, Z7
+	VFMADD231PD  Z5, Z1, Z3
+	VMOVUPD      Z7, 1920(R12)
+	VMOVUPD      Z3, 1984(R12)
+	MOVQ         AX, R10
+	VMOVUPD      1024(R12), Z1
+	VMOVUPD      1088(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      1280(R12), Z1
+	VMOVUPD      1344(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      1536(R12), Z1
+	VMOVUPD      1600(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      1792(R12), Z1
+	VMOVUPD      1856(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	MOVQ         CX, R10
+	VMOVUPD      1152(R12), Z1
+	VMOVUPD      1216(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      1408(R12), Z1
+	VMOVUPD      1472(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      1664(R12), Z1
+	VMOVUPD      1728(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	ADDQ         R9, R10
+	VMOVUPD      1920(R12), Z1
+	VMOVUPD      1984(R12), Z2
+	VMOVUPD      Z1, (R10)
+	VMOVUPD      Z2, 64(R10)
+	ADDQ         $0x00001800, DX
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x04, SI
+	DECQ         count+72(FP)
+	JNZ          loopgd
 	VZEROUPPER
 	RET

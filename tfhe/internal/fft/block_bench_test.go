@@ -74,6 +74,49 @@ func BenchmarkBlockProduct(b *testing.B) {
 	}
 }
 
+// BenchmarkCompactBlockProduct is BenchmarkBlockProduct with a compact key of one level; with keep it also stores the key's numbers.
+func BenchmarkCompactBlockProduct(b *testing.B) {
+	const n = 2048
+	p := For(n)
+	for _, keeps := range []bool{false, true} {
+		for _, hot := range []bool{true, false} {
+			b.Run(fmt.Sprintf("keep=%t/hot=%t", keeps, hot), func(b *testing.B) {
+				eachLevelBench(b, func(b *testing.B) {
+					size := CompactLen(p.BlockKeyLen(4, 1))
+					keys := make([]uint64, 48<<20/8+CompactPad)
+					for i := range keys {
+						keys[i] = 0 * uint64(i)
+					}
+					var r BlockRotation
+					p.SetCompactRotation(&r, []int{5, 1234, 3333, 4000}, 20)
+					d := make([]float64, 2*n)
+					var keep []float64
+					if keeps {
+						keep = make([]float64, benchTile*4*64)
+					}
+					at := 0
+					perVector(b, n/16*4, func() {
+						for range 4 {
+							for i := range n / 16 / benchTile {
+								from := i * benchTile
+								if hot {
+									from = 0
+								}
+								p.CompactBlockProduct(d, keys[at:at+size], &r, from, from+benchTile, keep, nil)
+							}
+							if !hot {
+								if at += size; at+size+CompactPad > len(keys) {
+									at = 0
+								}
+							}
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
 func BenchmarkBlockProductParts(b *testing.B) {
 	const n = 2048
 	p := For(n)

@@ -18,3 +18,18 @@ func (p *Plan) moduleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotati
 	p.moduleBlockProductGo(d0, key, b0, polys, from, to)
 	p.moduleBlockProductGo(d1, key, b1, polys, from, to)
 }
+
+func compactKernels() bool { return false }
+
+func (p *Plan) compactBlockProduct(d []float64, key []uint64, b *BlockRotation, from, to int, keep, _ []float64) {
+	p.compactBlockProductGo(d, key, b, from, to, keep)
+}
+
+func (p *Plan) compactModuleProduct(d []float64, key []uint64, b *BlockRotation, polys, from, to int, _ []float64) {
+	p.compactModuleProductGo(d, key, b, polys, from, to)
+}
+
+func (p *Plan) compactModuleProductPair(d0, d1 []float64, key []uint64, b0, b1 *BlockRotation, polys, from, to int, _ []float64) {
+	p.compactModuleProductGo(d0, key, b0, polys, from, to)
+	p.compactModuleProductGo(d1, key, b1, polys, from, to)
+}

@@ -11,13 +11,13 @@ import "golang.org/x/sys/cpu"
 const (
 	pureGo = iota
 	avx2   // AVX2 and FMA
-	avx512 // AVX-512 F, DQ and VL
+	avx512 // AVX-512 F, DQ, BW and VL
 )
 
 // best is the most of them that this machine has.
 var best = func() int {
 	switch x := &cpu.X86; {
-	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL:
+	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL:
 		return avx512
 	case x.HasAVX2 && x.HasFMA:
 		return avx2

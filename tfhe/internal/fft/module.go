@@ -48,52 +48,59 @@ func (p *Plan) ModuleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotati
 
 // checkModule panics unless the operands of a module product have the right sizes: the kernels check nothing.
 func (p *Plan) checkModule(d, key []float64, b *BlockRotation, polys, from, to int) {
-	if polys < 2 || b.terms < 1 || b.parts != 1 || from < 0 || from > to || to > p.n/16 {
+	p.checkModuleShape(len(d), b, polys, from, to)
+	p.checkLen(len(key), p.ModuleBlockLen(b.terms, polys))
+}
+
+func (p *Plan) checkModuleShape(size int, b *BlockRotation, polys, from, to int) {
+	if polys < 2 || polys > maxModulePolys || b.terms < 1 || b.parts != 1 || from < 0 || from > to || to > p.n/16 {
 		panic("fft: module product without polynomials or rotation, of several parts, or of vectors that a polynomial does not have")
 	}
-	if stride := len(d) / polys; len(d)%polys != 0 || stride < p.n || stride%16 != 0 {
+	if stride := size / polys; size%polys != 0 || stride < p.n || stride%16 != 0 {
 		panic("fft: module operand has the wrong length")
 	}
-	p.checkLen(len(key), p.ModuleBlockLen(b.terms, polys))
 }
 
 // maxModulePolys bounds the polynomials that moduleBlockProductGo takes together: k + 1 for the largest k of a parameter set.
 const maxModulePolys = 5
 
 func (p *Plan) moduleBlockProductGo(d, key []float64, b *BlockRotation, polys, from, to int) {
+	kv, each := vectors(key), b.terms*polys*polys
+	for i := from; i < to; i++ {
+		p.moduleVector(vectors(d), kv[i*each:][:each], b, polys, len(d)/polys/16, i)
+	}
+}
+
+// moduleVector is the product at vector i of polynomials that are stride vectors apart, with the vectors of the key there.
+func (p *Plan) moduleVector(dv, key []vector, b *BlockRotation, polys, stride, i int) {
 	if polys > maxModulePolys {
 		panic("fft: module of too many polynomials")
 	}
-	stride := len(d) / polys / 16
-	dv, kv := vectors(d), vectors(key)
-	for i := from; i < to; i++ {
-		var out [maxModulePolys]vector
-		var factors [BlockTerms]vector
-		for j := range b.terms {
-			t := &b.turns[j]
-			factors[j] = p.factor(i, t.power[0], &t.lanes[0])
-			for u := range 8 {
-				factors[j][u]--
+	var out [maxModulePolys]vector
+	var factors [BlockTerms]vector
+	for j := range b.terms {
+		t := &b.turns[j]
+		factors[j] = p.factor(i, t.power[0], &t.lanes[0])
+		for u := range 8 {
+			factors[j][u] -= t.unit
+		}
+	}
+	for o := range polys {
+		for r := range polys {
+			row := key[o*b.terms*polys+r:] // one term every polys vectors
+			if b.terms == BlockTerms {
+				mulAddBundle(&out[o], &dv[r*stride+i], &factors, &row[0], &row[polys], &row[2*polys], &row[3*polys])
+				continue
 			}
-		}
-		at := kv[i*b.terms*polys*polys:][:b.terms*polys*polys]
-		for o := range polys {
-			for r := range polys {
-				row := at[o*b.terms*polys+r:] // one term every polys vectors
-				if b.terms == BlockTerms {
-					mulAddBundle(&out[o], &dv[r*stride+i], &factors, &row[0], &row[polys], &row[2*polys], &row[3*polys])
-					continue
-				}
-				var sum vector
-				for j := range b.terms {
-					mulAddVector(&sum, &factors[j], &row[j*polys])
-				}
-				mulAddVector(&out[o], &sum, &dv[r*stride+i])
+			var sum vector
+			for j := range b.terms {
+				mulAddVector(&sum, &factors[j], &row[j*polys])
 			}
+			mulAddVector(&out[o], &sum, &dv[r*stride+i])
 		}
-		for o := range polys {
-			dv[o*stride+i] = out[o]
-		}
+	}
+	for o := range polys {
+		dv[o*stride+i] = out[o]
 	}
 }
 

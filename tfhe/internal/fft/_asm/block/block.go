@@ -1,7 +1,6 @@
 package main
 
 import (
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -11,18 +10,10 @@ import (
 const (
 	turnPower = 0 // of wrap 0 and 1
 	turnShift = 16
+	turnUnit  = 24 // what is subtracted from the powers of X
 	turnLanes = 64 // of wrap 0 and 1, 128 bytes each
 	turnSize  = 320
 )
-
-var ones Mem
-
-func (w width) constants() {
-	ones = GLOBL("blockOnes"+w.name, attr.RODATA|attr.NOPTR)
-	for i := range w.lanes {
-		DATA(8*i, F64(1))
-	}
-}
 
 // rootOf sets x to the address of the root of X^power at the vector whose exponent is e.
 func rootOf(x, e, roots reg.GPVirtual, power Mem) {
@@ -51,13 +42,24 @@ func (w width) factor(root, lanes Mem, one reg.VecVirtual) cx {
 	return f
 }
 
+// unit loads what is subtracted from the powers of X.
+func (w width) unit(turns reg.Register) reg.VecVirtual {
+	one := w.vec()
+	VBROADCASTSD(Mem{Base: turns, Disp: turnUnit}, one)
+	return one
+}
+
 // blockProducts emits the products of a block with as many rows of the key as there are registers for their sums.
 func (w width) blockProducts() {
 	for _, terms := range []int{0, maxTerms} {
-		w.blockProduct(2, terms)
+		w.blockProduct(2, terms, whole)
 		if w.wide() {
-			w.blockProduct(4, terms)
+			w.blockProduct(4, terms, whole)
 		}
+	}
+	if w.wide() {
+		w.blockProduct(2, maxTerms, compact)
+		w.blockProduct(2, maxTerms, kept)
 	}
 	w.blockProductRows(0, 0)
 	if !w.wide() {
@@ -80,7 +82,7 @@ func (w width) blockProductRows(terms, levels int) {
 		"	for j := range terms {",
 		"		w := roots[exponent[i]*turns[j].power[0]&mask]",
 		"		for r := range 2*levels {",
-		"			e := (w*turns[j].lanes[0] - 1) * d[r*stride/128+i]",
+		"			e := (w*turns[j].lanes[0] - turns[j].unit) * d[r*stride/128+i]",
 		"			for o := range 2 {",
 		"				out[o] += e * key[((i*terms+j)*2*levels+r)*2+o]",
 		"			}",
@@ -92,8 +94,7 @@ func (w width) blockProductRows(terms, levels int) {
 	roots := Load(Param("roots"), GP64()).(reg.GPVirtual)
 	exponent, turns := Load(Param("exponent"), GP64()), Load(Param("turns"), GP64())
 	stride := Load(Param("stride"), GP64())
-	one := w.vec()
-	VMOVUPD(ones, one)
+	one := w.unit(turns)
 	e, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64()
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
@@ -140,17 +141,18 @@ func (w width) blockProductRows(terms, levels int) {
 const maxTerms = 4
 
 // terms 0 is any number.
-func (w width) blockProduct(rows, terms int) {
+// form is how a kernel reads the key.
+func (w width) blockProduct(rows, terms int, form keyForm) {
 	digit := string(rune('0' + rows))
-	w.begin("blockProduct"+digit+map[int]string{0: "", maxTerms: "Full"}[terms], "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, count int, ahead *float64, lines, step int",
-		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc+map[int]string{0: "", maxTerms: "; terms is BlockTerms"}[terms],
+	w.begin("blockProduct"+digit+map[int]string{0: "", maxTerms: "Full"}[terms]+form.name(), "d *float64, key "+form.args()+", roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, count int, ahead *float64, lines, step int",
+		form.doc("// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc+map[int]string{0: "", maxTerms: "; terms is BlockTerms"}[terms]),
 		"for i := range count {",
 		"	for o := range 2 {",
 		"		var k ["+digit+"]vector // complex numbers",
 		"		for j := range terms {",
 		"			w := roots[exponent[i]*turns[j].power[0]&mask]",
 		"			for r := range k {",
-		"				k[r] += (w*turns[j].lanes[0] - 1) * key[((i*terms+j)*"+digit+"+r)*2+o]",
+		"				k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*"+digit+"+r)*2+o]",
 		"			}",
 		"		}",
 		"		out[o] = sum over r of k[r] * d[r*stride/128+i]",
@@ -161,8 +163,8 @@ func (w width) blockProduct(rows, terms int) {
 	roots := Load(Param("roots"), GP64()).(reg.GPVirtual)
 	exponent, turns := Load(Param("exponent"), GP64()), Load(Param("turns"), GP64())
 	stride := Load(Param("stride"), GP64())
-	one := w.vec()
-	VMOVUPD(ones, one)
+	one := w.unit(turns)
+	load := w.keyLoader(form)
 	e, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64()
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
@@ -191,11 +193,11 @@ func (w width) blockProduct(rows, terms int) {
 				f := w.factor(Mem{Base: x}, turn.Offset(turnLanes+off), one)
 				for r := range rows {
 					for o := range 2 {
-						w.mulAdd(k[r][o], f, w.load(Mem{Base: termKey, Disp: 256*rows*i + (2*r+o)*128 + off}))
+						w.mulAdd(k[r][o], f, load(termKey, 2*(rows*i+r)+o, off))
 					}
 				}
 			}, func() {
-				ADDQ(U32(uint32(256*rows)), termKey)
+				ADDQ(U32(uint32(2*rows*form.bytes())), termKey)
 				ADDQ(U32(turnSize), t)
 			})
 			var out [2]cx
@@ -221,9 +223,10 @@ func (w width) blockProduct(rows, terms int) {
 			out[1].store(Mem{Base: d, Index: stride, Scale: 1, Disp: off})
 		}
 		if terms > 0 {
-			ADDQ(U32(uint32(256*rows*terms)), termKey)
+			ADDQ(U32(uint32(2*rows*terms*form.bytes())), termKey)
 		}
 		MOVQ(termKey, key)
+		form.advance(2 * rows * terms)
 		ADDQ(U32(128), d)
 		ADDQ(Imm(4), exponent)
 		DECQ(param("count"))

@@ -9,24 +9,27 @@ import (
 // modules emits the products of blocks of maxTerms terms for 3 and 4 polynomials.
 func (w width) modules() {
 	for _, polys := range []int{3, 4} {
-		w.module(polys)
+		w.module(polys, whole)
+		if w.wide() {
+			w.module(polys, compact)
+		}
 	}
 }
 
 // module keeps the factors, the sums of one output's key and the outputs in registers; registers of 4 lanes are too few, and factors and outputs wait on the stack.
-func (w width) module(polys int) {
+func (w width) module(polys int, form keyForm) {
 	digit := string(rune('0' + polys))
-	name := "moduleProduct" + digit
-	args := "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, count int, ahead *float64, lines, step int"
+	name := "moduleProduct" + digit + form.name()
+	args := "d *float64, key " + form.args() + ", roots *complex128, mask int, exponent *uint32, turns *int, stride, count int, ahead *float64, lines, step int"
 	w.begin(name, args,
-		"// stride is the bytes of a polynomial of d, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc,
+		form.doc("// stride is the bytes of a polynomial of d, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc),
 		"for i := range count {",
 		"	for o := range "+digit+" {",
 		"		var k ["+digit+"]vector // complex numbers",
 		"		for j := range BlockTerms {",
 		"			w := roots[exponent[i]*turns[j].power[0]&mask]",
 		"			for r := range k {",
-		"				k[r] += (w*turns[j].lanes[0] - 1) * key[((i*"+digit+"+o)*BlockTerms+j)*"+digit+"+r]",
+		"				k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*"+digit+"+o)*BlockTerms+j)*"+digit+"+r]",
 		"			}",
 		"		}",
 		"		out[o] = sum over r of k[r] * d[r*stride/128+i]",
@@ -72,9 +75,9 @@ func (w width) module(polys int) {
 	}
 	var one reg.VecVirtual
 	if w.wide() {
-		one = w.vec()
-		VMOVUPD(ones, one)
+		one = w.unit(turns)
 	}
+	load := w.keyLoader(form)
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
 		ahead := startAhead()
@@ -86,8 +89,7 @@ func (w width) module(polys int) {
 				rootOf(x, e, roots, turn.Offset(turnPower))
 				o := one
 				if o == nil {
-					o = w.vec()
-					VMOVUPD(ones, o)
+					o = w.unit(turns)
 				}
 				factors[j] = put(j, w.factor(Mem{Base: x}, turn.Offset(turnLanes+off), o))
 			}
@@ -99,7 +101,7 @@ func (w width) module(polys int) {
 					}
 					f := get(j, factors[j])
 					for r := range polys {
-						k := w.load(Mem{Base: key, Disp: ((o*maxTerms+j)*polys+r)*128 + off})
+						k := load(key, (o*maxTerms+j)*polys+r, off)
 						if j == 0 {
 							sums[r] = w.mul(f, k)
 						} else {
@@ -129,7 +131,7 @@ func (w width) module(polys int) {
 				}
 			}
 		}
-		ADDQ(U32(uint32(polys*polys*maxTerms*128)), key)
+		ADDQ(U32(uint32(polys*polys*maxTerms*form.bytes())), key)
 		ADDQ(U32(128), d)
 		ADDQ(Imm(4), exponent)
 		DECQ(param("count"))
@@ -140,18 +142,19 @@ func (w width) module(polys int) {
 // modulePairs emits the products of two ciphertexts with one key, for registers of 8 lanes: there are enough of them for both sums.
 func (w width) modulePairs() {
 	for _, polys := range []int{3, 4} {
-		w.modulePair(polys)
+		w.modulePair(polys, whole)
+		w.modulePair(polys, compact)
 	}
 }
 
 // modulePair loads each word of the key once for two ciphertexts, whose factors wait on the stack, as do the outputs where there are too many of them.
-func (w width) modulePair(polys int) {
+func (w width) modulePair(polys int, form keyForm) {
 	digit := string(rune('0' + polys))
-	args := "d0, d1, key *float64, roots *complex128, mask int, exponent *uint32, turns0, turns1 *int, stride, count int, ahead *float64, lines, step int"
-	w.begin("modulePair"+digit, args,
-		"// as moduleProduct"+digit+" with d0 and turns0, and with d1 and turns1",
+	args := "d0, d1 *float64, key " + form.args() + ", roots *complex128, mask int, exponent *uint32, turns0, turns1 *int, stride, count int, ahead *float64, lines, step int"
+	w.begin("modulePair"+digit+form.name(), args,
+		"// as moduleProduct"+digit+form.name()+" with d0 and turns0, and with d1 and turns1",
 		"for c, d := range [2]*float64{d0, d1} {",
-		"	moduleProduct"+digit+"(d, key, roots, mask, exponent, [2]*int{turns0, turns1}[c], stride, count, ahead, lines, step)",
+		"	moduleProduct"+digit+form.name()+"(d, key, roots, mask, exponent, [2]*int{turns0, turns1}[c], stride, count, ahead, lines, step)",
 		"}")
 	Attributes(0) // the frame is larger than what functions without a check of the stack may have
 	d := [2]reg.Register{Load(Param("d0"), GP64()), Load(Param("d1"), GP64())}
@@ -167,11 +170,11 @@ func (w width) modulePair(polys int) {
 	ANDQ(I8(-64), frame)
 	factor := func(c, j int) Mem { return Mem{Base: frame, Disp: 128 * (2*j + c)} }
 	output := func(c, o int) Mem { return Mem{Base: frame, Disp: 128 * (2*(maxTerms+o) + c)} }
+	load := w.keyLoader(form)
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
 		ahead := startAhead()
-		one := w.vec()
-		VMOVUPD(ones, one)
+		one := w.unit(turns[0])
 		for j := range maxTerms {
 			for c := range d {
 				turn := Mem{Base: turns[c], Disp: turnSize * j}
@@ -186,7 +189,7 @@ func (w width) modulePair(polys int) {
 				askAhead(ahead)
 				f := [2]cx{w.load(factor(0, j)), w.load(factor(1, j))}
 				for r := range polys {
-					k := w.load(Mem{Base: key, Disp: ((o*maxTerms+j)*polys + r) * 128})
+					k := load(key, (o*maxTerms+j)*polys+r, 0)
 					for c := range f {
 						if j == 0 {
 							sums[c][r] = w.mul(f[c], k)
@@ -228,7 +231,7 @@ func (w width) modulePair(polys int) {
 				}
 			}
 		}
-		ADDQ(U32(uint32(polys*polys*maxTerms*128)), key)
+		ADDQ(U32(uint32(polys*polys*maxTerms*form.bytes())), key)
 		ADDQ(U32(128), d[0])
 		ADDQ(U32(128), d[1])
 		ADDQ(Imm(4), exponent)
