@@ -140,6 +140,10 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 	shift := 64 - t.st.Width
 	variance := 0.0
 	product := func(selector int32) float64 { return s.noise.product + float64(s.bits[selector])*s.noise.rounding }
+	// extra is the variance of a node's inverse transforms beyond the one that product has.
+	extra := func(node int32) float64 {
+		return (t.sums.back[node][s.bits[t.st.Nodes[node].Selector]] - 1) * s.noise.inverse
+	}
 	for i := range t.st.Tables {
 		tb := &t.st.Tables[i]
 		z := int32(0)
@@ -158,15 +162,11 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 	}
 	for _, root := range t.st.Roots {
 		at := root
-		inverses := 0.0 // beside one for each product
 		if at >= 0 {
-			inverses = t.sums.kept[at]
+			variance += t.sums.kept[at] * s.noise.inverse
 		}
 		for at >= 0 {
 			nd := t.st.Nodes[at]
-			if !nd.Lowest() {
-				inverses += t.sums.back[at][s.bits[nd.Selector]] - 1
-			}
 			switch share := t.product[at]; {
 			case nd.Lowest():
 				t.addLow(nd.Selector, t.low[at])
@@ -180,20 +180,19 @@ func (t *simTrees) run(s *Simulator, coeffs []int32, dst []uint64) {
 				}
 				t.counts[share.number] += share.sign
 			default:
-				variance += product(nd.Selector)
+				variance += product(nd.Selector) + extra(at)
 			}
 			if at = nd.Lo; s.bits[nd.Selector] == 1 {
 				at = nd.Hi
 			}
 		}
-		variance += inverses * s.noise.inverse
 		for c, y := range t.st.Leaves[^at] {
 			t.sum[c] += uint64(y) << shift
 		}
 	}
 	for _, node := range t.met {
 		number := t.product[node].number
-		variance += sq(float64(t.counts[number])) * product(t.st.Nodes[node].Selector)
+		variance += sq(float64(t.counts[number])) * (product(t.st.Nodes[node].Selector) + extra(node))
 		t.counts[number] = 0
 	}
 	t.met = t.met[:0]
