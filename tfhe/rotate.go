@@ -93,22 +93,23 @@ func (w *rotator) setBlock(s *rotation, first int) (turns bool) {
 
 // rotator computes on rotations; it holds scratch memory for one goroutine.
 type rotator struct {
-	p       Parameters
-	plan    *fft.Plan
-	key     *ServerKey
-	scratch []float64
-	kept    []float64 // a tile of a compact key
-	live    []*rotation
-	ks      keySwitcher
-	coming  []float64 // key that the next transforms ask for, a piece each
-	piece   int
+	p        Parameters
+	plan     *fft.Plan
+	key      *ServerKey
+	scratch  []float64
+	kept     []float64 // a tile of a compact key
+	live     []*rotation
+	operands []fft.BlockOperand // of a batch, at most as many as a group
+	ks       keySwitcher
+	coming   []float64 // key that the next transforms ask for, a piece each
+	piece    int
 }
 
 // newRotator returns a rotator that switches the keys of count ciphertexts at a time.
 func newRotator(p Parameters, key *ServerKey, count int) *rotator {
 	l := p.lit.BlindRotate.Levels
 	return &rotator{p: p, plan: fft.For(p.N()), key: key, scratch: make([]float64, fft.For(p.N()).BlockScratchLen(p.lit.Parts, l)),
-		kept: make([]float64, tileVectors*p.lit.BlockLength*64), live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p, count)}
+		kept: make([]float64, fft.BatchKeepLen(p.lit.BlockLength)), operands: make([]fft.BlockOperand, 0, maxGroup), live: make([]*rotation, 0, maxGroup), ks: newKeySwitcher(p, count)}
 }
 
 // transform decomposes and transforms the polynomials from <= poly < to of the accumulator to d, which is laid out as s.d.
@@ -136,14 +137,9 @@ func (k blockKey) memory(from, to, count int) []float64 {
 	return m[len(m)*from/count : len(m)*to/count]
 }
 
-// multiply forms the products of all live ciphertexts with a block's key over the vectors from <= i < to. The first of several keeps the numbers of a compact
-// key for the others.
+// multiply forms the products of all live ciphertexts with a block's key over the vectors from <= i < to, for tables in several parts, several levels or several masks.
 func (w *rotator) multiply(key blockKey, from, to int, ahead []float64) {
 	l, count := w.p.lit.BlindRotate.Levels, len(w.live)
-	var keep []float64
-	if count > 1 {
-		keep = w.kept[:(to-from)*w.p.lit.BlockLength*64]
-	}
 	for c, s := range w.live {
 		ask := ahead[len(ahead)*c/count : len(ahead)*(c+1)/count]
 		switch {
@@ -151,13 +147,22 @@ func (w *rotator) multiply(key blockKey, from, to int, ahead []float64) {
 			w.multiplyModule(w.live[c:c+1], [2][]float64{s.d}, key, from, to, ask)
 		case w.p.lit.Parts > 1:
 			w.plan.BlockProductParts(s.d, key.whole, &s.block, l, from, to, w.scratch, ask)
-		case key.compact == nil:
-			w.plan.BlockProduct(s.d, key.whole, &s.block, l, from, to, ask)
-		case c == 0:
-			w.plan.CompactBlockProduct(s.d, key.compact, &s.block, from, to, keep, ask)
 		default:
-			w.plan.KeptBlockProduct(s.d, keep, &s.block, from, to, ask)
+			w.plan.BlockProduct(s.d, key.whole, &s.block, l, from, to, ask)
 		}
+	}
+}
+
+// multiplyBatch is multiply for one mask, one part and one level. With ask it asks for the key that comes next.
+func (w *rotator) multiplyBatch(key blockKey, from, to int, ask bool) {
+	w.operands = w.operands[:0]
+	for _, s := range w.live {
+		w.operands = append(w.operands, fft.BlockOperand{Digits: s.d, Rotation: &s.block})
+	}
+	if key.compact != nil {
+		w.plan.CompactBlockProducts(w.operands, key.compact, from, to, w.kept, ask)
+	} else {
+		w.plan.BlockProducts(w.operands, key.whole, from, to, ask)
 	}
 }
 
@@ -264,21 +269,25 @@ func (w *rotator) blockKey(b int) blockKey {
 // products, of which there are so many.
 func (w *rotator) product(b, from, to, transforms int) {
 	key, next := w.keys(b)
-	vecs := w.p.N() / 16
-	asks, tile := len(w.live)*w.p.lit.Parts > 1, tileVectors
-	if !asks {
-		tile = to - from
-	}
-	for i := from; i < to; i += tile {
-		end := min(i+tile, to)
-		var ahead []float64
-		if !asks {
-		} else if end < to {
-			ahead = key.memory(end, min(end+tile, to), vecs)
-		} else {
-			ahead = next.memory(from, min(from+tile, to), vecs)
+	vecs, lit := w.p.N()/16, w.p.lit
+	asks := len(w.live)*lit.Parts > 1
+	if w.p.K() == 1 && lit.Parts == 1 && lit.BlindRotate.Levels == 1 {
+		w.multiplyBatch(key, from, to, asks)
+	} else {
+		tile := to - from
+		if asks {
+			tile = tileVectors
 		}
-		w.multiply(key, i, end, ahead)
+		for i := from; i < to; i += tile {
+			end := min(i+tile, to)
+			var ahead []float64
+			if asks && end < to {
+				ahead = key.memory(end, min(end+tile, to), vecs)
+			} else if asks {
+				ahead = next.memory(from, min(from+tile, to), vecs)
+			}
+			w.multiply(key, i, end, ahead)
+		}
 	}
 	w.coming = nil
 	if !asks {

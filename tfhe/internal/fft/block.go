@@ -53,11 +53,12 @@ type BlockRotation struct {
 
 // turn is one factor Y^a - 1: Y^a moves part s to part s + shift, and multiplies it by a power of X. Assembly knows this layout, and its
 // registers are faster when lanes do not cross cache lines: the size is a multiple of 64. Powers and the 1 are multiplied by unit: that of a compact key.
+// Vector r of a group of eight has the power of the group's first times the eighth root of one number slots[r] / 128.
 type turn struct {
 	power [2]int // of X: a div m, and one more where Y^a wraps
 	shift int    // a mod m
 	unit  float64
-	_     [4]int
+	slots [8]uint32
 	lanes [2][16]float64
 }
 
@@ -86,6 +87,9 @@ func (p *Plan) setRotation(b *BlockRotation, exponents []int, parts int, unit fl
 			for u := range t.lanes[0] {
 				t.lanes[0][u] *= unit
 			}
+		}
+		for r := range t.slots { // the exponents of a group's vectors differ by multiples of N/4, the eighths of a turn
+			t.slots[r] = 128 * uint32(uint(t.power[0])*uint(p.exponent[r]-p.exponent[0])/uint(p.n/4)%8)
 		}
 		if parts > 1 {
 			t.lanes[1] = p.lanes(t.power[1])
@@ -133,29 +137,27 @@ func (p *Plan) BlockProduct(d, key []float64, b *BlockRotation, levels, from, to
 
 // blockProductGo takes the key from vector from on.
 func (p *Plan) blockProductGo(d, key []float64, b *BlockRotation, levels, from, to int) {
-	vecs, kv, each := len(d)/levels/32, vectors(key), b.terms*levels*4
+	rows := 2 * levels
+	vecs := len(d) / rows / 16
+	dv, kv := vectors(d), vectors(key)
 	for i := from; i < to; i++ {
-		p.blockProductVector(vectors(d), kv[(i-from)*each:][:each], b, 2*levels, vecs, i)
-	}
-}
-
-// blockProductVector is the product at vector i of polynomials that are vecs vectors apart, with the vectors of the key there.
-func (p *Plan) blockProductVector(dv, key []vector, b *BlockRotation, rows, vecs, i int) {
-	var out [2]vector
-	for j := range b.terms {
-		t := &b.turns[j]
-		f := p.factor(i, t.power[0], &t.lanes[0])
-		for u := range 8 {
-			f[u] -= t.unit
+		var out [2]vector
+		at := kv[(i-from)*b.terms*rows*2:][:b.terms*rows*2]
+		for j := range b.terms {
+			t := &b.turns[j]
+			f := p.factor(i, t.power[0], &t.lanes[0])
+			for u := range 8 {
+				f[u] -= t.unit
+			}
+			for r := range rows {
+				var e vector
+				mulVector(&e, &f, &dv[r*vecs+i])
+				mulAddVector(&out[0], &e, &at[(j*rows+r)*2])
+				mulAddVector(&out[1], &e, &at[(j*rows+r)*2+1])
+			}
 		}
-		for r := range rows {
-			var e vector
-			mulVector(&e, &f, &dv[r*vecs+i])
-			mulAddVector(&out[0], &e, &key[(j*rows+r)*2])
-			mulAddVector(&out[1], &e, &key[(j*rows+r)*2+1])
-		}
+		dv[i], dv[vecs+i] = out[0], out[1]
 	}
-	dv[i], dv[vecs+i] = out[0], out[1]
 }
 
 // BlockProductParts is BlockProduct for an accumulator of m parts of an extended bootstrap (eprint 2023/402): d holds the digit polynomials of

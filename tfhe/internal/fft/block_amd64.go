@@ -2,6 +2,8 @@
 
 package fft
 
+import "unsafe"
+
 //go:generate go -C _asm/block run . -isa avx512 -out ../../block_avx512_amd64.s -stubs ../../block_avx512_amd64.go -pkg fft
 //go:generate go -C _asm/block run . -isa avx2 -out ../../block_avx2_amd64.s -stubs ../../block_avx2_amd64.go -pkg fft
 
@@ -103,19 +105,65 @@ func (p *Plan) moduleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotati
 // compactKernels tells whether there are kernels for compact keys.
 func compactKernels() bool { return level == avx512 }
 
-func (p *Plan) compactBlockProduct(d []float64, key []uint64, b *BlockRotation, from, to int, keep, ahead []float64) {
-	if !compactKernels() || b.terms != BlockTerms {
-		p.compactBlockProductGo(d, key, b, from, to, keep)
+// batchItem is an operand as kernels know it: its digits at the first vector, and turns[0].power of its rotation.
+type batchItem struct {
+	digits *float64
+	turns  *int
+}
+
+// maxBatch is how many operands a kernel takes.
+const maxBatch = 8
+
+// batchKernels tells whether there are kernels for a batch of so many terms: they take whole groups of vectors.
+func batchKernels(terms, from, to int) bool {
+	return level == avx512 && terms == BlockTerms && from%batchVectors == 0 && to%batchVectors == 0
+}
+
+// batch sets items to the operands from vector from on, and returns how many there are, and the lines that each asks for with every vector, for the key of a group.
+func batch(items *[maxBatch]batchItem, x []BlockOperand, from, groupBytes int, ask bool) (first *int, count, lines int) {
+	count = min(len(x), maxBatch)
+	for c, o := range x[:count] {
+		items[c] = batchItem{&o.Digits[from*16], &o.Rotation.turns[0].power[0]}
+	}
+	if ask {
+		steps := 64 * batchVectors * count
+		lines = (groupBytes + steps - 1) / steps
+	}
+	return (*int)(unsafe.Pointer(items)), count, lines
+}
+
+func (p *Plan) blockProducts(x []BlockOperand, key []float64, from, to int, ask bool) {
+	terms := x[0].Rotation.terms
+	if !batchKernels(terms, from, to) {
+		p.blockProductsEach(x, key, from, to, ask)
 		return
 	}
-	x, k, e, turns := &d[from*16], &key[from*b.terms*48], &p.exponent[from], &b.turns[0].power[0]
-	roots, mask, stride, count := &p.monomial[0], 2*p.n-1, 8*(len(d)/2), to-from
-	ask, lines, step := asking(ahead, count, b.terms)
-	if keep == nil {
-		blockProduct2FullCompactAVX512(x, k, roots, mask, e, turns, stride, b.terms, count, ask, lines, step)
+	k, roots, mask, e, stride := &key[from*terms*64], &p.monomial[0], 2*p.n-1, &p.exponent[from], 8*(len(x[0].Digits)/2)
+	for len(x) > 0 {
+		var items [maxBatch]batchItem
+		first, count, lines := batch(&items, x, from, BatchKeepLen(terms)*8, ask)
+		blockBatchAVX512(first, count, k, roots, mask, e, stride, (to-from)/batchVectors, lines)
+		x = x[count:]
+	}
+}
+
+func (p *Plan) compactBlockProducts(x []BlockOperand, key []uint64, from, to int, keep []float64, ask bool) {
+	terms := x[0].Rotation.terms
+	if !batchKernels(terms, from, to) {
+		p.compactBlockProductsEach(x, key, from, to, keep)
 		return
 	}
-	blockProduct2FullKeptAVX512(x, k, &keep[0], roots, mask, e, turns, stride, b.terms, count, ask, lines, step)
+	k, roots, mask, e, stride := &key[from*terms*48], &p.monomial[0], 2*p.n-1, &p.exponent[from], 8*(len(x[0].Digits)/2)
+	for len(x) > 0 {
+		var items [maxBatch]batchItem
+		first, count, lines := batch(&items, x, from, BatchKeepLen(terms)*6, ask)
+		if count == 1 {
+			blockBatchCompactAVX512(first, count, k, roots, mask, e, stride, (to-from)/batchVectors, lines)
+		} else {
+			blockBatchKeptAVX512(first, count, k, &keep[0], roots, mask, e, stride, (to-from)/batchVectors, lines)
+		}
+		x = x[count:]
+	}
 }
 
 func (p *Plan) compactModuleProduct(d []float64, key []uint64, b *BlockRotation, polys, from, to int, ahead []float64) {
@@ -159,6 +207,3 @@ func asking(x []float64, vectors, steps int) (at *float64, lines, bytes int) {
 	bytes = (len(x)*8/vectors + 63) &^ 63
 	return &x[0], (bytes/64 + steps - 1) / steps, bytes
 }
-
-// share is the piece of x that goes with vectors from to to of count.
-func share(x []float64, from, to, count int) []float64 { return x[len(x)*from/count : len(x)*to/count] }

@@ -84,45 +84,29 @@ func blockProduct2FullAVX512(d *float64, key *float64, roots *complex128, mask i
 //go:noescape
 func blockProduct4FullAVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
 
-// blockProduct2FullCompactAVX512 is, in registers of 8 float64:
+// blockBatchAVX512 is, in registers of 8 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; terms is BlockTerms; the key is that of which expand gives the elements, and 16 bytes behind it are read
-//	for i := range count {
-//		for o := range 2 {
-//			var k [2]vector // complex numbers
-//			for j := range terms {
-//				w := roots[exponent[i]*turns[j].power[0]&mask]
-//				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
-//				}
-//			}
-//			out[o] = sum over r of k[r] * d[r*stride/128+i]
-//		}
-//		d[i], d[stride/128+i] = out[0], out[1]
-//	}
+//	// for c := range count: blockProduct2Full of d = items[c].d and turns = items[c].turns, structs of type batchItem, for 8 groups vectors, the first of which starts a group
+//	// with each vector so many lines of 64 bytes of the key of the group after are asked for
 //
 //go:noescape
-func blockProduct2FullCompactAVX512(d *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+func blockBatchAVX512(items *int, count int, key *float64, roots *complex128, mask int, exponent *uint32, stride int, groups int, lines int)
 
-// blockProduct2FullKeptAVX512 is, in registers of 8 float64:
+// blockBatchCompactAVX512 is, in registers of 8 float64:
 //
-//	// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector; terms is BlockTerms; the key is that of which expand gives the elements, which go to keep too, and 16 bytes behind it are read
-//	for i := range count {
-//		for o := range 2 {
-//			var k [2]vector // complex numbers
-//			for j := range terms {
-//				w := roots[exponent[i]*turns[j].power[0]&mask]
-//				for r := range k {
-//					k[r] += (w*turns[j].lanes[0] - turns[j].unit) * key[((i*terms+j)*2+r)*2+o]
-//				}
-//			}
-//			out[o] = sum over r of k[r] * d[r*stride/128+i]
-//		}
-//		d[i], d[stride/128+i] = out[0], out[1]
-//	}
+//	// for c := range count: blockProduct2Full of d = items[c].d and turns = items[c].turns, structs of type batchItem, for 8 groups vectors, the first of which starts a group; the key is that of which expand gives the elements, and 16 bytes behind it are read
+//	// with each vector so many lines of 64 bytes of the key of the group after are asked for
 //
 //go:noescape
-func blockProduct2FullKeptAVX512(d *float64, key *uint64, keep *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride int, terms int, count int, ahead *float64, lines int, step int)
+func blockBatchCompactAVX512(items *int, count int, key *uint64, roots *complex128, mask int, exponent *uint32, stride int, groups int, lines int)
+
+// blockBatchKeptAVX512 is, in registers of 8 float64:
+//
+//	// for c := range count: blockProduct2Full of d = items[c].d and turns = items[c].turns, structs of type batchItem, for 8 groups vectors, the first of which starts a group; the key is that of which expand gives the elements, which go to keep too, and 16 bytes behind it are read
+//	// with each vector so many lines of 64 bytes of the key of the group after are asked for
+//
+//go:noescape
+func blockBatchKeptAVX512(items *int, count int, key *uint64, keep *float64, roots *complex128, mask int, exponent *uint32, stride int, groups int, lines int)
 
 // blockProductRowsAVX512 is, in registers of 8 float64:
 //

@@ -74,45 +74,41 @@ func BenchmarkBlockProduct(b *testing.B) {
 	}
 }
 
-// BenchmarkCompactBlockProduct is BenchmarkBlockProduct with a compact key of one level; with keep it also stores the key's numbers.
-func BenchmarkCompactBlockProduct(b *testing.B) {
+// BenchmarkBlockProducts multiplies eight ciphertexts by a key of one level, whole or compact, or one: the same key each time, or keys of 64 MB, each word of which is read once.
+func BenchmarkBlockProducts(b *testing.B) {
 	const n = 2048
 	p := For(n)
-	for _, keeps := range []bool{false, true} {
-		for _, hot := range []bool{true, false} {
-			b.Run(fmt.Sprintf("keep=%t/hot=%t", keeps, hot), func(b *testing.B) {
-				eachLevelBench(b, func(b *testing.B) {
-					size := CompactLen(p.BlockKeyLen(4, 1))
-					keys := make([]uint64, 48<<20/8+CompactPad)
-					for i := range keys {
-						keys[i] = 0 * uint64(i)
-					}
-					var r BlockRotation
-					p.SetCompactRotation(&r, []int{5, 1234, 3333, 4000}, 20)
-					d := make([]float64, 2*n)
-					var keep []float64
-					if keeps {
-						keep = make([]float64, benchTile*4*64)
-					}
-					at := 0
-					perVector(b, n/16*4, func() {
-						for range 4 {
-							for i := range n / 16 / benchTile {
-								from := i * benchTile
-								if hot {
-									from = 0
-								}
-								p.CompactBlockProduct(d, keys[at:at+size], &r, from, from+benchTile, keep, nil)
-							}
-							if !hot {
-								if at += size; at+size+CompactPad > len(keys) {
-									at = 0
-								}
-							}
+	for _, compact := range []bool{false, true} {
+		for _, count := range []int{1, 8} {
+			for _, hot := range []bool{true, false} {
+				b.Run(fmt.Sprintf("compact=%t/ciphertexts=%d/hot=%t", compact, count, hot), func(b *testing.B) {
+					eachLevelBench(b, func(b *testing.B) {
+						keys, size := benchKey(64<<20/8), p.BlockKeyLen(4, 1)
+						words := make([]uint64, CompactLen(len(keys))+CompactPad)
+						for i := range words {
+							words[i] = 0 * uint64(i)
 						}
+						var x []BlockOperand
+						for range count {
+							r := new(BlockRotation)
+							p.SetRotation(r, []int{5, 1234, 3333, 4000}, 1)
+							x = append(x, BlockOperand{make([]float64, 2*p.BlockStride()), r})
+						}
+						keep := make([]float64, BatchKeepLen(4))
+						at := 0
+						perVector(b, n/16*count, func() {
+							if compact {
+								p.CompactBlockProducts(x, words[CompactLen(at):CompactLen(at+size)], 0, n/16, keep, count > 1)
+							} else {
+								p.BlockProducts(x, keys[at:at+size], 0, n/16, count > 1)
+							}
+							if at += size; hot || at+size > len(keys) {
+								at = 0
+							}
+						})
 					})
 				})
-			})
+			}
 		}
 	}
 }

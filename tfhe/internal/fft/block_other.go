@@ -21,8 +21,12 @@ func (p *Plan) moduleBlockProductPair(d0, d1, key []float64, b0, b1 *BlockRotati
 
 func compactKernels() bool { return false }
 
-func (p *Plan) compactBlockProduct(d []float64, key []uint64, b *BlockRotation, from, to int, keep, _ []float64) {
-	p.compactBlockProductGo(d, key, b, from, to, keep)
+func (p *Plan) blockProducts(x []BlockOperand, key []float64, from, to int, ask bool) {
+	p.blockProductsEach(x, key, from, to, ask)
+}
+
+func (p *Plan) compactBlockProducts(x []BlockOperand, key []uint64, from, to int, keep []float64, _ bool) {
+	p.compactBlockProductsEach(x, key, from, to, keep)
 }
 
 func (p *Plan) compactModuleProduct(d []float64, key []uint64, b *BlockRotation, polys, from, to int, _ []float64) {

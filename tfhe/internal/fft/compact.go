@@ -83,27 +83,6 @@ func (p *Plan) SetCompactRotation(b *BlockRotation, exponents []int, baseLog int
 	p.setRotation(b, exponents, 1, p.compactUnit(baseLog))
 }
 
-// CompactBlockProduct is BlockProduct with a compact key of one level, and b set by SetCompactRotation. If keep is not nil, it becomes what KeptBlockProduct takes
-// for the same vectors of other ciphertexts: 64 numbers for each term and vector.
-func (p *Plan) CompactBlockProduct(d []float64, key []uint64, b *BlockRotation, from, to int, keep, ahead []float64) {
-	p.checkCompact(d, key, b, 2, from, to)
-	if keep != nil {
-		p.checkLen(len(keep), (to-from)*b.terms*64)
-	}
-	if from < to {
-		p.compactBlockProduct(d, key, b, from, to, keep, ahead)
-	}
-}
-
-// KeptBlockProduct is CompactBlockProduct with the numbers that a former one kept.
-func (p *Plan) KeptBlockProduct(d, kept []float64, b *BlockRotation, from, to int, ahead []float64) {
-	p.checkModuleShape(len(d), b, 2, from, to)
-	p.checkLen(len(kept), (to-from)*b.terms*64)
-	if from < to {
-		p.blockProduct(d, kept, b, 1, from, to, ahead)
-	}
-}
-
 // CompactModuleProduct is ModuleBlockProduct with a compact key, and b set by SetCompactRotation.
 func (p *Plan) CompactModuleProduct(d []float64, key []uint64, b *BlockRotation, polys, from, to int, ahead []float64) {
 	p.checkCompact(d, key, b, polys, from, to)
@@ -129,19 +108,6 @@ func (p *Plan) checkCompact(d []float64, key []uint64, b *BlockRotation, polys, 
 	p.checkLen(len(key), CompactLen(p.ModuleBlockLen(b.terms, polys)))
 	if cap(key) < len(key)+CompactPad {
 		panic("fft: no memory behind a compact key")
-	}
-}
-
-func (p *Plan) compactBlockProductGo(d []float64, key []uint64, b *BlockRotation, from, to int, keep []float64) {
-	var scratch [BlockTerms * 4 * 16]float64
-	each := b.terms * 64
-	for i := from; i < to; i++ {
-		at := scratch[:each]
-		if keep != nil {
-			at = keep[(i-from)*each:][:each]
-		}
-		expand(at, key[CompactLen(i*each):])
-		p.blockProductVector(vectors(d), vectors(at), b, 2, len(d)/32, i)
 	}
 }
 

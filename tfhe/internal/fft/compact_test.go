@@ -158,18 +158,17 @@ func TestCompactProducts(t *testing.T) {
 						p.CompactModuleProductPair(got[0].x(), got[1].x(), key, &b[0], &b[1], polys, from, to, ahead)
 						check("pair", 2)
 						if polys == 2 {
-							reset()
-							compact2 := guard(make([]uint64, len(compact.x())))
-							reorder(p, compact2.x(), expanded, terms) // the order of BlockProduct
-							key := compact2.x()[:len(key)]
-							p.CompactBlockProduct(got[0].x(), key, &b[0], from, to, nil, ahead)
-							near(t, name+", block", got[0].x(), want[0], tolerance)
-							reset()
-							keep := guard(make([]float64, (to-from)*terms*64))
-							p.CompactBlockProduct(got[0].x(), key, &b[0], from, to, keep.x(), ahead)
-							keep.check(t, name+", kept")
-							p.KeptBlockProduct(got[1].x(), keep.x(), &b[1], from, to, ahead)
-							check("kept", 2)
+							ordered := guard(make([]uint64, len(compact.x())))
+							reorder(p, ordered.x(), expanded, terms) // the order of BlockProduct
+							key := ordered.x()[:len(key)]
+							for count := 1; count <= 2; count++ {
+								reset()
+								keep := guard(make([]float64, BatchKeepLen(terms)))
+								x := []BlockOperand{{got[0].x(), &b[0]}, {got[1].x(), &b[1]}}[:count]
+								p.CompactBlockProducts(x, key, from, to, keep.x(), round == 0)
+								check(fmt.Sprintf("batch of %d", count), count)
+								keep.check(t, name)
+							}
 						}
 						restore()
 					}
@@ -208,17 +207,21 @@ func TestCompactPanics(t *testing.T) {
 	p.SetRotation(&parts, []int{1, 2}, 3)
 	d, words := make([]float64, 512), make([]uint64, CompactLen(p.BlockKeyLen(2, 1))+CompactPad)
 	key := words[:len(words)-CompactPad]
-	keep := make([]float64, 16*128)
+	keep := make([]float64, BatchKeepLen(2))
+	products := func(d []float64, key []uint64, b *BlockRotation, from, to int, keep []float64) {
+		p.CompactBlockProducts([]BlockOperand{{d, b}}, key, from, to, keep, false)
+	}
 	for name, call := range map[string]func(){
-		"digits":         func() { p.CompactBlockProduct(d[:511], key, &b, 0, 16, nil, nil) },
-		"key":            func() { p.CompactBlockProduct(d, key[:len(key)-1], &b, 0, 16, nil, nil) },
-		"no pad":         func() { p.CompactBlockProduct(d, key[:len(key):len(key)+1], &b, 0, 16, nil, nil) },
-		"keep":           func() { p.CompactBlockProduct(d, key, &b, 0, 16, keep[1:], nil) },
-		"to":             func() { p.CompactBlockProduct(d, key, &b, 0, 17, nil, nil) },
-		"unset":          func() { p.CompactBlockProduct(d, key, &unset, 0, 16, nil, nil) },
-		"parts":          func() { p.CompactBlockProduct(d, key, &parts, 0, 16, nil, nil) },
-		"kept":           func() { p.KeptBlockProduct(d, keep[1:], &b, 0, 16, nil) },
-		"kept, digits":   func() { p.KeptBlockProduct(d[1:], keep, &b, 0, 16, nil) },
+		"digits": func() { products(d[:511], key, &b, 0, 16, keep) },
+		"key":    func() { products(d, key[:len(key)-1], &b, 0, 16, keep) },
+		"no pad": func() { products(d, key[:len(key):len(key)+1], &b, 0, 16, keep) },
+		"keep":   func() { products(d, key, &b, 0, 16, keep[1:]) },
+		"to":     func() { products(d, key, &b, 0, 17, keep) },
+		"unset":  func() { products(d, key, &unset, 0, 16, keep) },
+		"parts":  func() { products(d, key, &parts, 0, 16, keep) },
+		"two lengths": func() {
+			p.CompactBlockProducts([]BlockOperand{{d, &b}, {make([]float64, 1024), &b}}, key, 0, 16, keep, false)
+		},
 		"module key":     func() { p.CompactModuleProduct(d, key[1:], &b, 2, 0, 16, nil) },
 		"module polys":   func() { p.CompactModuleProduct(d, key, &b, 6, 0, 16, nil) },
 		"pair":           func() { p.CompactModuleProductPair(d, d[:480], key, &b, &b, 2, 0, 16, nil) },

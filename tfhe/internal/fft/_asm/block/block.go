@@ -52,14 +52,15 @@ func (w width) unit(turns reg.Register) reg.VecVirtual {
 // blockProducts emits the products of a block with as many rows of the key as there are registers for their sums.
 func (w width) blockProducts() {
 	for _, terms := range []int{0, maxTerms} {
-		w.blockProduct(2, terms, whole)
+		w.blockProduct(2, terms)
 		if w.wide() {
-			w.blockProduct(4, terms, whole)
+			w.blockProduct(4, terms)
 		}
 	}
 	if w.wide() {
-		w.blockProduct(2, maxTerms, compact)
-		w.blockProduct(2, maxTerms, kept)
+		for _, form := range []keyForm{whole, compact, kept} {
+			w.blockBatch(form)
+		}
 	}
 	w.blockProductRows(0, 0)
 	if !w.wide() {
@@ -141,11 +142,10 @@ func (w width) blockProductRows(terms, levels int) {
 const maxTerms = 4
 
 // terms 0 is any number.
-// form is how a kernel reads the key.
-func (w width) blockProduct(rows, terms int, form keyForm) {
+func (w width) blockProduct(rows, terms int) {
 	digit := string(rune('0' + rows))
-	w.begin("blockProduct"+digit+map[int]string{0: "", maxTerms: "Full"}[terms]+form.name(), "d *float64, key "+form.args()+", roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, count int, ahead *float64, lines, step int",
-		form.doc("// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc+map[int]string{0: "", maxTerms: "; terms is BlockTerms"}[terms]),
+	w.begin("blockProduct"+digit+map[int]string{0: "", maxTerms: "Full"}[terms], "d, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, stride, terms, count int, ahead *float64, lines, step int",
+		"// stride is 8N, mask is 2N-1, and turns is turns[0].power of the rotation; "+aheadDoc+map[int]string{0: "", maxTerms: "; terms is BlockTerms"}[terms],
 		"for i := range count {",
 		"	for o := range 2 {",
 		"		var k ["+digit+"]vector // complex numbers",
@@ -164,7 +164,6 @@ func (w width) blockProduct(rows, terms int, form keyForm) {
 	exponent, turns := Load(Param("exponent"), GP64()), Load(Param("turns"), GP64())
 	stride := Load(Param("stride"), GP64())
 	one := w.unit(turns)
-	load := w.keyLoader(form)
 	e, x, termKey, t, p := GP64(), GP64(), GP64(), GP64(), GP64()
 	loop(func() {
 		MOVL(Mem{Base: exponent}, e.As32())
@@ -193,11 +192,11 @@ func (w width) blockProduct(rows, terms int, form keyForm) {
 				f := w.factor(Mem{Base: x}, turn.Offset(turnLanes+off), one)
 				for r := range rows {
 					for o := range 2 {
-						w.mulAdd(k[r][o], f, load(termKey, 2*(rows*i+r)+o, off))
+						w.mulAdd(k[r][o], f, w.load(Mem{Base: termKey, Disp: 256*rows*i + (2*r+o)*128 + off}))
 					}
 				}
 			}, func() {
-				ADDQ(U32(uint32(2*rows*form.bytes())), termKey)
+				ADDQ(U32(uint32(256*rows)), termKey)
 				ADDQ(U32(turnSize), t)
 			})
 			var out [2]cx
@@ -223,10 +222,9 @@ func (w width) blockProduct(rows, terms int, form keyForm) {
 			out[1].store(Mem{Base: d, Index: stride, Scale: 1, Disp: off})
 		}
 		if terms > 0 {
-			ADDQ(U32(uint32(2*rows*terms*form.bytes())), termKey)
+			ADDQ(U32(uint32(256*rows*terms)), termKey)
 		}
 		MOVQ(termKey, key)
-		form.advance(2 * rows * terms)
 		ADDQ(U32(128), d)
 		ADDQ(Imm(4), exponent)
 		DECQ(param("count"))

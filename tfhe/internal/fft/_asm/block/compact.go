@@ -14,6 +14,7 @@ func (w width) constants() {
 	if !w.wide() {
 		return
 	}
+	w.batchConstants()
 	compactWords = GLOBL("compactWords", attr.RODATA|attr.NOPTR)
 	for lane := range 8 {
 		for word, at := range []int{0, 3 * lane, 3*lane + 1, 3*lane + 2} {
