@@ -1,5 +1,7 @@
 package fft
 
+import "unsafe"
+
 // A block is what a blind rotation does for up to four coordinates of a block-binary key at once (eprint 2023/958): the
 // digits of the accumulator, transformed, are multiplied by sum_j (X^a_j - 1) K_j, where K_j is the GGSW ciphertext of coordinate j with k = 1. One pass
 // over the vectors reads every key word once, in order.
@@ -49,6 +51,10 @@ func (p *Plan) factor(i, a int, l *[16]float64) (f vector) {
 type BlockRotation struct {
 	terms, parts int
 	turns        []turn // BlockTerms of them
+	// With two parts, the order of the terms for kernels: first those that leave each part where it is, then those that do not, crossed of them. An entry has
+	// the offsets in bytes of a term among the turns and in the key of a vector with one level.
+	order   [2 * BlockTerms]int
+	crossed int
 }
 
 // turn is one factor Y^a - 1: Y^a moves part s to part s + shift, and multiplies it by a power of X. Assembly knows this layout, and its
@@ -74,7 +80,7 @@ func (p *Plan) setRotation(b *BlockRotation, exponents []int, parts int, unit fl
 	if b.turns == nil {
 		b.turns = make([]turn, BlockTerms)
 	}
-	b.terms, b.parts = len(exponents), parts
+	b.terms, b.parts, b.crossed = len(exponents), parts, 0
 	for j, a := range exponents {
 		if uint(a) >= uint(2*parts*p.n) {
 			panic("fft: exponent of a block is not in [0, 2mN)")
@@ -90,6 +96,14 @@ func (p *Plan) setRotation(b *BlockRotation, exponents []int, parts int, unit fl
 		}
 		for r := range t.slots { // the exponents of a group's vectors differ by multiples of N/4, the eighths of a turn
 			t.slots[r] = 128 * uint32(uint(t.power[0])*uint(p.exponent[r]-p.exponent[0])/uint(p.n/4)%8)
+		}
+		if parts == 2 {
+			at := j - b.crossed
+			if t.shift == 1 {
+				b.crossed++
+				at = b.terms - b.crossed
+			}
+			b.order[2*at], b.order[2*at+1] = j*int(unsafe.Sizeof(*t)), j*512
 		}
 		if parts > 1 {
 			t.lanes[1] = p.lanes(t.power[1])

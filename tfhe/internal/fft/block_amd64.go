@@ -37,6 +37,10 @@ func (p *Plan) blockProduct(d, key []float64, b *BlockRotation, levels, from, to
 }
 
 func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, from, to int, scratch, ahead []float64) {
+	if level == avx512 && levels == 1 && b.parts == 2 && b.terms == BlockTerms {
+		p.blockTwo(d, key, b, from, to, ahead)
+		return
+	}
 	chunk := to - from
 	if len(scratch) < p.BlockScratchLen(b.parts, levels) {
 		chunk = 1 // no place for the digits of the next vector
@@ -62,6 +66,25 @@ func (p *Plan) blockProductParts(d, key []float64, b *BlockRotation, levels, fro
 		default:
 			p.blockProductPartsGo(d, key, b, levels, i, i+chunk, scratch)
 		}
+	}
+}
+
+// blockTwo is blockProductParts for two parts, one level and BlockTerms terms.
+func (p *Plan) blockTwo(d, key []float64, b *BlockRotation, from, to int, ahead []float64) {
+	x, k, e, turns, order, monomial := &d[from*16], &key[from*BlockTerms*64], &p.exponent[from], &b.turns[0].power[0], &b.order[0], &p.one[from*16]
+	roots, mask, stride, count := &p.monomial[0], 2*p.n-1, 8*(len(d)/4), to-from
+	ask, lines, step := asking(ahead, count, BlockTerms)
+	switch b.crossed {
+	case 0:
+		blockTwo0AVX512(x, k, roots, mask, e, turns, order, monomial, stride, count, ask, lines, step)
+	case 1:
+		blockTwo1AVX512(x, k, roots, mask, e, turns, order, monomial, stride, count, ask, lines, step)
+	case 2:
+		blockTwo2AVX512(x, k, roots, mask, e, turns, order, monomial, stride, count, ask, lines, step)
+	case 3:
+		blockTwo3AVX512(x, k, roots, mask, e, turns, order, monomial, stride, count, ask, lines, step)
+	default:
+		blockTwo4AVX512(x, k, roots, mask, e, turns, order, monomial, stride, count, ask, lines, step)
 	}
 }
 

@@ -276,3 +276,148 @@ func modulePair4AVX512(d0 *float64, d1 *float64, key *float64, roots *complex128
 //
 //go:noescape
 func modulePair4CompactAVX512(d0 *float64, d1 *float64, key *uint64, roots *complex128, mask int, exponent *uint32, turns0 *int, turns1 *int, stride int, count int, ahead *float64, lines int, step int)
+
+// blockTwo0AVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, turns is turns[0].power of the rotation and monomial the transform of X; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
+//	for i := range count {
+//		var s, c [2][2]vector // complex numbers
+//		for n := range BlockTerms {
+//			t, k := turns + order[2*n], key[(512*BlockTerms*i + order[2*n+1])/8:] // offsets of a term in bytes
+//			w := roots[exponent[i]*t.power[0]&mask]
+//			for r := range 2 {
+//				for o := range 2 {
+//					if n < BlockTerms-0 {
+//						s[r][o] += (w*t.lanes[0] - 1) * k[2*r+o]
+//					} else {
+//						c[r][o] += w*t.lanes[0] * k[2*r+o]
+//						s[r][o] -= k[2*r+o]
+//					}
+//				}
+//			}
+//		}
+//		for o := range 2 {
+//			out[0][o] = sum over r of s[r][o]*d[r*stride/128+i] + monomial[i]*c[r][o]*d[(2+r)*stride/128+i]
+//			out[1][o] = sum over r of s[r][o]*d[(2+r)*stride/128+i] + c[r][o]*d[r*stride/128+i]
+//		}
+//		d[(2*q+o)*stride/128+i] = out[q][o] for all q, o
+//	}
+//
+//go:noescape
+func blockTwo0AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, order *int, monomial *float64, stride int, count int, ahead *float64, lines int, step int)
+
+// blockTwo1AVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, turns is turns[0].power of the rotation and monomial the transform of X; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
+//	for i := range count {
+//		var s, c [2][2]vector // complex numbers
+//		for n := range BlockTerms {
+//			t, k := turns + order[2*n], key[(512*BlockTerms*i + order[2*n+1])/8:] // offsets of a term in bytes
+//			w := roots[exponent[i]*t.power[0]&mask]
+//			for r := range 2 {
+//				for o := range 2 {
+//					if n < BlockTerms-1 {
+//						s[r][o] += (w*t.lanes[0] - 1) * k[2*r+o]
+//					} else {
+//						c[r][o] += w*t.lanes[0] * k[2*r+o]
+//						s[r][o] -= k[2*r+o]
+//					}
+//				}
+//			}
+//		}
+//		for o := range 2 {
+//			out[0][o] = sum over r of s[r][o]*d[r*stride/128+i] + monomial[i]*c[r][o]*d[(2+r)*stride/128+i]
+//			out[1][o] = sum over r of s[r][o]*d[(2+r)*stride/128+i] + c[r][o]*d[r*stride/128+i]
+//		}
+//		d[(2*q+o)*stride/128+i] = out[q][o] for all q, o
+//	}
+//
+//go:noescape
+func blockTwo1AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, order *int, monomial *float64, stride int, count int, ahead *float64, lines int, step int)
+
+// blockTwo2AVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, turns is turns[0].power of the rotation and monomial the transform of X; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
+//	for i := range count {
+//		var s, c [2][2]vector // complex numbers
+//		for n := range BlockTerms {
+//			t, k := turns + order[2*n], key[(512*BlockTerms*i + order[2*n+1])/8:] // offsets of a term in bytes
+//			w := roots[exponent[i]*t.power[0]&mask]
+//			for r := range 2 {
+//				for o := range 2 {
+//					if n < BlockTerms-2 {
+//						s[r][o] += (w*t.lanes[0] - 1) * k[2*r+o]
+//					} else {
+//						c[r][o] += w*t.lanes[0] * k[2*r+o]
+//						s[r][o] -= k[2*r+o]
+//					}
+//				}
+//			}
+//		}
+//		for o := range 2 {
+//			out[0][o] = sum over r of s[r][o]*d[r*stride/128+i] + monomial[i]*c[r][o]*d[(2+r)*stride/128+i]
+//			out[1][o] = sum over r of s[r][o]*d[(2+r)*stride/128+i] + c[r][o]*d[r*stride/128+i]
+//		}
+//		d[(2*q+o)*stride/128+i] = out[q][o] for all q, o
+//	}
+//
+//go:noescape
+func blockTwo2AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, order *int, monomial *float64, stride int, count int, ahead *float64, lines int, step int)
+
+// blockTwo3AVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, turns is turns[0].power of the rotation and monomial the transform of X; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
+//	for i := range count {
+//		var s, c [2][2]vector // complex numbers
+//		for n := range BlockTerms {
+//			t, k := turns + order[2*n], key[(512*BlockTerms*i + order[2*n+1])/8:] // offsets of a term in bytes
+//			w := roots[exponent[i]*t.power[0]&mask]
+//			for r := range 2 {
+//				for o := range 2 {
+//					if n < BlockTerms-3 {
+//						s[r][o] += (w*t.lanes[0] - 1) * k[2*r+o]
+//					} else {
+//						c[r][o] += w*t.lanes[0] * k[2*r+o]
+//						s[r][o] -= k[2*r+o]
+//					}
+//				}
+//			}
+//		}
+//		for o := range 2 {
+//			out[0][o] = sum over r of s[r][o]*d[r*stride/128+i] + monomial[i]*c[r][o]*d[(2+r)*stride/128+i]
+//			out[1][o] = sum over r of s[r][o]*d[(2+r)*stride/128+i] + c[r][o]*d[r*stride/128+i]
+//		}
+//		d[(2*q+o)*stride/128+i] = out[q][o] for all q, o
+//	}
+//
+//go:noescape
+func blockTwo3AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, order *int, monomial *float64, stride int, count int, ahead *float64, lines int, step int)
+
+// blockTwo4AVX512 is, in registers of 8 float64:
+//
+//	// stride is 8N, mask is 2N-1, turns is turns[0].power of the rotation and monomial the transform of X; lines of 64 bytes from ahead on are asked for with every term (and part), ahead moves by step bytes a vector
+//	for i := range count {
+//		var s, c [2][2]vector // complex numbers
+//		for n := range BlockTerms {
+//			t, k := turns + order[2*n], key[(512*BlockTerms*i + order[2*n+1])/8:] // offsets of a term in bytes
+//			w := roots[exponent[i]*t.power[0]&mask]
+//			for r := range 2 {
+//				for o := range 2 {
+//					if n < BlockTerms-4 {
+//						s[r][o] += (w*t.lanes[0] - 1) * k[2*r+o]
+//					} else {
+//						c[r][o] += w*t.lanes[0] * k[2*r+o]
+//						s[r][o] -= k[2*r+o]
+//					}
+//				}
+//			}
+//		}
+//		for o := range 2 {
+//			out[0][o] = sum over r of s[r][o]*d[r*stride/128+i] + monomial[i]*c[r][o]*d[(2+r)*stride/128+i]
+//			out[1][o] = sum over r of s[r][o]*d[(2+r)*stride/128+i] + c[r][o]*d[r*stride/128+i]
+//		}
+//		d[(2*q+o)*stride/128+i] = out[q][o] for all q, o
+//	}
+//
+//go:noescape
+func blockTwo4AVX512(d *float64, key *float64, roots *complex128, mask int, exponent *uint32, turns *int, order *int, monomial *float64, stride int, count int, ahead *float64, lines int, step int)

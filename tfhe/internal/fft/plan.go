@@ -88,6 +88,7 @@ type Plan struct {
 	monomial []complex128 // zeta^e, e in [0, 2N)
 	exponent []uint32     // exponent of the root that lane 0 of a vector is evaluated at, modulo 2N
 	lane     [8]uint32    // what lane v adds to it
+	one      []float64    // transform of X
 }
 
 // plans[log2 n] is the shared plan of degree n.
@@ -180,6 +181,8 @@ func NewPlan(n int) *Plan {
 	for v := range p.lane {
 		p.lane[v] = uint32((leaf(0, 0, v) - leaf(0, 0, 0) + 2*n) % (2 * n))
 	}
+	p.one = make([]float64, n)
+	p.Monomial(p.one, 1)
 	return p
 }
 

@@ -27,6 +27,9 @@ func main() {
 	w.modules()
 	if w.wide() {
 		w.modulePairs()
+		for crossed := range maxTerms + 1 {
+			w.blockTwo(crossed)
+		}
 	}
 	Generate()
 }
