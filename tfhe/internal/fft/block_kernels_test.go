@@ -178,3 +178,27 @@ func TestBlockAllocations(t *testing.T) {
 		}
 	})
 }
+
+// Two parts: every pattern of terms that leave parts where they are and terms that do not, against the Go loop.
+func TestBlockTwoParts(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, n := range []int{256, 2048} {
+			p, s := For(n), source(94)
+			for pattern := range 1 << BlockTerms {
+				d, key := blockOperands(s, p, 2, 1, BlockTerms)
+				exponents := blockExponents(s, n, 2, BlockTerms, pattern%3)
+				for j := range exponents {
+					exponents[j] = exponents[j]&^1 | pattern>>j&1
+				}
+				var b BlockRotation
+				p.SetRotation(&b, exponents, 2)
+				want, scratch := append([]float64(nil), d...), make([]float64, p.BlockScratchLen(2, 1))
+				p.blockProductPartsGo(want, key, &b, 1, 0, n/16, scratch)
+				got := guard(d)
+				p.BlockProductParts(got.x(), key, &b, 1, 0, n/16, scratch, nil)
+				got.check(t, "two parts")
+				near(t, fmt.Sprintf("degree %d, pattern %04b", n, pattern), got.x(), want, 0x1p-52*8*8*4)
+			}
+		}
+	})
+}
