@@ -11,7 +11,7 @@ import (
 
 // searchRings are the rings: the one of degree 2048 serves everything; those of lower degree with more mask polynomials have shorter transforms, but
 // coarser modulus switches and, with 1536 coordinates, more noise. Their tables are in one part and their rotations have one level.
-// The base is bounded where compact keys are looked for: bases that have less noise do not admit them.
+// The base is bounded where compact keys are looked for: bases that have less noise do not admit them. Keys of a ring are compact for all shapes of its bounds, or weighed as whole.
 var searchRings = []struct{ logN, k, maxParts, maxBRLevels, maxBRBaseLog int }{
 	{9, 3, 1, 1, maxCompactBaseLog},
 	{10, 2, 1, 1, maxCompactBaseLog},
@@ -111,7 +111,7 @@ func (c LookupCosts) rotation(p LookupParams) float64 {
 	return blocks * (transform*polys*(levels*c.ForwardFFT+c.InverseFFT) + size*float64(p.BlockLength)*polys*polys*levels*mulAdd)
 }
 
-// shared is the part of the cost that a lookup pays once.
+// shared is the part of the cost that a lookup pays once, with a bootstrapping key of 48 bits a number if compact.
 func (c LookupCosts) shared(p LookupParams, compact bool) float64 {
 	n, polys := float64(p.SmallDim), float64(p.K+1)
 	switchWords := float64(p.K*p.N-p.SmallDim) * float64(p.KS.Levels) * (n + 1)
@@ -176,6 +176,7 @@ func SearchLookups(reqs []LookupRequirement, options SearchOptions) ([]LookupPar
 // lookupSpace is the part of the space that SearchLookups searches with one of searchRings.
 func lookupSpace(options SearchOptions, ring int) SearchSpace {
 	r := searchRings[ring]
+	compact := compactShape(r.maxParts, GadgetParams{r.maxBRBaseLog, r.maxBRLevels})
 	return SearchSpace{
 		MinLogN: r.logN, MaxLogN: r.logN, MinK: r.k, MaxK: r.k,
 		MinSmallDim: minSearchDim, MaxSmallDim: maxSearchDim, SmallDimStep: searchBlockLength,
@@ -185,10 +186,8 @@ func lookupSpace(options SearchOptions, ring int) SearchSpace {
 		Model: func(dim, n int) NoiseModel {
 			return WorstBlockNoiseModel(dim, n, searchBlockLength, options.FFTVariance)
 		},
-		PartCost: func(s BootstrapShape) float64 { return options.Costs.rotation(lookupParams(s)) },
-		SharedCost: func(s BootstrapShape) float64 {
-			return options.Costs.shared(lookupParams(s), r.maxBRBaseLog == maxCompactBaseLog)
-		},
+		PartCost:   func(s BootstrapShape) float64 { return options.Costs.rotation(lookupParams(s)) },
+		SharedCost: func(s BootstrapShape) float64 { return options.Costs.shared(lookupParams(s), compact) },
 	}
 }
 

@@ -94,8 +94,8 @@ func (p *Plan) setRotation(b *BlockRotation, exponents []int, parts int, unit fl
 				t.lanes[0][u] *= unit
 			}
 		}
-		for r := range t.slots { // the exponents of a group's vectors differ by multiples of N/4, the eighths of a turn
-			t.slots[r] = 128 * uint32(uint(t.power[0])*uint(p.exponent[r]-p.exponent[0])/uint(p.n/4)%8)
+		for r := range t.slots {
+			t.slots[r] = 128 * (uint32(t.power[0]) * p.eighths[r] % 8)
 		}
 		if parts == 2 {
 			at := j - b.crossed

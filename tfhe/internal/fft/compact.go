@@ -50,10 +50,10 @@ func (p *Plan) Compact(dst []uint64, key []float64, baseLog int) {
 		out := (*[6]uint64)(dst[6*i:])
 		*out = [6]uint64{}
 		for j, x := range eight {
-			v := uint64(math.RoundToEven(max(-limit, min(x*inverse, limit)))) & (1<<48 - 1)
 			if math.IsNaN(x) {
-				v = 0
+				continue // no encryption has one: the number 0, on all machines
 			}
+			v := uint64(int64(math.RoundToEven(max(-limit, min(x*inverse, limit))))) & (1<<48 - 1)
 			at, shift := 48*j/64, 48*j%64
 			out[at] |= v << shift
 			if shift > 16 {

@@ -88,6 +88,7 @@ type Plan struct {
 	monomial []complex128 // zeta^e, e in [0, 2N)
 	exponent []uint32     // exponent of the root that lane 0 of a vector is evaluated at, modulo 2N
 	lane     [8]uint32    // what lane v adds to it
+	eighths  [8]uint32    // what vector r of a group of eight adds to it, in eighths of a turn (N/4), modulo 8
 	one      []float64    // transform of X
 }
 
@@ -177,6 +178,9 @@ func NewPlan(n int) *Plan {
 	p.exponent = make([]uint32, m/8)
 	for i := range p.exponent {
 		p.exponent[i] = uint32(leaf(i/8, i%8, 0))
+	}
+	for r := range p.eighths {
+		p.eighths[r] = (p.exponent[r] - p.exponent[0]) / uint32(n/4) % 8
 	}
 	for v := range p.lane {
 		p.lane[v] = uint32((leaf(0, 0, v) - leaf(0, 0, 0) + 2*n) % (2 * n))
