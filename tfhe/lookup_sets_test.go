@@ -370,3 +370,25 @@ func (k keySet) checkOutputs(t *testing.T, b *Bootstrapper, name string, bits, o
 		}
 	}
 }
+
+// TestCompactKeyNoise: with little noise of its own a key in compact storage has that of its rounding, which the secret multiplies in the masks: without that factor the
+// deviation would be 0.6 of this. Machines without kernels for compact keys keep whole ones, and have less.
+func TestCompactKeyNoise(t *testing.T) {
+	k := newKeySet(t, parametersOf(t, lookupSet(2048, 1, 96, 1, GadgetParams{20, 1}, GadgetParams{4, 5}, -62, -30)))
+	if !k.p.compactKey() {
+		t.Fatal("the key of this set is not compact")
+	}
+	model, shape := k.model()
+	m := k.rotationNoise(samples(60, 600))
+	checkNoise(t, "compact key", &m, model.BlindRotation(shape), 0.9, 1.1, 6)
+}
+
+// TestSearchCompact: keys are compact where the noise leaves room for their rounding, as they are cheaper.
+func TestSearchCompact(t *testing.T) {
+	for nu2, compact := range map[float64]bool{1: true, 16: false} {
+		p, err := SearchLookup(LookupRequirement{Bits: 4, Nu2: nu2, Log2PFail: -128, Lookups: 1}, DefaultSearchOptions())
+		if err != nil || compactShape(p.Parts, p.BR) != compact {
+			t.Errorf("4 bits, squared norm %g: gadget %v, %v", nu2, p.BR, err)
+		}
+	}
+}
